@@ -1,0 +1,36 @@
+# Everything happens in .venv; the first call sets it up, later calls find it ready.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+OUT    ?= runs/example
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench clean
+
+help:  ## Show this help
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP)  ## Make .venv with everything that the rest needs
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup "$(VENV)"
+	@touch $@
+
+run: $(STAMP)  ## Make a dataset from the examples with the embedded model
+	@scripts/example "$(BIN)" "$(OUT)"
+
+test: $(STAMP)  ## Run the whole test suite
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)  ## Lint, formatting, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP)  ## Format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:  ## Remove .venv and what tools left behind
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,1 @@
+"""The four agents: what each asks a model, and what it decides from the answer."""

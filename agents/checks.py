@@ -1,0 +1,80 @@
+"""What is wrong with a written task or answer, by name: pure checks before any judge is paid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from . import signals
+from .texts import distinct_trigrams, normalised, overlap, script, words
+
+COPY_OVERLAP = 0.8  # ROUGE-L with a parent from which a task counts as its copy
+
+_PROMPT_TEXT = re.compile(
+    r"\b(first|second|new|given|other|two) tasks?\b|\btask [12ab]\b|\binstruction [12ab]\b|"
+    r"\brewritten (prompt|instruction)|\bskills of both\b|\bharder than either\b|"
+    r"\bboth tasks\b|\btraining set\b|^topic:|\{\{|\}\}",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ANSWER = re.compile(
+    r"^\s*(```|def |class |import |from \w+ import|#include|public |function \w+\s*\(|SELECT |"
+    r"<\w+|\{|\[|sure[,!]|certainly[,!]|here('s| is| are)\b|the answer\b|to solve this\b|"
+    r"(yes|no),|let's\b|i (would|will|am|have|can)\b|this (function|code|program|script|query)\b)",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(
+    r"\n\s*(2[.)]|b\)|[-*]\s.+\n\s*[-*])|\.\s+(then|also|additionally|next|finally),? "
+    r"(write|create|generate|design|find|explain|describe|convert|develop|construct)\b|"
+    r"\band (also )?(write|create|generate|construct|develop|design) (a|an|another|the) ",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
+_COMPLETE = tuple(".!?:)]}\"'`”’»。！？：）」』")
+
+
+def task_fault(instruction: str, input: str, parents: Sequence[str], truncated: bool) -> str:
+    """Name what is wrong with a fused task, "" if nothing is.
+
+    Args:
+        instruction: the new instruction.
+        input: the material that it works on, or "".
+        parents: the parents' tasks.
+        truncated: whether the model was cut off by its token limit.
+    """
+    if len(words(instruction)) < 4:
+        return "too short for a task"
+    if truncated or not instruction.rstrip().endswith(_COMPLETE):
+        return "cut sentence"
+    if _PROMPT_TEXT.search(instruction) or _PROMPT_TEXT.search(input):
+        return "text of the prompt"
+    if _ANSWER.search(instruction) or signals.looks_like_code(instruction):
+        return "an answer in place of a task"
+    if any(_copies(instruction, parent) for parent in parents):
+        return "a copy of a parent"
+    if _JOINED.search(instruction) or len(_NUMBERED.findall(instruction)) >= 2:
+        return "two tasks joined"
+    if distinct_trigrams(instruction) < 0.8:
+        return "repeats itself"
+    scripts = {script(parent) for parent in parents}
+    if script(instruction) not in scripts:
+        return "another language than the parents"
+    return ""
+
+
+def answer_fault(task: str, answer: str, truncated: bool) -> str:
+    """Name what is wrong with the answer to a generated task, "" if nothing is."""
+    if truncated:
+        return "the answer was cut by its length"
+    if signals.is_refusal(answer):
+        return "the answer is a refusal"
+    if normalised(answer) == normalised(task) or overlap(task, answer) >= COPY_OVERLAP:
+        return "the answer repeats the task"
+    if distinct_trigrams(answer) < 0.5:
+        return "the answer repeats itself"
+    return ""
+
+
+def _copies(instruction: str, parent: str) -> bool:
+    if normalised(instruction) in normalised(parent):
+        return True
+    return overlap(instruction, parent) >= COPY_OVERLAP

@@ -1,0 +1,62 @@
+"""The agents' prompts: one file each, with a version that goes into every call's identity.
+
+A file begins with ``version``, ``temperature`` and ``max_tokens`` between two lines of ``---``;
+then come chat turns under ``# system``, ``# user`` and ``# assistant``. Worked examples stand
+before the last turn, which has ``{{placeholders}}``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ...llms.gateway import Request
+
+_TURN = re.compile(r"^# (system|user|assistant)\n", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt file, parsed."""
+
+    name: str
+    version: str
+    temperature: float
+    max_tokens: int
+    turns: tuple[tuple[str, str], ...]
+
+    def ask(self, *, sample: int = 0, **values: str) -> Request:
+        """Fill the placeholders of the last turn.
+
+        Raises:
+            KeyError: a placeholder has no value.
+        """
+        role, template = self.turns[-1]
+        last = _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
+        return Request(
+            prompt=f"{self.name}@{self.version}",
+            messages=(*self.turns[:-1], (role, last)),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            sample=sample,
+        )
+
+
+@cache
+def load(name: str) -> Prompt:
+    """Read the prompt called `name`."""
+    _, head, body = (files(__name__) / f"{name}.md").read_text("utf-8").split("---\n", 2)
+    settings = dict(line.split(": ", 1) for line in head.splitlines())
+    parts = _TURN.split(body)[1:]
+    return Prompt(
+        name=name,
+        version=settings["version"],
+        temperature=float(settings["temperature"]),
+        max_tokens=int(settings["max_tokens"]),
+        turns=tuple(
+            (role, text.strip()) for role, text in zip(parts[::2], parts[1::2], strict=True)
+        ),
+    )

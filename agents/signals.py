@@ -1,0 +1,76 @@
+"""Cheap signals of a row's quality: pure functions of its text, for when there is no judge."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+
+from ..records import Row
+from .texts import distinct_trigrams, normalised, overlap
+
+_REFUSAL = re.compile(
+    r"\b(as an ai( language)? model|i('m| am) sorry,? but|i (cannot|can't|am unable to) "
+    r"(help|assist|answer|provide|fulfil))",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+_CLEAN_END = tuple(".!?:;)]}>\"'`”’»…。！？”」』）|*/=")
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a response declines to answer."""
+    return bool(_REFUSAL.search(text[:300]))
+
+
+def ends_cleanly(text: str) -> bool:
+    """Whether a response ends like a finished one: by punctuation, or short, or as code."""
+    end = text.rstrip()
+    if not end:
+        return False
+    last = end.splitlines()[-1]
+    # A number, a name or a short list item needs no full stop; code ends as it likes.
+    return end.endswith(_CLEAN_END) or len(last.split()) <= 6 or looks_like_code(text)
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether a text is mostly program code."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    marks = re.compile(
+        r"[{};]\s*$|^\s*(def|class|import|from|return|for|if|while|print|#|//|<|\}|SELECT|"
+        r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
+    )
+    return bool(lines) and sum(bool(marks.search(line)) for line in lines) >= 0.5 * len(lines)
+
+
+def parses(text: str) -> bool:
+    """Whether the fenced Python and JSON of a response parse; other text always does."""
+    for language, code in _CODE.findall(text):
+        try:
+            if language.lower() in ("python", "py"):
+                ast.parse(code)
+            elif language.lower() == "json":
+                json.loads(code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def points(row: Row) -> dict[str, int]:
+    """Points by signal, 100 in all."""
+    distinct = distinct_trigrams(row.output)
+    return {
+        "ends cleanly": 20 * ends_cleanly(row.output),
+        "not a refusal": 20 * (not is_refusal(row.output)),
+        "parses": 10 * parses(row.output),
+        "does not repeat itself": round(30 * min(1.0, distinct / 0.8)),
+        "answers, not echoes": round(20 * (1 - _echo(row))),
+    }
+
+
+def _echo(row: Row) -> float:
+    """How much of the response merely repeats the instruction, 0 to 1."""
+    if normalised(row.output) == normalised(row.instruction):
+        return 1.0
+    same = overlap(row.instruction[:1000], row.output[:1000])
+    return max(0.0, (same - 0.6) / 0.4)

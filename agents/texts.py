@@ -1,0 +1,72 @@
+"""Small pure functions on text that several agents share."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+_WORD = re.compile(r"\w+")
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words of a text; each character of an unspaced script is a word."""
+    found: list[str] = []
+    for token in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+        if script(token) in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI"):
+            found.extend(token)
+        else:
+            found.append(token)
+    return found
+
+
+def normalised(text: str) -> str:
+    """Return the text without case, punctuation and spacing, to see whether two say the same.
+
+    Symbols that carry meaning in code and mathematics (+, <, =, …) are kept.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept = (c if unicodedata.category(c)[0] in "LNSM" else " " for c in folded)
+    return " ".join("".join(kept).split())
+
+
+def script(text: str) -> str:
+    """Name the writing system that most letters of a text belong to (LATIN, CJK, …)."""
+    letters = [c for c in text[:400] if c.isalpha()]
+    names = Counter(unicodedata.name(c, "?").split()[0] for c in letters)
+    return names.most_common(1)[0][0] if names else ""
+
+
+def clip(text: str, size: int | None) -> str:
+    """Cut the middle out of a text of more than `size` UTF-8 bytes."""
+    if size is None or len(text.encode()) <= size:
+        return text
+    half = max(1, size * len(text) // len(text.encode()) // 2 - 3)
+    return f"{text[:half]} […] {text[-half:]}"
+
+
+def first_words(text: str, count: int) -> str:
+    """Return the first words of a text on one line."""
+    parts = text.split()
+    return " ".join(parts[:count]) + (" …" if len(parts) > count else "")
+
+
+def overlap(first: str, second: str) -> float:
+    """ROUGE-L F1 of two texts: the share of their words in the longest common subsequence."""
+    a, b = words(first), words(second)
+    if not a or not b:
+        return 0.0
+    previous = [0] * (len(b) + 1)
+    for word in a:
+        current = [0]
+        for j, other in enumerate(b):
+            current.append(previous[j] + 1 if word == other else max(previous[j + 1], current[j]))
+        previous = current
+    return 2 * previous[-1] / (len(a) + len(b))
+
+
+def distinct_trigrams(text: str) -> float:
+    """Share of a text's word 3-grams that are distinct, from 0 (one phrase over and over) to 1."""
+    tokens = words(text)
+    grams = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    return len(set(grams)) / len(grams) if grams else 1.0

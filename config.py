@@ -1,0 +1,169 @@
+"""Every setting of a run, each described under it.
+
+Flags override ``lift.toml``, which overrides the defaults. The descriptions here are what
+``--help``, ``lift-agent config`` and the documentation show.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # the same library, before Python 3.11
+
+Recipe = Literal["lift", "paper", "curate"]
+
+DEFAULT_FILE = Path("lift.toml")
+
+
+class RunConfig(BaseModel):
+    """The settings of one run, resolved and checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    sources: tuple[Path, ...] = ()
+    """Instruction data: JSON or JSONL files, plain or gzipped."""
+    target_size: int = Field(default=500, ge=1)
+    """Rows wanted in the dataset."""
+    out: Path = Path("lift-run")
+    """Folder of the run: dataset, ledger, vectors, card."""
+    recipe: Recipe = "lift"
+    """lift: the loop; paper: LIFT as published; curate: no generation."""
+    llm: str = "local:"
+    """Chat model of all agents, provider:model; local: is the embedded one, none is no model."""
+    judge_llm: str | None = None
+    """Chat model of the judge, if it is another one."""
+    base_url: str | None = None
+    """Address of an OpenAI-compatible server, for openai: models."""
+    embedder: str = "all-MiniLM-L6-v2"
+    """Sentence-transformers model that embeds the rows: a name or a folder."""
+    rounds: int | None = Field(default=None, ge=0)
+    """Most rounds of generation; 0 is curation alone. Default: 30 for lift, 1 for paper."""
+    round_size: int = Field(default=96, ge=1)
+    """Most rows that one round tries to generate."""
+    min_score: float = Field(default=0.0, ge=0, le=100)
+    """Lowest final score with which a row is accepted."""
+    max_seed_share: float = Field(default=0.8, ge=0, le=1)
+    """Largest share of the target that seed rows may fill (recipe lift)."""
+    quality_weight: float = Field(default=0.5, ge=0, le=1)
+    """How the selector chooses: 1 is quality alone, 0 is diversity alone."""
+    duplicate_cosine: float = Field(default=0.95, gt=0, le=1)
+    """Rows at this cosine similarity or above are near-duplicates."""
+    borderline_cosine: float = Field(default=0.92, gt=0, le=1)
+    """From this cosine up to duplicate_cosine the model settles whether rows repeat each other."""
+    saturation: float = Field(default=0.03, ge=0, le=1)
+    """Stop when the last three rounds accepted less than this share of what they tried."""
+    max_calls: int | None = Field(default=None, ge=1)
+    """Most requests to models."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens, prompts and answers together."""
+    max_error_rate: float = Field(default=0.5, gt=0, le=1)
+    """Stop when more than this share of the last 50 calls failed."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Requests in flight. Default: 8, or the slots of the embedded server."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds that one request may take."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of every random choice."""
+    scores: Path | None = None
+    """Given judge scores (recipe paper): a .npy or .json array, or a number a line."""
+    embeddings: Path | None = None
+    """Given embeddings (recipe paper): a .npy array, one vector a record."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> RunConfig:
+        if self.borderline_cosine > self.duplicate_cosine:
+            raise ValueError(
+                f"borderline_cosine = {self.borderline_cosine} must not be above "
+                f"duplicate_cosine = {self.duplicate_cosine}"
+            )
+        if (self.scores or self.embeddings) and self.recipe != "paper":
+            given = "scores" if self.scores else "embeddings"
+            raise ValueError(f"{given} is for the paper recipe only: add --recipe paper")
+        if (self.scores or self.embeddings) and self.max_rounds > 0:
+            given = "scores" if self.scores else "embeddings"
+            raise ValueError(f"{given} are given for the sources' rows only: add --rounds 0")
+        if self.llm == "none" and self.judge_llm is None and self.needs_model:
+            raise ValueError(
+                f"llm = none does not go with recipe {self.recipe}: name a model, "
+                "or use --recipe curate"
+            )
+        return self
+
+    @property
+    def max_rounds(self) -> int:
+        """Rounds of generation that the recipe may use."""
+        if self.recipe == "curate":
+            return 0
+        if self.rounds is not None:
+            return self.rounds
+        return 30 if self.recipe == "lift" else 1
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the run cannot do without a chat model."""
+        if self.recipe == "paper":
+            return self.max_rounds > 0 or self.scores is None
+        return self.recipe == "lift"
+
+
+def describe(name: str) -> str:
+    """Return the description of a setting."""
+    return RunConfig.model_fields[name].description or ""
+
+
+def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+    """Merge flags (those that are not None) over a ``lift.toml`` over the defaults.
+
+    Without `file`, ``lift.toml`` in the current folder is read if it is there.
+
+    Raises:
+        UsageError: a setting is unknown or wrong; the message names it, its value and what is
+            allowed.
+    """
+    path = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    settings = _read_toml(path) if path else {}
+    origin = dict.fromkeys(settings, str(path))
+    for name, value in flags.items():
+        if value is not None and value != ():
+            settings[name] = value
+            origin[name] = ""
+    try:
+        return RunConfig(**settings)
+    except ValidationError as error:
+        raise UsageError(_explain(error, origin)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return settings
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
+    """One line for the first thing that is wrong: the setting, its value, what is allowed."""
+    first = error.errors()[0]
+    if not first["loc"]:
+        return str(first["msg"]).removeprefix("Value error, ")
+    name = str(first["loc"][0])
+    where = f"{origin[name]}: " if origin.get(name) else ""
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, RunConfig.model_fields, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else " (lift-agent config lists them)"
+        return f"{where}unknown setting {name}{hint}"
+    allowed = str(first["msg"]).removeprefix("Input ").replace("'", "")
+    return f"{where}{name} = {first['input']}: {allowed}"

@@ -1,0 +1,1 @@
+"""Pure mathematics on arrays: no text, no model, no store."""

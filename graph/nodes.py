@@ -1,0 +1,315 @@
+"""The nodes of the loop: each reads from the stores, calls one agent, writes to the stores.
+
+Every node may be run again at any time: what is in the ledger is not done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from langgraph.runtime import Runtime
+
+from ..agents.judge import GivenScores, Judge, text_length
+from ..errors import Interrupted, RunStopped
+from ..geometry.neighbours import Vectors
+from ..geometry.variance import length_cap
+from ..records import Rejected, Row, Task
+from ..stores.card import write_card
+from ..stores.given import load_embeddings, load_scores
+from ..stores.readers import fingerprint, read_rows
+from ..stores.writers import write_dataset
+from .measure import coverage
+from .pool import for_each
+from .state import RunContext, RunState
+from .stopping import stop_reason
+
+Update = dict[str, Any]
+
+
+class Node(Protocol):
+    """A node as LangGraph calls it."""
+
+    def __call__(self, state: RunState, *, runtime: Runtime[RunContext]) -> Awaitable[Update]:
+        """Do the node's work; return what changes in the state."""
+
+
+EMBED_CHUNK = 256
+_SMALLEST_ROUND = 8
+
+
+def node(body: Callable[[RunState, RunContext], Awaitable[Update]]) -> Node:
+    """Make a node: a cap that is reached in it becomes the run's stop reason.
+
+    Ctrl-C goes through as an exception instead, so that the node runs again on resume.
+    """
+
+    async def run(state: RunState, *, runtime: Runtime[RunContext]) -> Update:
+        context = runtime.context
+        context.switch.check()
+        try:
+            return await body(state, context)
+        except Interrupted:
+            raise
+        except RunStopped as stopped:
+            context.progress.say(f"stopping: {stopped}")
+            return {"stop": stopped.reason}
+
+    # Not functools.wraps: LangGraph would follow it to the body's parameters.
+    run.__name__, run.__doc__ = body.__name__, body.__doc__
+    return run
+
+
+@node
+async def ingest(state: RunState, context: RunContext) -> Update:
+    """Read the sources into the ledger."""
+    ledger, config = context.ledger, context.config
+    if not ledger.sources():
+        context.progress.begin("ingest", f"reading {len(config.sources)} file(s)")
+        counts = {str(path): [0, 0] for path in config.sources}
+        records = read_rows(config.sources)
+        while batch := list(islice(records, 5000)):
+            ledger.add_rows(record for record in batch if isinstance(record, Row))
+            ledger.add_rejects(record for record in batch if isinstance(record, Rejected))
+            for record in batch:
+                counts[record.source][isinstance(record, Rejected)] += 1
+        for path in config.sources:
+            ledger.add_source(str(path), fingerprint(path), *counts[str(path)])
+    read = sum(source[2] for source in ledger.sources())
+    rejected = sum(source[3] for source in ledger.sources())
+    context.progress.say(f"read {read:,} rows, {rejected:,} quarantined")
+    return {"round": 0, "accepted": 0, "stop": ""}
+
+
+@node
+async def embed(state: RunState, context: RunContext) -> Update:
+    """Give every row a vector, and see where the generated ones landed."""
+    rows = {row.id: row for row in context.ledger.rows("new", "unique")}
+    missing = context.vectors.missing(list(rows))
+    # Longest first over the whole set: batches of equal length pad little.
+    missing.sort(key=lambda id: (-len(rows[id].text), rows[id].position))
+    context.progress.begin("embed", f"embedding {len(missing):,} rows", len(missing))
+    for start in range(0, len(missing), EMBED_CHUNK):
+        context.switch.check()
+        ids = missing[start : start + EMBED_CHUNK]
+        vectors = await _vectors_of([rows[id] for id in ids], context)
+        context.vectors.put(ids, vectors)
+        context.progress.step(len(ids))
+    _land([row for row in rows.values() if row.subspace], context)
+    return {}
+
+
+async def _vectors_of(rows: Sequence[Row], context: RunContext) -> Vectors:
+    if context.config.embeddings:
+        given = load_embeddings(context.config.embeddings)
+        return np.asarray(given[[row.position for row in rows]], dtype=np.float32)
+    assert context.embedder is not None
+    return await asyncio.to_thread(context.embedder.embed, [row.text for row in rows])
+
+
+def _land(rows: Sequence[Row], context: RunContext) -> None:
+    """Record for each generated row how far from its subspace's centre it came down."""
+    places = {(s.round, s.id): s for s in context.ledger.subspaces()}
+    vectors = context.vectors.get([row.id for row in rows])
+    landings = {}
+    for row, vector in zip(rows, vectors, strict=True):
+        place = places[row.round, row.subspace]
+        distance = float(1 - vector @ np.asarray(place.centre, dtype=np.float32))
+        landings[row.id] = (distance <= place.radius, distance)
+    context.ledger.set_landing(landings)
+
+
+@node
+async def analyze(state: RunState, context: RunContext) -> Update:
+    """Find the sparse subspaces of the pool and plan the round's tasks."""
+    ledger, progress = context.ledger, context.progress
+    assert context.analyst is not None
+    assert context.generator is not None
+    round = state["round"] + 1
+    progress.round = round
+    if not any(done["round"] == round for done in ledger.rounds()):
+        progress.begin("analyze", "finding sparse subspaces and naming them")
+        pool = ledger.rows("accepted")
+        subspaces = await context.analyst.find(
+            pool,
+            context.vectors.get([row.id for row in pool]),
+            round=round,
+            size=_round_size(state, context),
+            known={subspace.id: subspace for subspace in ledger.subspaces()},
+            record=ledger.subspace_record(),
+        )
+        # Fusions of fusions drift away from what people ask: only seeds are parents.
+        parents = [row for row in pool if row.origin == "seed" and not row.history]
+        tasks = context.generator.plan(
+            subspaces,
+            parents,
+            context.vectors.get([row.id for row in parents]),
+            ledger.used_parents(),
+            round=round,
+            position=ledger.next_position(),
+        )
+        ledger.plan_round(round, subspaces, tasks)
+    progress.subspaces = [(s.name, s.quota) for s in ledger.subspaces(round)]
+    named = ", ".join(name for name, _ in progress.subspaces[:3])
+    more = len(progress.subspaces) - 3
+    progress.say(
+        f"round {round}: {len(ledger.tasks(round))} tasks in {len(progress.subspaces)} subspaces"
+        + (f" ({named}{f' and {more} more' if more > 0 else ''})" if named else "")
+    )
+    return {"round": round}
+
+
+def _round_size(state: RunState, context: RunContext) -> int:
+    """How many tasks should make up what is missing, judged by the rounds so far."""
+    rounds = context.ledger.rounds()[1:]
+    rate = (sum(r["accepted"] for r in rounds) + 1) / (sum(r["planned"] for r in rounds) + 2)
+    missing = context.config.target_size - state["accepted"]
+    wanted = math.ceil(max(missing, 1) / rate)
+    return min(context.config.round_size, max(wanted, _SMALLEST_ROUND))
+
+
+@node
+async def generate(state: RunState, context: RunContext) -> Update:
+    """Carry out the round's tasks."""
+    await carry_out(state["round"], context)
+    return {}
+
+
+async def carry_out(round: int, context: RunContext) -> None:
+    """Have the generator write what the round's open tasks ask for."""
+    ledger, progress, generator = context.ledger, context.progress, context.generator
+    assert generator is not None
+    assert context.gateway is not None
+    tasks = ledger.tasks(round, pending=True)
+    rows = ledger.rows_by_id({parent for task in tasks for parent in task.parents})
+    subspaces = {subspace.id: subspace for subspace in ledger.subspaces(round)}
+    progress.begin("generate", "fusing instructions and answering them", len(tasks))
+
+    async def write(task: Task) -> None:
+        parents = [rows[parent] for parent in task.parents]
+        draft = await generator.write(task, parents, subspaces.get(task.subspace))
+        ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, draft.row)
+        progress.step()
+        progress.tried += 1
+        progress.written += draft.row is not None
+
+    await for_each(tasks, write, context.gateway.concurrency)
+    outcomes = ledger.task_outcomes(round)
+    written = outcomes.get(("row", ""), 0)
+    faults = [f"{n} {why}" for (kind, why), n in outcomes.items() if kind != "row"][:3]
+    progress.say(
+        f"round {round}: wrote {written} rows of {sum(outcomes.values())} tasks"
+        + (f" (dropped: {', '.join(faults)})" if faults else "")
+    )
+
+
+@node
+async def deduplicate(state: RunState, context: RunContext) -> Update:
+    """Remove the new rows that repeat an earlier one."""
+    ledger, progress = context.ledger, context.progress
+    new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
+    progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")
+    verdicts = await context.redundancy.check(
+        new,
+        context.vectors.get([row.id for row in new]),
+        kept,
+        context.vectors.get([row.id for row in kept]),
+        round=state["round"],
+    )
+    ledger.add_verdicts(verdicts)
+    removed = sum(verdict.duplicate for verdict in verdicts)
+    progress.say(f"{_when(state)}: removed {removed} near-duplicates of {len(new)} rows")
+    return {}
+
+
+@node
+async def judge(state: RunState, context: RunContext) -> Update:
+    """Score the rows that remain, and accept those with at least the lowest score."""
+    ledger, progress = context.ledger, context.progress
+    rows = ledger.rows("unique")
+    if ledger.noted("longest") is None and rows:
+        ledger.note("longest", length_cap(np.asarray([text_length(row) for row in rows])))
+    scored = ledger.scores()
+    open_rows = [row for row in rows if row.id not in scored]
+    progress.begin("judge", f"scoring {len(open_rows):,} rows", len(open_rows))
+    judge = judge_of(context)
+
+    async def score(row: Row) -> None:
+        ledger.add_scores([await judge.score(row, round=state["round"])])
+        progress.step()
+
+    gateway = context.judge_gateway
+    try:
+        await for_each(open_rows, score, gateway.concurrency if gateway else 1)
+    finally:
+        _accept(context)
+    return {}
+
+
+def judge_of(context: RunContext) -> Judge | GivenScores:
+    """The run's judge, with the length scale that the first judged rows set."""
+    longest = context.ledger.noted("longest", 1.0)
+    if context.config.scores:
+        return GivenScores(load_scores(context.config.scores), longest)
+    return Judge(context.judge_gateway, longest)
+
+
+def _accept(context: RunContext) -> None:
+    """Move scored rows into the pool, or out of it when their score is too low."""
+    scores, lowest = context.ledger.scores(), context.config.min_score
+    final = {
+        row.id: scores[row.id].final for row in context.ledger.rows("unique") if row.id in scores
+    }
+    context.ledger.set_statuses(
+        (id, *(("accepted", "") if score >= lowest else ("rejected", "score below min_score")))
+        for id, score in final.items()
+    )
+
+
+@node
+async def select(state: RunState, context: RunContext) -> Update:
+    """Count what the pool can fill, decide whether to stop, and choose the rows if so."""
+    ledger, progress = context.ledger, context.progress
+    progress.begin("select", "choosing by quality and coverage")
+    pool = ledger.rows("accepted")
+    accepted = context.selector.reachable(pool)
+    ledger.close_round(state["round"], accepted)
+    progress.accepted = accepted
+    rounds = ledger.rounds()
+    progress.taken = sum(r["accepted"] for r in rounds)
+    progress.landed = sum(r["landed"] for r in rounds)
+    stop = state["stop"] or stop_reason(context.config, accepted, rounds)
+    progress.say(
+        f"{_when(state)}: {accepted} of {context.config.target_size} accepted"
+        + (f"; stop: {stop}" if stop else "")
+    )
+    return {"accepted": accepted, "stop": stop}
+
+
+@node
+async def export(state: RunState, context: RunContext) -> Update:
+    """Choose the dataset from the pool and write it, with its card."""
+    context.progress.begin("export", "choosing the rows and writing them")
+    finish(context, state["stop"])
+    return {}
+
+
+def finish(context: RunContext, stop: str) -> None:
+    """Choose the dataset, measure it, and write the run's files; also when interrupted."""
+    ledger = context.ledger
+    pool = ledger.rows("accepted")
+    vectors = context.vectors.get([row.id for row in pool])
+    chosen = context.selector.choose(pool, vectors, ledger.scores()) if pool else []
+    ledger.select([row.id for row in chosen])
+    ledger.note("stop", stop)
+    ledger.note("coverage", coverage(context, chosen))
+    write_dataset(ledger, context.config.out)
+    write_card(ledger, context.config.out)
+
+
+def _when(state: RunState) -> str:
+    return f"round {state['round']}" if state["round"] else "seeds"

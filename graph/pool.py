@@ -1,0 +1,34 @@
+"""Concurrent work over many items, in which nothing finished is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+async def for_each(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[None]], workers: int
+) -> None:
+    """Do `work` on every item, `workers` at a time.
+
+    When one raises, no new item is begun, those under way finish, and the first error is
+    raised. `work` keeps its own result, so that what was finished before stays.
+    """
+    queue = iter(items)
+    errors: list[BaseException] = []
+
+    async def worker() -> None:
+        for item in queue:
+            if errors:
+                return
+            try:
+                await work(item)
+            except Exception as error:
+                errors.append(error)
+
+    await asyncio.gather(*(worker() for _ in range(workers)))
+    if errors:
+        raise errors[0]

@@ -1,0 +1,270 @@
+"""Starts or continues a run: opens its folder, stores and models, and drives the graph."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import platform
+import signal
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from langchain_core.runnables import RunnableConfig
+
+from .. import __version__
+from ..agents.analyst import CoverageAnalyst
+from ..agents.generator import Generator
+from ..agents.redundancy import RedundancyAgent
+from ..agents.selector import Selector, TopSelector
+from ..config import RunConfig
+from ..embedders import open_embedder
+from ..errors import Interrupted, RunFolderError, UsageError
+from ..llms.backends import Backend, open_backend
+from ..llms.budget import Budget
+from ..llms.gateway import Gateway, Switch
+from ..stores import ledger as ledgers
+from ..stores import vectors as stores
+from ..stores.given import load_embeddings, load_scores
+from ..stores.ledger import Ledger
+from ..stores.summary import Summary, summarise
+from ..stores.vectors import VectorStore
+from ..stores.writers import write_settings
+from .build import build_graph
+from .nodes import finish
+from .progress import Progress
+from .state import RunContext
+
+# Settings with which a run may be continued although they differ from those it began with.
+MAY_CHANGE = {
+    "base_url",
+    "concurrency",
+    "max_calls",
+    "max_error_rate",
+    "max_tokens",
+    "rounds",
+    "timeout",
+}
+
+# Stop reasons after which the same command continues the run.
+MAY_GO_ON = ("interrupted", "budget", "errors")
+
+_VERSIONS = ("langgraph", "langchain-core", "chromadb", "sentence-transformers", "numpy")
+
+
+def run(config: RunConfig, progress: Progress) -> Summary:
+    """Run to the end, or to a reason to stop; return the summary of the run.
+
+    Raises:
+        UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
+        Interrupted: Ctrl-C; what was done is saved, and what was accepted is exported.
+    """
+    check_sources(config)
+    with _folder(config.out), contextlib.closing(Ledger(config.out / ledgers.FILE)) as ledger:
+        _settle_settings(config, ledger)
+        return asyncio.run(_run(config, ledger, progress))
+
+
+def check_sources(config: RunConfig) -> None:
+    """Refuse what can be known to be wrong before anything is opened."""
+    if not config.sources:
+        raise UsageError("name at least one file of instruction data")
+    for path in config.sources:
+        if not path.exists():
+            raise UsageError(f"there is no file {path}")
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: name the files in it")
+    if len({path.resolve() for path in config.sources}) < len(config.sources):
+        raise UsageError("the same source is named twice")
+    if config.scores:
+        load_scores(config.scores)
+    if config.embeddings:
+        load_embeddings(config.embeddings)
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make the run folder and hold its lock: one process a run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"cannot make the run folder {folder}: {error.strerror}") from None
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunFolderError(f"another process is running in {folder}") from None
+    except OSError as error:
+        raise RunFolderError(f"cannot write in {folder}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
+    """Record the settings of a new run; compare those of one that goes on."""
+    settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
+    before = ledger.noted("settings")
+    if before is not None:
+        if ledger.noted("stop") not in (None, *MAY_GO_ON):
+            raise UsageError(
+                f"{config.out} holds a finished run: give the new one another folder with --out"
+            )
+        differing = [
+            f"{name} was {before.get(name)}, now {value}"
+            for name, value in settings.items()
+            if name not in MAY_CHANGE and before.get(name) != value
+        ]
+        if differing:
+            raise UsageError(
+                f"{config.out} holds an unfinished run with other settings "
+                f"({'; '.join(differing)}): use those, or another folder with --out"
+            )
+    ledger.note("settings", settings)
+    ledger.note("target", config.target_size)
+    if ledger.noted("run_id") is None:
+        ledger.note("run_id", uuid.uuid4().hex)
+    versions = {name: version(name) for name in _VERSIONS}
+    about = {"lift_agent": __version__, "python": platform.python_version(), **versions}
+    write_settings(config.out, settings, about)
+
+
+async def _run(config: RunConfig, ledger: Ledger, progress: Progress) -> Summary:
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    progress.target, progress.max_rounds = config.target_size, config.max_rounds
+    switch = Switch()
+    async with (
+        _open(config, ledger, progress, switch) as context,
+        AsyncSqliteSaver.from_conn_string(str(ledger.path)) as checkpointer,
+    ):
+        graph = build_graph(config.recipe, checkpointer)
+        thread: RunnableConfig = {
+            "configurable": {"thread_id": ledger.noted("run_id")},
+            "recursion_limit": 10 + 6 * (config.max_rounds + 1),
+        }
+        state = await graph.aget_state(thread)
+        begun = bool(state.values)
+        if begun:
+            progress.say(f"continuing the run in {config.out}")
+            _restore(progress, state.values)
+            if not state.next:  # it had come to its end: go through the loop again
+                await graph.aupdate_state(thread, {"stop": ""}, as_node="ingest")
+        with _stop_on_interrupt(switch, progress):
+            try:
+                await graph.ainvoke(
+                    None if begun else {"run_id": ledger.noted("run_id")},
+                    thread,
+                    context=context,
+                    durability="sync",
+                )
+            except Interrupted:
+                finish(context, "interrupted")
+                raise
+    return summarise(ledger)
+
+
+def _restore(progress: Progress, values: dict[str, Any]) -> None:
+    progress.round = values.get("round", 0)
+    progress.accepted = values.get("accepted", 0)
+
+
+@asynccontextmanager
+async def _open(
+    config: RunConfig, ledger: Ledger, progress: Progress, switch: Switch
+) -> AsyncIterator[RunContext]:
+    """Open the models and stores of a run and build its agents over them."""
+    backends: dict[str, Backend] = {}
+    usage = ledger.usage().values()
+    budget = Budget(
+        config.max_calls,
+        config.max_tokens,
+        calls=int(sum(u["calls"] or 0 for u in usage)),
+        tokens=int(sum((u["input_tokens"] or 0) + (u["output_tokens"] or 0) for u in usage)),
+    )
+
+    def gateway(name: str) -> Gateway | None:
+        if name == "none":
+            return None
+        if name not in backends:
+            progress.activity = f"opening {name}"
+            backends[name] = open_backend(name, config.base_url, timeout=config.timeout)
+        return Gateway(
+            backends[name],
+            ledger,
+            budget,
+            concurrency=config.concurrency,
+            timeout=config.timeout,
+            seed=config.seed,
+            max_error_rate=config.max_error_rate,
+            switch=switch,
+            usage=progress.usage,
+        )
+
+    try:
+        asks = config.needs_model or config.llm != "none"
+        main = gateway(config.llm) if asks and not config.scores else None
+        judge = gateway(config.judge_llm) if config.judge_llm else main
+        if not config.embeddings:
+            progress.activity = f"opening {config.embedder}"
+        embedder = (
+            None if config.embeddings else await asyncio.to_thread(open_embedder, config.embedder)
+        )
+        selector = (
+            TopSelector(config.target_size)
+            if config.recipe == "paper"
+            else Selector(
+                config.target_size,
+                config.max_seed_share if config.max_rounds else 1.0,
+                config.quality_weight,
+            )
+        )
+        yield RunContext(
+            config=config,
+            ledger=ledger,
+            vectors=VectorStore(config.out / stores.FOLDER),
+            embedder=embedder,
+            gateway=main,
+            judge_gateway=judge,
+            analyst=CoverageAnalyst(main) if main else None,
+            generator=Generator(main, config.seed) if main else None,
+            redundancy=RedundancyAgent(main, config.duplicate_cosine, config.borderline_cosine),
+            selector=selector,
+            switch=switch,
+            progress=progress,
+        )
+    finally:
+        for backend in backends.values():
+            backend.close()
+
+
+@contextmanager
+def _stop_on_interrupt(switch: Switch, progress: Progress) -> Iterator[None]:
+    """First Ctrl-C: finish the calls under way, then stop. Second: stop at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def stop() -> None:
+        if switch.stopped:
+            task.cancel()
+            return
+        switch.stopped = True
+        progress.say("stopping after the calls under way (Ctrl-C again: at once)")
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+    except (NotImplementedError, RuntimeError):  # not the main thread, or Windows
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,56 @@
+"""What the state machine carries from node to node: counters only, whatever the data's size.
+
+Rows, vectors, prompts and models never enter it; they are in the stores, which nodes reach
+through the `RunContext`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from ..agents.analyst import CoverageAnalyst
+from ..agents.generator import Generator
+from ..agents.redundancy import RedundancyAgent
+from ..agents.selector import Selector, TopSelector
+from ..config import RunConfig
+from ..embedders import Embedder
+from ..llms.gateway import Gateway, Switch
+from ..stores.ledger import Ledger
+from ..stores.vectors import VectorStore
+from .progress import Progress
+
+
+class RunInput(TypedDict):
+    """What a run is started with; everything else is in its context."""
+
+    run_id: str
+
+
+class RunState(RunInput):
+    """The state of a run between two nodes; `stop` is the stop reason, "" while it goes on."""
+
+    round: int
+    accepted: int
+    stop: str
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The stores, models and agents of a run. Never checkpointed.
+
+    `gateway` and `judge_gateway` are None when the run has no chat model.
+    """
+
+    config: RunConfig
+    ledger: Ledger
+    vectors: VectorStore
+    embedder: Embedder | None
+    gateway: Gateway | None
+    judge_gateway: Gateway | None
+    analyst: CoverageAnalyst | None
+    generator: Generator | None
+    redundancy: RedundancyAgent
+    selector: Selector | TopSelector
+    switch: Switch
+    progress: Progress = field(default_factory=Progress)

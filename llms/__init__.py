@@ -1,0 +1,1 @@
+"""Chat models, all behind one gateway."""

@@ -1,0 +1,211 @@
+"""Chat models by name: ``provider:model`` to a LangChain chat model, opened when needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError, UsageError
+from .gateway import Request
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from pydantic import BaseModel
+
+REMOTE_CONCURRENCY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer as it came, with its usage."""
+
+    text: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(slots=True)
+class Backend:
+    """An opened chat model and what is known about it.
+
+    `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
+    and a JSON schema for the answer; `prices` are USD per million input and output tokens, None
+    if unknown; `context` is the number of tokens of a request and its answer, None if large.
+    """
+
+    name: str
+    chat: BaseChatModel
+    endpoint: str = ""
+    concurrency: int = REMOTE_CONCURRENCY
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    openai_compatible: bool = True
+    prices: tuple[float, float] | None = None
+    context: int | None = None
+    close: Callable[[], None] = lambda: None
+
+    def body(self, request: Request, schema: type[BaseModel] | None, seed: int) -> dict[str, Any]:
+        """Everything that decides the answer; its hash is the call's identity."""
+        body: dict[str, Any] = {
+            "messages": [list(message) for message in request.messages],
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+            "sample": request.sample,
+            **self.sampling,
+        }
+        if self.openai_compatible:
+            body["seed"] = seed + request.sample
+        if schema is not None:
+            body["schema"] = {"name": schema.__name__, "schema": strict_schema(schema)}
+        return body
+
+    async def send(self, body: Mapping[str, Any]) -> Reply:
+        """Send one request and return the answer as it came."""
+        options = {k: v for k, v in body.items() if k not in ("messages", "sample", "schema")}
+        messages = [(role, content) for role, content in body["messages"]]
+        if "schema" in body:
+            if self.openai_compatible:
+                # Through extra_body the raw text, usage and finish reason always come back;
+                # LangChain's own structured output loses them when the JSON is bad.
+                options["extra_body"] = {
+                    **options.get("extra_body", {}),
+                    "response_format": {
+                        "type": "json_schema",
+                        "json_schema": {"strict": True, **body["schema"]},
+                    },
+                }
+            else:
+                messages[-1] = ("user", _with_schema(messages[-1][1], body["schema"]["schema"]))
+        message = await self.chat.ainvoke(messages, **options)
+        usage = message.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
+        finish = message.response_metadata.get("finish_reason") or message.response_metadata.get(
+            "stop_reason", ""
+        )
+        return Reply(
+            text=message.text if isinstance(message.text, str) else message.text(),
+            finish_reason="length" if finish == "max_tokens" else str(finish),
+            input_tokens=usage["input_tokens"],
+            output_tokens=usage["output_tokens"],
+        )
+
+    def cost(self, input_tokens: int, output_tokens: int) -> float | None:
+        """USD that a call costs, None if the price is unknown."""
+        if self.prices is None:
+            return None
+        return (input_tokens * self.prices[0] + output_tokens * self.prices[1]) / 1e6
+
+
+def strict_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's JSON schema without titles and defaults, closed to other keys."""
+    whole = schema.model_json_schema()
+    properties = {
+        name: {k: v for k, v in spec.items() if k != "title"}
+        for name, spec in whole["properties"].items()
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _with_schema(content: str, schema: Mapping[str, Any]) -> str:
+    import json
+
+    return f"{content}\n\nAnswer with one JSON object of this schema only:\n{json.dumps(schema)}"
+
+
+def open_backend(name: str, base_url: str | None = None, *, timeout: float = 120.0) -> Backend:
+    """Open the chat model called ``provider:model``.
+
+    ``local:`` is the embedded llama.cpp server with the model of an installed package,
+    ``local:PATH`` with a GGUF file of one's own; ``scripted:FILE.py`` answers by a function of
+    that file; every other provider is one of LangChain's ``init_chat_model``.
+
+    Raises:
+        UsageError: the name has no provider, or the provider is unknown.
+        ModelError: a package, a key or a file that the model needs is missing.
+    """
+    provider, colon, model = name.partition(":")
+    if not colon:
+        raise UsageError(
+            f"llm = {name}: write provider:model, for example openai:gpt-4o-mini, "
+            "or local: for the embedded model"
+        )
+    if provider == "local":
+        from .local import open_local
+
+        return open_local(model)
+    if provider == "scripted":
+        from .scripted import open_scripted
+
+        return open_scripted(name, model)
+    if not model:
+        raise UsageError(f"llm = {name}: the model's name is missing after {provider}:")
+    if provider == "openai":
+        return open_openai(name, model, base_url, timeout=timeout)
+    return _open_other(name, provider, timeout)
+
+
+def open_openai(
+    name: str,
+    model: str,
+    base_url: str | None,
+    *,
+    key: str | None = None,
+    timeout: float = 120.0,
+    concurrency: int = REMOTE_CONCURRENCY,
+    sampling: Mapping[str, Any] | None = None,
+    prices: tuple[float, float] | None = None,
+    close: Callable[[], None] = lambda: None,
+) -> Backend:
+    """Open a model of OpenAI, or of any server that speaks its protocol at `base_url`."""
+    from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
+
+    key = key or os.environ.get("OPENAI_API_KEY")
+    if not key and not base_url:
+        raise ModelError(
+            f"{name} needs a key: set OPENAI_API_KEY, or give the address of your own server "
+            "with --base-url"
+        )
+    chat = ChatOpenAI(
+        model=model,
+        base_url=base_url,
+        api_key=SecretStr(key or "none"),
+        max_retries=0,  # the gateway retries, and counts it
+        timeout=timeout,
+        stream_usage=True,
+    )
+    if prices is None and not base_url:
+        from .prices import price_of
+
+        prices = price_of(model)
+    return Backend(
+        name=name,
+        chat=chat,
+        endpoint=base_url or "",
+        concurrency=concurrency,
+        sampling=sampling or {},
+        prices=prices,
+        close=close,
+    )
+
+
+def _open_other(name: str, provider: str, timeout: float) -> Backend:
+    from langchain.chat_models import init_chat_model
+
+    try:
+        chat = init_chat_model(name, max_retries=0, timeout=timeout)
+    except ImportError as error:
+        raise ModelError(
+            f'{name} needs a package: pip install "lift-agent[{provider}]" ({error})'
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"llm = {name}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # each provider has its own error for a missing key
+        raise ModelError(f"cannot open {name}: {str(error).splitlines()[0]}") from None
+    return Backend(name=name, chat=chat, openai_compatible=False)

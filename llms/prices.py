@@ -1,0 +1,24 @@
+"""List prices of hosted models, from the dated table beside this file."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # the same library, before Python 3.11
+
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+def price_of(model: str) -> tuple[float, float] | None:
+    """USD per million input and output tokens of an OpenAI model, None if it is not listed.
+
+    A dated snapshot (``gpt-4o-mini-2024-07-18``) has the price of its model.
+    """
+    table = tomllib.loads((Path(__file__).with_suffix(".toml")).read_text(encoding="utf-8"))
+    listed = table["openai"].get(_SNAPSHOT.sub("", model))
+    return (listed[0], listed[1]) if listed else None

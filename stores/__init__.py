@@ -1,0 +1,1 @@
+"""What lasts: the ledger, the vectors, and the files that are read and written."""

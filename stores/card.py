@@ -1,0 +1,103 @@
+"""The dataset card: the README.md beside the dataset, with the hub's YAML header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import __version__
+from .ledger import Ledger
+from .summary import summarise
+from .writers import DATASET, replace_file
+
+
+def write_card(ledger: Ledger, folder: Path) -> Path:
+    """Write the card of a run's dataset."""
+    path = folder / "README.md"
+    replace_file(path, card(ledger))
+    return path
+
+
+def card(ledger: Ledger) -> str:
+    """Return the card's Markdown: where the rows came from and how they were chosen."""
+    s = summarise(ledger)
+    settings = ledger.noted("settings", {})
+    sources = "\n".join(
+        f"| `{_inert(Path(path).name)}` | {rows:,} | {rejected:,} | `{fingerprint[:16]}` |"
+        for path, fingerprint, rows, rejected in ledger.sources()
+    )
+    size = next(
+        label
+        for limit, label in ((1000, "n<1K"), (10_000, "1K<n<10K"), (10**9, "10K<n<100K"))
+        if s.rows < limit
+    )
+    coverage = "\n".join(
+        f"| {label} | {m['rows']:,} | {m['distance']:.3f} | {m['vendi']:.1f} | {m['pairs']:,} |"
+        for name, label in (
+            ("seeds", "all seeds"),
+            ("random", "random seeds, as many"),
+            ("dataset", "this dataset"),
+        )
+        if (m := s.coverage.get(name))
+    )
+    models = f"`{_inert(settings.get('llm', ''))}`"
+    if settings.get("judge_llm"):
+        models += f", judge `{_inert(settings['judge_llm'])}`"
+    made = (
+        f"{s.generated_chosen:,} rows were generated, each by fusing the instructions of its "
+        "`lift.parents`"
+        if settings.get("recipe") == "lift"
+        else f"{s.generated_chosen:,} rows were generated"
+    )
+    return f"""---
+configs:
+- config_name: default
+  data_files: {DATASET}
+size_categories:
+- {size}
+tags:
+- instruction-tuning
+- lift-agent
+task_categories:
+- text-generation
+---
+
+# {s.rows:,} instruction rows
+
+Made by lift-agent {__version__} (recipe `{settings.get("recipe", "lift")}`, models: {models},
+embedder `{_inert(settings.get("embedder", ""))}`).
+It stopped with `{s.stop}`: {s.why} ({s.rows:,} of {s.target:,} rows).
+
+## Where the rows come from
+
+| source | usable rows | quarantined | SHA-256 begins |
+|---|---|---|---|
+{sources}
+
+{s.seeds_chosen:,} rows are from these files, {made}.
+
+## How they were chosen
+
+Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; {s.tasks:,} tasks
+were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after the same checks.
+Every row was scored by the rubric of LIFT (arXiv 2312.11508), and the dataset was chosen by
+quality and coverage together.
+
+| rows | number | mean distance to the nearest row | Vendi score | near-duplicate pairs |
+|---|---|---|---|---|
+{coverage}
+
+## Columns
+
+`instruction`, `input`, `output`, the other columns of the row's file as they were, and `lift`:
+its id, origin, round, strategy, parents, subspace and scores with the judge's reason.
+
+## Limits
+
+Scores and generated rows are a model's: read some before you train on them. `run.toml` has the
+settings, and `ledger.sqlite` every call, verdict and score.
+"""
+
+
+def _inert(text: object) -> str:
+    """A name that cannot break out of a table cell or a code span."""
+    return "".join(c if c.isprintable() and c not in "|`" else "_" for c in str(text))

@@ -1,0 +1,509 @@
+"""The ledger: one SQLite file that is the single source of truth of a run.
+
+Every write is an idempotent upsert in one transaction, so that a stage that is run again after
+a crash changes nothing that is already there. A stage is done when its rows say so here.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import RunFolderError
+from ..records import Call, Rejected, Row, Score, Status, Subspace, Task, Verdict
+
+FILE = "ledger.sqlite"
+
+
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE sources (
+    path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, rows INTEGER NOT NULL,
+    rejected INTEGER NOT NULL);
+CREATE TABLE source_rejects (
+    source TEXT NOT NULL, line INTEGER NOT NULL, reason TEXT NOT NULL, excerpt TEXT NOT NULL,
+    PRIMARY KEY (source, line, reason));
+CREATE TABLE rows (
+    id TEXT PRIMARY KEY, position INTEGER NOT NULL, status TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '', origin TEXT NOT NULL, source TEXT NOT NULL,
+    line INTEGER NOT NULL, instruction TEXT NOT NULL, input TEXT NOT NULL,
+    output TEXT NOT NULL, system TEXT NOT NULL, history TEXT NOT NULL, extra TEXT NOT NULL,
+    round INTEGER NOT NULL, strategy TEXT NOT NULL, parents TEXT NOT NULL,
+    subspace TEXT NOT NULL, landed INTEGER, distance REAL, rank INTEGER);
+CREATE INDEX rows_status ON rows (status, position);
+CREATE TABLE subspaces (
+    id TEXT NOT NULL, round INTEGER NOT NULL, name TEXT NOT NULL, brief TEXT NOT NULL,
+    centre BLOB NOT NULL, radius REAL NOT NULL, sparsity REAL NOT NULL,
+    members TEXT NOT NULL, nearby TEXT NOT NULL, quota INTEGER NOT NULL,
+    PRIMARY KEY (round, id));
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, position INTEGER NOT NULL, round INTEGER NOT NULL,
+    strategy TEXT NOT NULL, parents TEXT NOT NULL, subspace TEXT NOT NULL,
+    outcome TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',
+    written TEXT NOT NULL DEFAULT '', row TEXT NOT NULL DEFAULT '');
+CREATE INDEX tasks_round ON tasks (round, position);
+CREATE INDEX tasks_row ON tasks (row);
+CREATE TABLE verdicts (
+    row TEXT PRIMARY KEY, duplicate INTEGER NOT NULL, layer TEXT NOT NULL,
+    other TEXT NOT NULL, cosine REAL NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE scores (
+    row TEXT PRIMARY KEY, judge REAL NOT NULL, length REAL NOT NULL, final REAL NOT NULL,
+    parts TEXT NOT NULL, reason TEXT NOT NULL, failed TEXT NOT NULL);
+CREATE TABLE calls (
+    key TEXT PRIMARY KEY, agent TEXT NOT NULL, prompt TEXT NOT NULL, subject TEXT NOT NULL,
+    round INTEGER NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL,
+    response TEXT NOT NULL, finish_reason TEXT NOT NULL, error TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cost REAL,
+    seconds REAL NOT NULL, attempts INTEGER NOT NULL, started REAL NOT NULL);
+CREATE INDEX calls_subject ON calls (subject);
+CREATE INDEX calls_agent ON calls (agent, started);
+CREATE TABLE rounds (
+    round INTEGER PRIMARY KEY, planned INTEGER NOT NULL DEFAULT 0,
+    written INTEGER NOT NULL DEFAULT 0, landed INTEGER NOT NULL DEFAULT 0,
+    accepted INTEGER NOT NULL DEFAULT 0, pool INTEGER NOT NULL DEFAULT 0)
+"""
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+
+
+# Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class Ledger:
+    """The records of one run, in SQLite (WAL, synchronous NORMAL)."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger at `path`, creating it if it is not there.
+
+        Raises:
+            RunFolderError: the file cannot be opened, or is of a newer lift-agent.
+        """
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise RunFolderError(f"cannot open the ledger {path}: {error}") from None
+
+    def _migrate(self) -> None:
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise RunFolderError(
+                f"{self.path} was written by a newer lift-agent (ledger version {version}, "
+                f"this one knows {len(MIGRATIONS)}): upgrade lift-agent to open it"
+            )
+        for number in range(version, len(MIGRATIONS)):
+            with self._transaction() as db:
+                MIGRATIONS[number](db)
+                db.execute(f"PRAGMA user_version = {number + 1}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._db.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # meta ---------------------------------------------------------------------------------
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a JSON value under a name."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, _json(value)))
+
+    def noted(self, name: str, default: Any = None) -> Any:
+        """Return the value kept under a name."""
+        found = self._query("SELECT value FROM meta WHERE name = ?", (name,))
+        return json.loads(found[0][0]) if found else default
+
+    # rows ---------------------------------------------------------------------------------
+
+    def add_source(self, path: str, fingerprint: str, rows: int, rejected: int) -> None:
+        """Record that a source file has been read to its end."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
+            (path, fingerprint, rows, rejected),
+        )
+
+    def sources(self) -> list[tuple[str, str, int, int]]:
+        """Path, fingerprint, rows and unusable records of each source that was read."""
+        found = self._query("SELECT path, fingerprint, rows, rejected FROM sources ORDER BY rowid")
+        return [(str(p), str(f), int(n), int(r)) for p, f, n, r in found]
+
+    def add_rejects(self, rejects: Iterable[Rejected]) -> None:
+        """Keep the records of source files that cannot be used."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO source_rejects VALUES (?, ?, ?, ?)",
+                ((r.source, r.line, r.reason, r.excerpt) for r in rejects),
+            )
+
+    def rejects(self) -> list[Rejected]:
+        """The records of source files that could not be used, in their order."""
+        found = self._query("SELECT source, line, reason, excerpt FROM source_rejects")
+        return [Rejected(*values) for values in found]
+
+    def add_rows(self, rows: Iterable[Row]) -> None:
+        """Add rows with status new; those already there stay as they are."""
+        with self._transaction() as db:
+            _insert_rows(db, rows)
+
+    def rows(self, *statuses: Status, origin: str = "", round: int | None = None) -> list[Row]:
+        """Rows in the order of arrival, optionally only some statuses, an origin, a round."""
+        where, values = ["1"], list[Any]()
+        if statuses:
+            where.append(f"status IN ({','.join('?' * len(statuses))})")
+            values.extend(statuses)
+        for column, value in (("origin", origin or None), ("round", round)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        sql = f"SELECT {_ROW} FROM rows WHERE {' AND '.join(where)} ORDER BY position"
+        return [_row(found) for found in self._query(sql, values)]
+
+    def rows_by_id(self, ids: Iterable[str]) -> dict[str, Row]:
+        """The rows with these ids."""
+        wanted = _json(list(ids))
+        sql = f"SELECT {_ROW} FROM rows WHERE id IN (SELECT value FROM json_each(?))"
+        return {found[0]: _row(found) for found in self._query(sql, (wanted,))}
+
+    def find_rows(self, start: str) -> list[Row]:
+        """Rows whose id begins with `start`."""
+        sql = f"SELECT {_ROW} FROM rows WHERE substr(id, 1, ?) = ? ORDER BY position"
+        return [_row(found) for found in self._query(sql, (len(start), start))]
+
+    def status(self, row: str) -> tuple[Status, str]:
+        """Status of a row and the reason for it."""
+        found = self._query("SELECT status, reason FROM rows WHERE id = ?", (row,))
+        return found[0][0], found[0][1]
+
+    def set_statuses(self, statuses: Iterable[tuple[str, Status, str]]) -> None:
+        """Set the status of rows: id, status, reason."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE rows SET status = ?, reason = ? WHERE id = ?",
+                ((status, reason, row) for row, status, reason in statuses),
+            )
+
+    def set_landing(self, landings: Mapping[str, tuple[bool, float]]) -> None:
+        """Keep whether each row landed in its subspace, and its distance from the centre."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE rows SET landed = ?, distance = ? WHERE id = ?",
+                ((landed, distance, row) for row, (landed, distance) in landings.items()),
+            )
+
+    def landing(self, row: str) -> tuple[bool, float] | None:
+        """Whether a row landed in its subspace and at what distance; None if it had none."""
+        found = self._query("SELECT landed, distance FROM rows WHERE id = ?", (row,))
+        landed, distance = found[0]
+        return None if landed is None else (bool(landed), float(distance))
+
+    def select(self, rows: Sequence[str]) -> None:
+        """Make these rows, in this order, the dataset."""
+        with self._transaction() as db:
+            db.execute("UPDATE rows SET rank = NULL WHERE rank IS NOT NULL")
+            db.executemany(
+                "UPDATE rows SET rank = ? WHERE id = ?",
+                ((rank, row) for rank, row in enumerate(rows, 1)),
+            )
+
+    def selected(self) -> list[Row]:
+        """The rows of the dataset, in the order of arrival."""
+        sql = f"SELECT {_ROW} FROM rows WHERE rank IS NOT NULL ORDER BY position"
+        return [_row(found) for found in self._query(sql)]
+
+    def rank(self, row: str) -> int | None:
+        """The place at which the selector chose a row, None if it did not."""
+        rank: int | None = self._query("SELECT rank FROM rows WHERE id = ?", (row,))[0][0]
+        return rank
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Number of rows by origin, status and reason."""
+        sql = "SELECT origin, status, reason, COUNT(*) FROM rows GROUP BY 1, 2, 3"
+        return {(origin, status, why): n for origin, status, why, n in self._query(sql)}
+
+    # subspaces and tasks ------------------------------------------------------------------
+
+    def plan_round(self, round: int, subspaces: Iterable[Subspace], tasks: Sequence[Task]) -> None:
+        """Record a round's subspaces and its tasks, all or nothing."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO subspaces VALUES (?,?,?,?,?,?,?,?,?,?)",
+                (
+                    (
+                        *(s.id, s.round, s.name, s.brief),
+                        np.asarray(s.centre, dtype=np.float32).tobytes(),
+                        *(s.radius, s.sparsity, _json(s.members), _json(s.nearby), s.quota),
+                    )
+                    for s in subspaces
+                ),
+            )
+            db.executemany(
+                "INSERT OR IGNORE INTO tasks (id, position, round, strategy, parents, subspace)"
+                " VALUES (?,?,?,?,?,?)",
+                (
+                    (t.id, t.position, t.round, t.strategy, _json(t.parents), t.subspace)
+                    for t in tasks
+                ),
+            )
+            db.execute(
+                "INSERT OR IGNORE INTO rounds (round, planned) VALUES (?, ?)", (round, len(tasks))
+            )
+
+    def subspaces(self, round: int | None = None) -> list[Subspace]:
+        """The subspaces of a round (or of all), sparsest first."""
+        sql = "SELECT * FROM subspaces WHERE (?1 IS NULL OR round = ?1) ORDER BY round, rowid"
+        return [
+            Subspace(
+                id=id,
+                round=number,
+                centre=tuple(np.frombuffer(centre, dtype=np.float32).tolist()),
+                radius=radius,
+                sparsity=sparsity,
+                members=tuple(json.loads(members)),
+                nearby=tuple(json.loads(nearby)),
+                name=name,
+                brief=brief,
+                quota=quota,
+            )
+            for id, number, name, brief, centre, radius, sparsity, members, nearby, quota in (
+                self._query(sql, (round,))
+            )
+        ]
+
+    def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
+        """The tasks of a round, optionally those without an outcome only."""
+        sql = (
+            "SELECT id, position, round, strategy, parents, subspace FROM tasks"
+            " WHERE round = ? AND (outcome = '' OR NOT ?) ORDER BY position"
+        )
+        return [
+            Task(id, position, number, strategy, tuple(json.loads(parents)), subspace)
+            for id, position, number, strategy, parents, subspace in self._query(
+                sql, (round, pending)
+            )
+        ]
+
+    def used_parents(self) -> set[frozenset[str]]:
+        """The sets of parents that tasks were planned with so far."""
+        found = self._query("SELECT parents FROM tasks")
+        return {frozenset(json.loads(parents)) for (parents,) in found}
+
+    def next_position(self) -> int:
+        """The first position that no row or task has taken."""
+        sql = (
+            "SELECT MAX(COALESCE((SELECT MAX(position) FROM rows), -1),"
+            " COALESCE((SELECT MAX(position) FROM tasks), -1)) + 1"
+        )
+        return int(self._query(sql)[0][0])
+
+    def finish_task(
+        self, task: str, outcome: str, reason: str, written: str, row: Row | None
+    ) -> None:
+        """Record what became of a task, with the row that it made, if any, all or nothing."""
+        with self._transaction() as db:
+            if row:
+                _insert_rows(db, [row])
+            db.execute(
+                "UPDATE tasks SET outcome = ?, reason = ?, written = ?, row = ? WHERE id = ?",
+                (outcome, reason, written, row.id if row else "", task),
+            )
+
+    def task_outcomes(self, round: int | None = None) -> dict[tuple[str, str], int]:
+        """Number of tasks by outcome and reason, of a round or of all."""
+        sql = (
+            "SELECT outcome, reason, COUNT(*) FROM tasks WHERE outcome != ''"
+            " AND (?1 IS NULL OR round = ?1) GROUP BY 1, 2 ORDER BY 3 DESC"
+        )
+        return {(outcome, why): n for outcome, why, n in self._query(sql, (round,))}
+
+    def subspace_record(self) -> dict[str, tuple[int, int]]:
+        """Tasks tried and rows accepted so far in each subspace, by its id."""
+        sql = (
+            "SELECT t.subspace, COUNT(*), COUNT(r.id) FROM tasks t"
+            " LEFT JOIN rows r ON r.id = t.row AND r.status = 'accepted'"
+            " WHERE t.outcome != '' GROUP BY 1"
+        )
+        return {subspace: (tried, taken) for subspace, tried, taken in self._query(sql)}
+
+    def task_of(self, row: str) -> Task | None:
+        """The task that made a row."""
+        sql = "SELECT id, position, round, strategy, parents, subspace FROM tasks WHERE row = ?"
+        for id, position, number, strategy, parents, subspace in self._query(sql, (row,)):
+            return Task(id, position, number, strategy, tuple(json.loads(parents)), subspace)
+        return None
+
+    # verdicts and scores ------------------------------------------------------------------
+
+    def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Keep verdicts and set the rows' statuses by them."""
+        with self._transaction() as db:
+            for v in verdicts:
+                db.execute(
+                    "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)",
+                    (v.row, v.duplicate, v.layer, v.other, v.cosine, v.reason),
+                )
+                db.execute(
+                    "UPDATE rows SET status = ?, reason = ? WHERE id = ? AND status = 'new'",
+                    ("duplicate" if v.duplicate else "unique", v.layer * v.duplicate, v.row),
+                )
+
+    def verdict(self, row: str) -> Verdict | None:
+        """The verdict on a row."""
+        for found in self._query("SELECT * FROM verdicts WHERE row = ?", (row,)):
+            return Verdict(found[0], bool(found[1]), *found[2:])
+        return None
+
+    def add_scores(self, scores: Iterable[Score]) -> None:
+        """Keep scores; a failed judgement quarantines its row."""
+        with self._transaction() as db:
+            for s in scores:
+                db.execute(
+                    "INSERT OR REPLACE INTO scores VALUES (?,?,?,?,?,?,?)",
+                    (s.row, s.judge, s.length, s.final, _json(dict(s.parts)), s.reason, s.failed),
+                )
+                if s.failed:
+                    db.execute(
+                        "UPDATE rows SET status = 'quarantined', reason = ? WHERE id = ?",
+                        (f"judge: {s.failed}", s.row),
+                    )
+
+    def scores(self) -> dict[str, Score]:
+        """The score of each judged row, by its id."""
+        return {
+            row: Score(row, judge, length, final, json.loads(parts), reason, failed)
+            for row, judge, length, final, parts, reason, failed in self._query(
+                "SELECT * FROM scores"
+            )
+        }
+
+    # calls --------------------------------------------------------------------------------
+
+    def call(self, key: str) -> Call | None:
+        """The call with this key, if it was made."""
+        for found in self._query("SELECT * FROM calls WHERE key = ?", (key,)):
+            return _call(found)
+        return None
+
+    def add_call(self, call: Call) -> None:
+        """Commit a call before its response is used."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                *(call.key, call.agent, call.prompt, call.subject, call.round, call.model),
+                _json(call.request),
+                *(call.response, call.finish_reason, call.error),
+                *(call.input_tokens, call.output_tokens, call.cost),
+                *(call.seconds, call.attempts, call.started),
+            ),
+        )
+
+    def calls(self, *, agent: str = "", subjects: Sequence[str] = (), key: str = "") -> list[Call]:
+        """Calls in the order in which they were made, optionally of an agent or about subjects."""
+        where, values = ["1"], list[Any]()
+        if agent:
+            where.append("agent = ?")
+            values.append(agent)
+        if subjects:
+            where.append(f"subject IN ({','.join('?' * len(subjects))})")
+            values.extend(subjects)
+        if key:
+            where.append("substr(key, 1, ?) = ?")
+            values.extend((len(key), key))
+        sql = f"SELECT * FROM calls WHERE {' AND '.join(where)} ORDER BY started, key"
+        return [_call(found) for found in self._query(sql, values)]
+
+    def usage(self) -> dict[str, dict[str, float | None]]:
+        """Calls, failures, tokens, cost (None if a price is unknown) and seconds by agent."""
+        sql = (
+            "SELECT agent, COUNT(*), SUM(error != ''), SUM(input_tokens), SUM(output_tokens),"
+            " CASE WHEN COUNT(*) = COUNT(cost) THEN SUM(cost) END, SUM(seconds)"
+            " FROM calls GROUP BY agent ORDER BY MIN(started)"
+        )
+        names = ("calls", "failed", "input_tokens", "output_tokens", "cost", "seconds")
+        return {found[0]: dict(zip(names, found[1:], strict=True)) for found in self._query(sql)}
+
+    # rounds -------------------------------------------------------------------------------
+
+    def close_round(self, round: int, pool: int) -> None:
+        """Record what a round brought, from its rows, and the size of the pool after it."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO rounds (round) VALUES (?)", (round,))
+            db.execute(
+                "UPDATE rounds SET pool = ?2,"
+                " written = (SELECT COUNT(*) FROM rows WHERE round = ?1 AND origin = 'generated'),"
+                " landed = (SELECT COUNT(*) FROM rows WHERE round = ?1 AND landed),"
+                " accepted = (SELECT COUNT(*) FROM rows"
+                "  WHERE round = ?1 AND origin = 'generated' AND status = 'accepted')"
+                " WHERE round = ?1",
+                (round, pool),
+            )
+
+    def rounds(self) -> list[dict[str, int]]:
+        """Each round with what was planned, written, landed and accepted in it, and the pool."""
+        names = ("round", "planned", "written", "landed", "accepted", "pool")
+        found = self._query(f"SELECT {', '.join(names)} FROM rounds ORDER BY round")
+        return [dict(zip(names, values, strict=True)) for values in found]
+
+
+_ROW = (
+    "id, position, instruction, input, output, system, history, origin, source, line, extra,"
+    " round, strategy, parents, subspace"
+)
+
+
+def _insert_rows(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    db.executemany(
+        f"INSERT OR IGNORE INTO rows ({_ROW}, status) VALUES ({'?,' * 15}'new')",
+        (
+            (
+                *(r.id, r.position, r.instruction, r.input, r.output, r.system),
+                _json(r.history),
+                *(r.origin, r.source, r.line),
+                _json(r.extra),
+                *(r.round, r.strategy, _json(r.parents), r.subspace),
+            )
+            for r in rows
+        ),
+    )
+
+
+def _row(found: tuple[Any, ...]) -> Row:
+    values = dict(zip(_ROW.split(", "), found, strict=True))
+    values["history"] = tuple((ask, answer) for ask, answer in json.loads(values["history"]))
+    values["parents"] = tuple(json.loads(values["parents"]))
+    values["extra"] = json.loads(values["extra"])
+    return Row(**values)
+
+
+def _call(found: tuple[Any, ...]) -> Call:
+    names = tuple(field.name for field in fields(Call))
+    values = dict(zip(names, found, strict=True))
+    return Call(**{**values, "request": json.loads(values["request"])})

@@ -1,0 +1,114 @@
+"""The figures of a run, read from its ledger: the end of the screen, the card, ``--json``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .ledger import Ledger
+
+EXPLANATIONS = {
+    "target": "the target was reached",
+    "budget": "the next call could have crossed a cap",
+    "rounds": "the rounds of generation were used up",
+    "saturated": "the last rounds brought almost no new rows: the subspaces are full",
+    "errors": "too many calls to the model failed",
+    "interrupted": "you stopped it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run read, removed, made, accepted and spent, and why it stopped."""
+
+    target: int
+    rows: int
+    stop: str
+    read: int
+    unusable: int
+    seeds_accepted: int
+    seeds_chosen: int
+    generated_chosen: int
+    near_duplicates: int
+    seed_near_duplicates: int
+    low_scores: int
+    judge_quarantined: int
+    not_judged: int
+    tasks: int
+    written: int
+    landed: int
+    generated_accepted: int
+    faults: dict[str, int]
+    rounds: int
+    coverage: dict[str, dict[str, Any]]
+    usage: dict[str, dict[str, float | None]]
+    subspaces: int
+
+    @property
+    def calls(self) -> int:
+        """Requests made by all agents."""
+        return int(sum(used["calls"] or 0 for used in self.usage.values()))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens used by all agents."""
+        return int(
+            sum((u["input_tokens"] or 0) + (u["output_tokens"] or 0) for u in self.usage.values())
+        )
+
+    @property
+    def cost(self) -> float | None:
+        """USD spent by all agents, None if a price is unknown."""
+        total = 0.0
+        for used in self.usage.values():
+            if used["cost"] is None:
+                return None
+            total += used["cost"]
+        return total
+
+    @property
+    def why(self) -> str:
+        """The stop reason as a sentence."""
+        return EXPLANATIONS.get(self.stop, "the run has not finished")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return asdict(self) | {"calls": self.calls, "tokens": self.tokens, "cost": self.cost}
+
+
+def summarise(ledger: Ledger) -> Summary:
+    """Read the figures of a run from its ledger."""
+    counts = ledger.counts()
+    sources, rounds = ledger.sources(), ledger.rounds()
+    selected = ledger.selected()
+    outcomes = ledger.task_outcomes()
+
+    def count(status: str, origin: str = "") -> int:
+        return sum(
+            n for (o, s, _), n in counts.items() if s == status and (not origin or o == origin)
+        )
+
+    return Summary(
+        target=int(ledger.noted("target", 0)),
+        rows=len(selected),
+        stop=str(ledger.noted("stop", "")),
+        read=sum(source[2] for source in sources),
+        unusable=sum(source[3] for source in sources),
+        seeds_accepted=count("accepted", "seed"),
+        seeds_chosen=sum(row.origin == "seed" for row in selected),
+        generated_chosen=sum(row.origin == "generated" for row in selected),
+        near_duplicates=count("duplicate"),
+        seed_near_duplicates=count("duplicate", "seed"),
+        low_scores=count("rejected"),
+        judge_quarantined=count("quarantined"),
+        not_judged=count("unique") + count("new"),
+        tasks=sum(outcomes.values()),
+        written=outcomes.get(("row", ""), 0),
+        landed=sum(r["landed"] for r in rounds),
+        generated_accepted=count("accepted", "generated"),
+        faults={why: n for (kind, why), n in outcomes.items() if kind != "row"},
+        rounds=max(0, len(rounds) - 1),
+        coverage=ledger.noted("coverage", {}),
+        usage=ledger.usage(),
+        subspaces=len({subspace.id for subspace in ledger.subspaces()}),
+    )

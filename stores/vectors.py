@@ -1,0 +1,68 @@
+"""The vectors of a run in Chroma: a projection of the ledger that can always be rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..geometry.neighbours import Vectors
+
+FOLDER = "vectors"
+_WRITE_BATCH = 5000  # Chroma refuses more than 5,461 at once
+_READ_BATCH = 1000  # reading by ids keeps its speed at any size; paging by offset does not
+
+
+class VectorStore:
+    """One Chroma collection with a unit vector for each row id."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the store in `folder`, creating it if it is not there."""
+        import chromadb
+        from chromadb.config import Settings
+
+        folder.mkdir(parents=True, exist_ok=True)
+        client = chromadb.PersistentClient(
+            str(folder), settings=Settings(anonymized_telemetry=False)
+        )
+        # Without embedding_function=None, Chroma would download a model of its own. Vectors come
+        # back as they were put only in the l2 space, which ranks unit vectors as cosine does.
+        self._collection: Any = client.get_or_create_collection(
+            "rows", embedding_function=None, configuration={"hnsw": {"space": "l2"}}
+        )
+
+    def count(self) -> int:
+        """Number of vectors."""
+        return int(self._collection.count())
+
+    def put(self, ids: Sequence[str], vectors: Vectors) -> None:
+        """Add or replace the vectors of rows."""
+        for start in range(0, len(ids), _WRITE_BATCH):
+            span = slice(start, start + _WRITE_BATCH)
+            self._collection.upsert(ids=list(ids[span]), embeddings=vectors[span])
+
+    def get(self, ids: Sequence[str]) -> Vectors:
+        """Return the vectors of rows, in the order of `ids`: (n, d).
+
+        Raises:
+            KeyError: a row has no vector.
+        """
+        found: dict[str, Any] = {}
+        for start in range(0, len(ids), _READ_BATCH):
+            part = self._collection.get(
+                ids=list(ids[start : start + _READ_BATCH]), include=["embeddings"]
+            )
+            found.update(zip(part["ids"], part["embeddings"], strict=True))
+        if not ids:
+            return np.empty((0, 0), dtype=np.float32)
+        return np.asarray([found[id] for id in ids], dtype=np.float32)
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Return those of `ids` that have no vector."""
+        found: set[str] = set()
+        for start in range(0, len(ids), _READ_BATCH):
+            batch = list(ids[start : start + _READ_BATCH])
+            found.update(self._collection.get(ids=batch, include=[])["ids"])
+        return [id for id in ids if id not in found]

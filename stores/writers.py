@@ -1,0 +1,91 @@
+"""The files of a run folder, each written beside its place and moved there when complete."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from ..records import Row, Score
+from .ledger import Ledger
+
+DATASET = "dataset.jsonl"
+SETTINGS = "run.toml"
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file so that it is either the old one or the whole new one, never a part."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_dataset(ledger: Ledger, folder: Path) -> Path:
+    """Write the selected rows as JSONL, seeds first, in the order of arrival."""
+    scores = ledger.scores()
+    subspaces = {(s.round, s.id): s.name for s in ledger.subspaces()}
+    lines = [
+        json.dumps(
+            record(row, scores[row.id], subspaces.get((row.round, row.subspace), "")),
+            ensure_ascii=False,
+        )
+        for row in ledger.selected()
+    ]
+    path = folder / DATASET
+    replace_file(path, "".join(f"{line}\n" for line in lines))
+    return path
+
+
+def record(row: Row, score: Score, subspace: str) -> dict[str, Any]:
+    """A row as it is written: its texts, its file's other columns, and its story in `lift`."""
+    out: dict[str, Any] = {
+        "instruction": row.instruction,
+        "input": row.input,
+        "output": row.output,
+    }
+    if row.system:
+        out["system"] = row.system
+    if row.history:
+        out["history"] = [list(turn) for turn in row.history]
+    out.update((name, value) for name, value in row.extra.items() if name not in out)
+    story: dict[str, Any] = {"id": row.id, "origin": row.origin}
+    if row.origin == "seed":
+        story |= {"source": row.source, "line": row.line}
+    else:
+        story |= {
+            "round": row.round,
+            "strategy": row.strategy,
+            "parents": list(row.parents),
+            "subspace": {"id": row.subspace, "name": subspace} if row.subspace else None,
+        }
+    story["scores"] = {
+        "final": round(score.final, 2),
+        "judge": score.judge,
+        "length": round(score.length, 2),
+        "rubric": dict(score.parts),
+        "reason": score.reason,
+    }
+    if "lift" in row.extra:
+        story["previous"] = row.extra["lift"]
+    out["lift"] = story
+    return out
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Write run.toml: the resolved settings, and versions and fingerprints."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("How this run was made. Secrets are never written here."))
+    for name, value in (("run", settings), ("about", about)):
+        table = tomlkit.table()
+        for key, item in value.items():
+            if item is not None:
+                table.add(key, item)
+        document.add(name, table)
+    replace_file(folder / SETTINGS, tomlkit.dumps(document))

@@ -1,0 +1,38 @@
+"""How figures and strangers' text are written on a screen."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def number(value: float) -> str:
+    """12345 as 12,345."""
+    return f"{value:,.0f}"
+
+
+def money(usd: float | None) -> str:
+    """USD with as many digits as matter; an unknown price is said to be unknown."""
+    if usd is None:
+        return "price unknown"
+    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 42s, 3m 05s or 2h 07m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def inert(text: str) -> str:
+    """Text without the characters that command a terminal or turn its direction.
+
+    Rows and answers come from strangers: an escape sequence in them must come out as text.
+    """
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else "\ufffd"
+        for c in text
+    )

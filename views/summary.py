@@ -1,0 +1,128 @@
+"""The summary at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..stores.summary import Summary
+from ..stores.writers import DATASET
+from .format import duration, inert, money, number
+
+
+def print_summary(summary: Summary, folder: Path, seconds: float, console: Console) -> None:
+    """Print what came of a run, in the order in which it happened."""
+    s = summary
+    reached = s.rows == s.target
+    console.print(
+        Text.assemble(
+            (f"{number(s.rows)} of {number(s.target)} rows", "bold green" if reached else "bold"),
+            f" in {duration(seconds)}. Stopped by ",
+            (s.stop, "bold"),
+            f": {s.why}.",
+        ),
+        soft_wrap=True,
+    )
+    if not reached:
+        console.print(
+            Text(f"The dataset is {number(s.target - s.rows)} rows short of its target."),
+            style="yellow",
+        )
+    console.print()
+
+    flow = Table.grid(padding=(0, 2))
+    flow.add_column(justify="right")
+    flow.add_column()
+    for count, what in _flow(s):
+        flow.add_row(number(count), what)
+    console.print(flow)
+    if s.coverage:
+        console.print()
+        console.print(_coverage(s))
+        console.print(
+            Text(
+                "distance: mean cosine distance from each usable row to its nearest row here; "
+                "lower is better",
+                style="dim",
+            ),
+            soft_wrap=True,
+        )
+    if s.usage:
+        console.print()
+        console.print(_usage(s))
+    console.print()
+    console.print(Text(f"dataset  {inert(str(folder / DATASET))}"), soft_wrap=True)
+    console.print(Text(f"run      {inert(str(folder))}"), soft_wrap=True)
+    console.print(
+        Text(
+            f"next     lift-agent trace {inert(str(folder))}   ·   lift-agent why "
+            f"{inert(str(folder))} ROW"
+        ),
+        soft_wrap=True,
+    )
+
+
+def _flow(s: Summary) -> list[tuple[int, str]]:
+    steps = [(s.read, "rows read")]
+    if s.unusable:
+        steps.append((s.unusable, "records quarantined: they could not be used"))
+    steps.append((s.near_duplicates, "near-duplicates removed"))
+    if s.tasks:
+        steps.append((s.tasks, f"tasks tried in {s.rounds} rounds and {s.subspaces} subspaces"))
+        steps.append((s.written, "rows generated"))
+        landed = f" ({s.landed / s.written:.0%} landed in their subspace)" if s.written else ""
+        steps.append((s.generated_accepted, f"of them accepted{landed}"))
+    for fault, count in list(s.faults.items())[:5]:
+        steps.append((count, f"drafts dropped: {fault}"))
+    if s.low_scores:
+        steps.append((s.low_scores, "rows rejected by variance or score"))
+    if s.judge_quarantined:
+        steps.append((s.judge_quarantined, "rows quarantined: the judge failed on them"))
+    if s.not_judged:
+        steps.append((s.not_judged, "rows not judged before the run stopped"))
+    steps.append((s.seeds_chosen, "seeds in the dataset"))
+    steps.append((s.generated_chosen, "generated rows in the dataset"))
+    return steps
+
+
+def _coverage(s: Summary) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("coverage", "rows", "distance", "Vendi", "duplicate pairs"):
+        table.add_column(name, justify="left" if name == "coverage" else "right")
+    for key, label in (
+        ("seeds", "before: all seeds"),
+        ("random", "random seeds, as many"),
+        ("dataset", "after: the dataset"),
+    ):
+        if m := s.coverage.get(key):
+            table.add_row(
+                label,
+                number(m["rows"]),
+                f"{m['distance']:.3f}",
+                f"{m['vendi']:.1f}",
+                number(m["pairs"]),
+            )
+    table.caption = (
+        "distance: mean cosine distance from every usable row to the nearest (lower is better)"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _usage(s: Summary) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("agent", "calls", "failed", "tokens in", "tokens out", "money"):
+        table.add_column(name, justify="left" if name == "agent" else "right")
+    for agent, used in s.usage.items():
+        table.add_row(
+            agent,
+            *(
+                number(used[name] or 0)
+                for name in ("calls", "failed", "input_tokens", "output_tokens")
+            ),
+            money(used["cost"]),
+        )
+    return table
