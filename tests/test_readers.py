@@ -523,7 +523,7 @@ def test_missing_file_and_folder_are_noticed_before_reading(tmp_path: Path) -> N
 def test_no_permission(tmp_path: Path) -> None:
     path = write(tmp_path, json.dumps(GOOD))
     path.chmod(0)
-    with pytest.raises(UsageError, match="check its permissions"):
+    with pytest.raises(UsageError, match="Permission denied"):
         read_rows([path])
 
 

@@ -73,8 +73,10 @@ def _flow(s: Summary) -> list[tuple[int, str]]:
     if s.tasks:
         steps.append((s.tasks, f"tasks tried in {s.rounds} rounds and {s.subspaces} subspaces"))
         steps.append((s.written, "rows generated"))
-        landed = f" ({s.landed / s.written:.0%} landed in their subspace)" if s.written else ""
-        steps.append((s.generated_accepted, f"of them accepted{landed}"))
+        if s.written:
+            landed = f"of them landed in their subspace ({s.landed / s.written:.0%})"
+            steps.append((s.landed, landed))
+        steps.append((s.generated_accepted, "of them accepted"))
     for fault, count in list(s.faults.items())[:5]:
         steps.append((count, f"drafts dropped: {fault}"))
     if s.low_scores:
@@ -105,10 +107,6 @@ def _coverage(s: Summary) -> Table:
                 f"{m['vendi']:.1f}",
                 number(m["pairs"]),
             )
-    table.caption = (
-        "distance: mean cosine distance from every usable row to the nearest (lower is better)"
-    )
-    table.caption_justify = "left"
     return table
 
 
