@@ -51,6 +51,8 @@ def facility_location(
         Indices in the order of choice; ties go to the lower index.
     """
     n = len(vectors)
+    if count == 0:
+        return []
     similarities, neighbours = nearest(vectors, vectors, min(k, n))
     similarities = np.maximum(similarities, 0)
     # covers[i] lists the rows that count i among their neighbours, with their similarity.

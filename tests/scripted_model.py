@@ -25,7 +25,7 @@ def answer(messages):
             }
         )
     if "two tasks" in system:
-        first, second = re.findall(r"(?:First|Second) task: (.+)", last)[-2:]
+        first, second = re.findall(r"(?:First task|Second task|Task A|Task B): (.+)", last)[-2:]
         return (
             f"Using what is needed to {_start(first)}, describe in detail how somebody "
             f"would then {_start(second)}."

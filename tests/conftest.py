@@ -1,0 +1,48 @@
+"""Fixtures that several test files share."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def seeds(tmp_path):
+    """A file of 40 seed rows in four topics, with an exact copy and one that differs in form."""
+    rows = []
+    for i in range(10):
+        for topic, ask, answer in (
+            ("code", f"Write a Python function that sorts {i + 2} numbers.", f"def f{i}(x): ..."),
+            ("soup", f"How long do I cook {i + 2} carrots for a soup?", f"About {i + 9} minutes."),
+            ("bird", f"Describe the song of bird number {i}, shortly.", f"It sings {i} notes."),
+            ("maths", f"What is {i} times {i + 3}?", f"It is {i * (i + 3)}."),
+        ):
+            rows.append({"instruction": ask, "input": "", "output": answer, "topic": topic})
+    rows.append(dict(rows[0]))
+    rows.append({**rows[1], "instruction": rows[1]["instruction"].upper()})
+    path = tmp_path / "seeds.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run lift-agent as a user does, in a folder of its own; returns the finished process."""
+
+    def run(*args, code=0, **env):
+        done = subprocess.run(
+            [sys.executable, "-m", "lift_agent", *map(str, args)],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **env},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run

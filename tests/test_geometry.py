@@ -1,0 +1,501 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from lift_agent.geometry import neighbours
+from lift_agent.geometry.coverage import coverage_distance, near_duplicate_pairs, vendi_score
+from lift_agent.geometry.density import Region, region_count, sparse_regions, sparsity
+from lift_agent.geometry.duplicates import first_come
+from lift_agent.geometry.neighbours import Vectors, nearest, nearest_others, unit
+from lift_agent.geometry.selection import facility_location, percentile_ranks
+from lift_agent.geometry.variance import (
+    length_cap,
+    principal_coordinates,
+    row_variance,
+    varied_rows,
+)
+
+NEAR = 1e-5  # float32 similarities against float64 ones
+EMPTY = np.empty((0, 4), dtype=np.float32)
+GREEDY = 1 - 1 / math.e
+
+fuzz = settings(max_examples=30, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+thresholds = st.sampled_from([0.3, 0.7, 0.9])
+
+
+def cloud(seed: int, rows: int, width: int = 6) -> Vectors:
+    """Random unit vectors: no two alike, no two similarities equal."""
+    return unit(np.random.default_rng(seed).normal(size=(rows, width)))
+
+
+@st.composite
+def clouds(draw: st.DrawFn, least: int = 1, most: int = 40, copies: bool = True) -> Vectors:
+    """Random unit vectors; with `copies`, some may be exact copies of others."""
+    n = draw(st.integers(least, most))
+    vectors = cloud(draw(seeds), n, draw(st.integers(3, 8)))
+    if not copies or draw(st.booleans()):
+        return vectors
+    return vectors[draw(st.lists(st.integers(0, n - 1), min_size=n, max_size=n))]
+
+
+@st.composite
+def split_clouds(draw: st.DrawFn) -> tuple[Vectors, Vectors]:
+    """A cloud in two parts, either of which may be empty."""
+    vectors = draw(clouds(most=60))
+    cut = draw(st.integers(0, len(vectors)))
+    return vectors[:cut], vectors[cut:]
+
+
+def cosines(one: Vectors, other: Vectors) -> Any:
+    return one.astype(np.float64) @ other.astype(np.float64).T
+
+
+# neighbours -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entries", [1, 50, 16_000_000])
+@fuzz
+@given(split_clouds(), st.integers(0, 70))
+def test_nearest_equals_a_brute_force_sort(
+    entries: int, parts: tuple[Vectors, Vectors], k: int
+) -> None:
+    queries, data = parts
+    with patch.object(neighbours, "_BLOCK_ENTRIES", entries):
+        similarities, indices = nearest(queries, data, k)
+    exact, k = cosines(queries, data), min(k, len(data))
+    assert similarities.shape == indices.shape == (len(queries), k)
+    assert all(len(set(row)) == k for row in indices.tolist())
+    np.testing.assert_allclose(similarities, np.sort(exact, axis=1)[:, ::-1][:, :k], atol=NEAR)
+    np.testing.assert_allclose(similarities, np.take_along_axis(exact, indices, 1), atol=NEAR)
+    falls, rises = np.diff(similarities, axis=1) < 0, np.diff(indices, axis=1) > 0
+    assert (falls | ((similarities[:, 1:] == similarities[:, :-1]) & rises)).all()
+
+
+@fuzz
+@given(seeds, st.integers(1, 40), st.integers(1, 40))
+def test_nearest_names_the_rows_of_the_sort(seed: int, n: int, k: int) -> None:
+    vectors = cloud(seed, n + 3)
+    _, indices = nearest(vectors[:3], vectors[3:], k)
+    expected = np.argsort(-cosines(vectors[:3], vectors[3:]), axis=1)[:, :k]
+    np.testing.assert_array_equal(indices, expected)
+
+
+@fuzz
+@given(clouds(), st.integers(1, 45))
+def test_no_row_is_its_own_neighbour(vectors: Vectors, k: int) -> None:
+    similarities, indices = nearest_others(vectors, k)
+    n = len(vectors)
+    assert similarities.shape == indices.shape == (n, min(k, n - 1))
+    assert (indices != np.arange(n)[:, None]).all()
+    assert all(len(set(row)) == len(row) for row in indices.tolist())
+    others = cosines(vectors, vectors)
+    np.fill_diagonal(others, -np.inf)
+    expected = np.sort(others, axis=1)[:, ::-1][:, : min(k, n - 1)]
+    np.testing.assert_allclose(similarities, expected, atol=NEAR)
+
+
+@pytest.mark.parametrize("n", [2, 30])
+def test_among_exact_copies_no_row_is_its_own_neighbour(n: int) -> None:
+    _, indices = nearest_others(np.repeat(cloud(0, 1), n, axis=0), 4)
+    assert (indices != np.arange(n)[:, None]).all()
+
+
+def test_unit_rows_have_length_one_and_zero_rows_stay() -> None:
+    scaled = unit(np.array([[3.0, 4.0], [0.0, 0.0], [-1e-9, 0.0]]))
+    np.testing.assert_allclose(scaled, [[0.6, 0.8], [0, 0], [-1, 0]], rtol=1e-6)
+    assert scaled.dtype == np.float32
+
+
+# density ----------------------------------------------------------------------------------
+
+
+def planted(seed: int) -> tuple[Vectors, range, int]:
+    """Four dense clusters, a thin one, and a lone outlier: vectors, the thin rows, the outlier."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.normal(size=(24, 24)))[0]
+    dense = np.concatenate([axis + 0.06 * rng.normal(size=(60, 24)) for axis in axes[:4]])
+    thin = axes[4] + 0.15 * rng.normal(size=(15, 24))
+    return unit(np.concatenate([dense, thin, axes[5:6]])), range(240, 255), 255
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_thin_cluster_is_found_and_the_outlier_is_not(seed: int) -> None:
+    vectors, thin, outlier = planted(seed)
+    regions = sparse_regions(vectors, 5)
+    first = regions[0].members.tolist()
+    assert regions[0].anchor in thin
+    assert sum(row in thin for row in first) > len(first) / 2
+    assert outlier not in [region.anchor for region in regions]
+
+
+@fuzz
+@given(clouds(least=3), st.integers(1, 6), st.integers(1, 12))
+def test_regions_are_what_they_say(vectors: Vectors, count: int, k: int) -> None:
+    regions = sparse_regions(vectors, count, k)
+    similarities, named = nearest_others(vectors, k)
+    thin = sparsity(similarities)
+    named_by = np.bincount(named.ravel(), minlength=len(vectors))
+    supported = named_by >= min(k, len(vectors) - 1) / 2
+    assert 1 <= len(regions) <= count
+    assert (np.diff([region.sparsity for region in regions]) <= 0).all()
+    anchors = [region.anchor for region in regions]
+    assert supported[anchors].all() or not supported.any()
+    for place, region in enumerate(regions):
+        away = 1 - cosines(vectors, region.centre)
+        inside = np.zeros(len(vectors), dtype=bool)
+        inside[region.members] = True
+        assert region.sparsity == thin[region.anchor]
+        assert (away[inside] <= region.radius + NEAR).all()
+        assert (away[~inside] > region.radius - NEAR).all()
+        assert not inside[region.nearby].any()
+        assert len(region.nearby) <= 5
+        assert (thin[region.nearby] <= np.median(thin)).all()
+        assert not inside[anchors[place + 1 :]].any()
+        for rows in (region.members, region.nearby):
+            assert (np.diff(away[rows]) >= -NEAR).all()
+
+
+@fuzz
+@given(clouds(least=3))
+def test_regions_are_deterministic(vectors: Vectors) -> None:
+    def facts(region: Region) -> tuple[object, ...]:
+        arrays = (region.centre, region.members, region.nearby)
+        numbers = (region.anchor, region.radius, region.sparsity)
+        return (*numbers, *(array.tolist() for array in arrays))
+
+    first, second = (list(map(facts, sparse_regions(vectors.copy(), 4))) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("vectors", "most"),
+    [
+        (EMPTY, 0),
+        (cloud(0, 2), 0),
+        (np.repeat(cloud(0, 1), 20, axis=0), 4),
+        (unit(np.array([[1, 0], [-1, 0]] * 5)), 4),
+    ],
+    ids=["none", "two", "copies", "opposites"],
+)
+def test_degenerate_rows_have_few_regions(vectors: Vectors, most: int) -> None:
+    assert len(sparse_regions(vectors, 4)) <= most
+
+
+@pytest.mark.parametrize(("rows", "count"), [(0, 1), (1, 1), (100, 5), (10**6, 32)])
+def test_region_count(rows: int, count: int) -> None:
+    assert region_count(rows) == count
+
+
+# coverage ---------------------------------------------------------------------------------
+
+
+@fuzz
+@given(clouds(), st.randoms(use_true_random=False))
+def test_vendi_score_counts_what_differs(vectors: Vectors, dice: Any) -> None:
+    score = vendi_score(vectors)
+    shuffled = dice.sample(range(len(vectors)), len(vectors))
+    assert 1 - NEAR <= score <= min(vectors.shape) + NEAR
+    assert vendi_score(vectors[shuffled]) == pytest.approx(score)
+    assert vendi_score(np.repeat(vectors, 2, axis=0)) == pytest.approx(score)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_vendi_score_at_its_ends(n: int) -> None:
+    assert vendi_score(np.repeat(cloud(n, 1), n, axis=0)) == pytest.approx(1, abs=NEAR)
+    assert vendi_score(np.eye(n, 50, dtype=np.float32)) == pytest.approx(n)
+
+
+@fuzz
+@given(clouds(least=2), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_coverage_distance(pool: Vectors, count: int, dice: Any) -> None:
+    rows = dice.sample(range(len(pool)), min(count, len(pool)))
+    chosen = pool[rows]
+    distance = coverage_distance(pool, chosen)
+    brute = float((1 - cosines(pool, chosen)).min(axis=1).mean())
+    assert distance == pytest.approx(brute, abs=NEAR)
+    assert coverage_distance(pool, pool) == pytest.approx(0, abs=NEAR)
+    assert coverage_distance(pool[::-1], chosen[::-1]) == pytest.approx(distance, abs=NEAR)
+    assert coverage_distance(pool, chosen[[*range(len(rows)), 0]]) == pytest.approx(
+        distance, abs=NEAR
+    )
+    wider = pool[[*rows, dice.randrange(len(pool))]]
+    assert coverage_distance(pool, wider) <= distance + NEAR
+
+
+def test_measures_of_nothing() -> None:
+    some = cloud(0, 3, 4)
+    assert vendi_score(EMPTY) == 0
+    assert near_duplicate_pairs(EMPTY, 0.5) == 0
+    assert [coverage_distance(a, b) for a, b in ((EMPTY, some), (some, EMPTY))] == [0, 1]
+
+
+@pytest.mark.parametrize(("n", "copies"), [(1, 1), (200, 1), (700, 3)])
+@pytest.mark.parametrize("threshold", [0.5, 0.9])
+def test_near_duplicate_pairs_equals_brute_force(n: int, copies: int, threshold: float) -> None:
+    vectors = np.tile(cloud(n, n, 4), (copies, 1))
+    similar = cosines(vectors, vectors) >= threshold
+    assert near_duplicate_pairs(vectors, threshold) == np.triu(similar, 1).sum()
+
+
+# duplicates -------------------------------------------------------------------------------
+
+
+@fuzz
+@given(split_clouds(), thresholds)
+def test_survivors_differ_and_repeats_name_what_they_repeat(
+    parts: tuple[Vectors, Vectors], threshold: float
+) -> None:
+    kept, new = parts
+    repeats, closest, cosine = first_come(new, kept, threshold)
+    both = np.concatenate([kept, new])
+    exact = cosines(new, both)
+    stays = np.r_[np.ones(len(kept), dtype=bool), ~repeats]
+    for i, repeat in enumerate(repeats):
+        earlier = stays & (np.arange(len(both)) < len(kept) + i)
+        if repeat:
+            assert earlier[closest[i]]
+            assert cosine[i] >= threshold
+        else:
+            assert (exact[i, earlier] < threshold + NEAR).all()
+        if closest[i] >= 0:
+            assert cosine[i] == pytest.approx(exact[i, closest[i]], abs=NEAR)
+            assert cosine[i] == pytest.approx(exact[i, earlier].max(), abs=NEAR)
+
+
+def one_by_one(new: Vectors, kept: Vectors, threshold: float) -> tuple[list[bool], list[int]]:
+    """The verdicts by the definition: each row against all that are kept so far."""
+    pool = dict(enumerate(kept))
+    repeats, closest = [], []
+    for i, row in enumerate(new, len(kept)):
+        similar = {j: float(cosines(row, other)) for j, other in pool.items()}
+        best = max(similar, key=lambda j: similar[j], default=-1)
+        closest.append(best if best >= 0 and similar[best] > 0 else -1)
+        repeats.append(best >= 0 and similar[best] >= threshold)
+        if not repeats[-1]:
+            pool[i] = row
+    return repeats, closest
+
+
+@fuzz
+@given(seeds, st.integers(0, 30), st.integers(0, 30), thresholds, st.sampled_from([1, 3, 512]))
+def test_blocks_change_nothing(seed: int, n: int, m: int, threshold: float, block: int) -> None:
+    vectors = cloud(seed, n + m, 3)
+    repeats, closest, _ = first_come(vectors[n:], vectors[:n], threshold, block)
+    assert (repeats.tolist(), closest.tolist()) == one_by_one(vectors[n:], vectors[:n], threshold)
+
+
+@fuzz
+@given(seeds, st.integers(0, 25), st.integers(0, 50), st.integers(0, 50), thresholds)
+def test_two_batches_equal_one(seed: int, n: int, one: int, two: int, threshold: float) -> None:
+    vectors = cloud(seed, n + one + two, 3)
+    kept, new = vectors[:n], vectors[n:]
+    repeats, closest, cosine = first_come(new, kept, threshold)
+    first = first_come(new[:one], kept, threshold)
+    ids = np.r_[np.arange(n), n + np.flatnonzero(~first[0]), n + one + np.arange(two), -1]
+    second = first_come(new[one:], vectors[ids[: -two - 1]], threshold)
+    assert repeats.tolist() == [*first[0], *second[0]]
+    assert closest.tolist() == [*first[1], *ids[second[1]]]
+    np.testing.assert_allclose(cosine, np.r_[first[2], second[2]], atol=NEAR)
+
+
+# selection --------------------------------------------------------------------------------
+
+
+@st.composite
+def choices(draw: st.DrawFn, most: int = 25) -> dict[str, Any]:
+    """The arguments of a choice: generic rows and qualities, some of them capped."""
+    n = draw(st.integers(1, most))
+    rng = np.random.default_rng(draw(seeds))
+    return {
+        "vectors": unit(rng.normal(size=(n, draw(st.integers(3, 6))))),
+        "quality": rng.random(n),
+        "count": draw(st.integers(1, n + 2)),
+        "quality_weight": draw(st.sampled_from([0.0, 0.3, 0.9, 1.0])),
+        "capped": rng.random(n) < draw(st.sampled_from([0.0, 0.5, 1.0])),
+        "cap": draw(st.integers(0, n)),
+    }
+
+
+def value(chosen: list[int], choice: dict[str, Any], k: int = 64) -> float:
+    """The objective, from the definition: each row is covered by its k nearest rows only."""
+    similar = np.maximum(cosines(choice["vectors"], choice["vectors"]), 0)
+    n, weight = len(similar), choice["quality_weight"]
+    if k < n:
+        far = np.argsort(-similar, axis=1, kind="stable")[:, k:]
+        np.put_along_axis(similar, far, 0, axis=1)
+    covered = similar[:, chosen].max(axis=1, initial=0).mean()
+    merit = choice["quality"][chosen].sum() / choice["count"]
+    return float((1 - weight) * covered + weight * merit)
+
+
+def allowed(chosen: list[int], choice: dict[str, Any]) -> bool:
+    return bool(choice["capped"][chosen].sum() <= choice["cap"])
+
+
+@fuzz
+@given(choices())
+def test_the_choice_has_its_size_and_keeps_the_cap(choice: dict[str, Any]) -> None:
+    chosen = facility_location(**choice)
+    free, held = (~choice["capped"]).sum(), choice["capped"].sum()
+    assert len(chosen) == len(set(chosen)) == min(choice["count"], free + min(held, choice["cap"]))
+    assert allowed(chosen, choice)
+
+
+@fuzz
+@given(choices())
+def test_quality_alone_takes_the_best_rows(choice: dict[str, Any]) -> None:
+    uncapped = choice | {"quality_weight": 1.0, "cap": len(choice["vectors"])}
+    best = np.argsort(-choice["quality"])[: choice["count"]]
+    assert facility_location(**uncapped) == best.tolist()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_ties_go_to_the_lower_index(weight: float) -> None:
+    uncapped = {"capped": np.zeros(6, dtype=bool), "cap": 6}
+    vectors, quality = np.eye(6, dtype=np.float32), np.full(6, 0.5)
+    assert facility_location(vectors, quality, 4, weight, **uncapped) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("k", [2, 64])
+@fuzz
+@given(choices())
+def test_lazy_greedy_equals_naive_greedy(k: int, choice: dict[str, Any]) -> None:
+    naive: list[int] = []
+    while len(naive) < choice["count"]:
+        rest = (i for i in range(len(choice["vectors"])) if i not in naive)
+        values = {i: value([*naive, i], choice, k) for i in rest if allowed([*naive, i], choice)}
+        if not values:
+            break
+        best, *others = sorted(values.values(), reverse=True)
+        assume(not others or best - others[0] > 1e-6)  # else rounding decides
+        naive.append(max(values, key=lambda i: values[i]))
+    assert facility_location(**choice, k=k) == naive
+
+
+@fuzz
+@given(choices(most=8))
+def test_greedy_is_near_the_optimum(choice: dict[str, Any]) -> None:
+    chosen = facility_location(**choice)
+    sets = combinations(range(len(choice["vectors"])), len(chosen))
+    best = max(value([*some], choice) for some in sets if allowed([*some], choice))
+    binds = choice["capped"].sum() > choice["cap"]
+    assert value(chosen, choice) >= (0.5 if binds else GREEDY) * best - NEAR
+
+
+@fuzz
+@given(st.lists(st.floats(-100, 100) | st.integers(0, 3).map(float)))
+def test_percentile_ranks(values: list[float]) -> None:
+    ranks = percentile_ranks(np.asarray(values, dtype=np.float64))
+    assert ((ranks >= 0) & (ranks <= 1)).all()
+    for (a, rank_a), (b, rank_b) in combinations(zip(values, ranks, strict=True), 2):
+        assert (a < b, a == b) == (rank_a < rank_b, rank_a == rank_b)
+    if len(values) > 1:
+        assert ranks.mean() == pytest.approx(0.5)
+
+
+# variance ---------------------------------------------------------------------------------
+
+SHAPES = [(40, 5), (12, 30), (300, 40)]
+
+
+def data(n: int, d: int, rank: int = 4) -> Any:
+    """Correlated columns on different scales."""
+    rng = np.random.default_rng(n * d)
+    low = rng.normal(size=(n, rank)) @ rng.normal(size=(rank, d))
+    return (low + 0.5 * rng.normal(size=(n, d))) * rng.uniform(0.1, 50, d) + rng.normal(size=d)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.95, 0.999])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_fewest_components_that_reach_the_share(shape: tuple[int, int], share: float) -> None:
+    x = data(*shape)
+    u, s, _ = np.linalg.svd((x - x.mean(axis=0)) / x.std(axis=0), full_matrices=False)
+    explained = np.cumsum(s**2) / np.sum(s**2)
+    fewest = next(c for c, reached in enumerate(explained, 1) if reached >= share)
+    coordinates = principal_coordinates(x, share)
+    assert coordinates.shape == (shape[0], fewest)
+    np.testing.assert_allclose(np.abs(coordinates), np.abs(u * s)[:, :fewest], atol=1e-8)
+
+
+def test_a_share_that_is_reached_exactly_needs_no_further_component() -> None:
+    pair = np.array([[1, 1], [1, -1]])
+    hadamard = pair
+    for _ in range(4):
+        hadamard = np.kron(hadamard, pair)
+    twenty = hadamard[:, 1:21]  # uncorrelated columns of variance 1: 5% each
+    assert principal_coordinates(twenty, 0.95).shape == (32, 19)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_row_variance_is_that_of_the_published_procedure(shape: tuple[int, int]) -> None:
+    """A row's variance depends on the signs of the components, which scikit-learn settles."""
+    z = StandardScaler().fit_transform(data(*shape))
+    expected = PCA(0.95, svd_solver="full").fit_transform(z).var(axis=1)
+    np.testing.assert_allclose(row_variance(data(*shape)), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [lambda x: x[::-1], lambda x: x[:, ::-1][::-1], lambda x: (x * 3 - 1)[::-1]],
+    ids=["rows", "columns", "scale"],
+)
+def test_row_variance_does_not_depend_on(moved: Callable[[Any], Any]) -> None:
+    for shape in SHAPES:
+        x = data(*shape)
+        np.testing.assert_allclose(row_variance(moved(x))[::-1], row_variance(x), rtol=1e-8)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -3.7, 1e6 + 0.1])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_constant_columns_are_harmless(shape: tuple[int, int], constant: float) -> None:
+    x = data(*shape)
+    column = np.full(len(x), constant)
+    wider = np.column_stack([x, column, column])
+    assert principal_coordinates(wider).shape == principal_coordinates(x).shape
+    np.testing.assert_allclose(
+        np.abs(principal_coordinates(wider)), np.abs(principal_coordinates(x)), atol=1e-8
+    )
+    alike = np.repeat(column[:, None], 3, axis=1)
+    assert not varied_rows(alike).any()
+
+
+@pytest.mark.parametrize("percentile", [0, 37.5, 80, 100])
+@pytest.mark.parametrize("shape", [*SHAPES, (101, 8)])
+def test_varied_rows_are_strictly_above_the_percentile(
+    shape: tuple[int, int], percentile: float
+) -> None:
+    variance = row_variance(data(*shape))
+    place = percentile / 100 * (len(variance) - 1)
+    low, high = np.sort(variance)[[math.floor(place), math.ceil(place)]]
+    threshold = low + (high - low) * (place - math.floor(place))
+    np.testing.assert_array_equal(varied_rows(data(*shape), percentile), variance > threshold)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_exact_copies_at_the_percentile_share_its_fate(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tame, copied, wild = (rng.normal(size=(n, 16)) for n in (121, 1, 20))
+    x = np.concatenate([tame * 0.3, np.repeat(copied, 62, axis=0), wild * 3])
+    order = rng.permutation(len(x))
+    copies = (order >= 121) & (order < 183)
+    assert not varied_rows(x[order])[copies].any()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "cap"),
+    [([], 1), ([0, 0], 1), ([7], 7), (range(101), 98), ([10, 20], 19.8)],
+)
+def test_length_cap(lengths: list[int], cap: float) -> None:
+    assert length_cap(np.asarray(lengths, dtype=np.int64)) == pytest.approx(cap)
