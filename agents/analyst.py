@@ -14,7 +14,7 @@ from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
 from ..records import Row, Subspace
 from .prompts import load
-from .texts import clip, first_words
+from .texts import clip, first_words, whole_sentences
 
 SHOWN = 4  # example instructions of each side in the prompt
 
@@ -86,8 +86,10 @@ class CoverageAnalyst:
                 Brief, request, agent="analyst", subject=id, round=round
             )
             # Without a usable answer the region is still worth filling; its rows name it.
-            name = answer.value.name if answer.value else first_words(members[0].instruction, 5)
-            brief = answer.value.brief if answer.value else ""
+            if answer.value and not _is_example(answer.value.name):
+                name, brief = answer.value.name, whole_sentences(answer.value.brief)
+            else:
+                name, brief = first_words(members[0].instruction, 5), ""
         return Subspace(
             id=id,
             round=round,
@@ -110,6 +112,12 @@ def share(size: int, weights: Sequence[float]) -> list[int]:
     for i in np.argsort(-(exact - whole), kind="stable")[: size - whole.sum()]:
         whole[i] += 1
     return [int(n) for n in whole]
+
+
+def _is_example(name: str) -> bool:
+    """Whether the model gave the name of a worked example instead of one of its own."""
+    examples = load("name_subspace").turns[:-1]
+    return any(f'"{name.casefold()}"' in text.casefold() for _, text in examples)
 
 
 def _promise(subspace: Subspace, record: Mapping[str, tuple[int, int]]) -> float:

@@ -186,7 +186,8 @@ class Generator:
             first=clip(parents[0].task, size),
             second=clip(parents[1].task, size),
             subspace=subspace.name,
-            brief=subspace.brief,
+            # A small model writes about the brief instead of the tasks.
+            brief="" if self._gateway.backend.small else subspace.brief,
         )
 
 

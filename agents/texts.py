@@ -51,6 +51,12 @@ def first_words(text: str, count: int) -> str:
     return " ".join(parts[:count]) + (" …" if len(parts) > count else "")
 
 
+def whole_sentences(text: str) -> str:
+    """Drop a last sentence that was cut off; a text of one cut sentence is kept as it is."""
+    end = max(text.rfind(mark) for mark in ".!?。！？")
+    return text[: end + 1] if end > 0 else text
+
+
 def overlap(first: str, second: str) -> float:
     """ROUGE-L F1 of two texts: the share of their words in the longest common subsequence."""
     a, b = words(first), words(second)

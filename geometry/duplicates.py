@@ -19,7 +19,7 @@ def first_come(
     Returns:
         repeats: (m,) which new rows repeat another.
         nearest: (m,) index of the most similar kept row: i < n is `kept[i]`, else `new[i - n]`;
-            -1 if there is none.
+            -1 if none is similar at all (cosine above 0).
         cosine: (m,) the similarity to it, 0 if there is none.
     """
     repeats = np.zeros(len(new), dtype=bool)

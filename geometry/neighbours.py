@@ -55,8 +55,10 @@ def nearest_others(vectors: Vectors, k: int) -> tuple[Vectors, Indices]:
 
     A row is never its own neighbour, even among exact copies of it.
     """
-    k = min(k, len(vectors) - 1)
+    k = max(0, min(k, len(vectors) - 1))
     similarities, indices = nearest(vectors, vectors, k + 1)
+    if len(vectors) == 0:
+        return similarities, indices
     own = indices == np.arange(len(vectors))[:, None]
     own[~own.any(axis=1), -1] = True  # crowded out by exact copies: drop the last of them
     shape = (len(vectors), k)

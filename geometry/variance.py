@@ -18,10 +18,14 @@ def principal_coordinates(vectors: NDArray[np.floating], share: float = 0.95) ->
         (n, c) coordinates.
     """
     x = np.asarray(vectors, dtype=np.float64)
-    deviation = x.std(axis=0)
-    z = (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    # Rounding gives a constant column a tiny deviation: tell it by its range.
+    deviation = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), np.inf)
+    z = (x - x.mean(axis=0)) / deviation
     eigenvalues, axes = np.linalg.eigh(z.T @ z)
     eigenvalues, axes = np.maximum(eigenvalues[::-1], 0), axes[:, ::-1]
+    # A row's variance depends on the components' signs, which the decomposition leaves open.
+    # scikit-learn's convention, with which LIFT was published: the largest loading is positive.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     total = eigenvalues.sum()
     if total == 0:
         return np.zeros((len(x), 1))
@@ -37,9 +41,13 @@ def row_variance(vectors: NDArray[np.floating]) -> Floats:
 
 
 def varied_rows(vectors: NDArray[np.floating], percentile: float = 80) -> NDArray[np.bool_]:
-    """Which rows have a variance strictly above the percentile (linear interpolation): (n,)."""
+    """Which rows have a variance strictly above the percentile (linear interpolation): (n,).
+
+    Equal rows come out of the products a few last digits apart; the margin keeps copies at the
+    percentile together.
+    """
     variance = row_variance(vectors)
-    return np.asarray(variance > np.percentile(variance, percentile))
+    return np.asarray(variance > np.percentile(variance, percentile) * (1 + 1e-9))
 
 
 def length_cap(lengths: NDArray[np.integer]) -> float:

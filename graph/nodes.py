@@ -15,8 +15,9 @@ import numpy as np
 from langgraph.runtime import Runtime
 
 from ..agents.judge import GivenScores, Judge, text_length
-from ..errors import Interrupted, RunStopped
-from ..geometry.neighbours import Vectors
+from ..config import RunConfig
+from ..errors import Interrupted, RunStopped, UsageError
+from ..geometry.neighbours import Vectors, unit
 from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Task
 from ..stores.card import write_card
@@ -82,7 +83,23 @@ async def ingest(state: RunState, context: RunContext) -> Update:
     read = sum(source[2] for source in ledger.sources())
     rejected = sum(source[3] for source in ledger.sources())
     context.progress.say(f"read {read:,} rows, {rejected:,} quarantined")
+    _check_given(config, read + rejected)
     return {"round": 0, "accepted": 0, "stop": ""}
+
+
+def _check_given(config: RunConfig, records: int) -> None:
+    """Given scores and embeddings go by the position of the record: the counts must agree."""
+    given = {}
+    if config.scores:
+        given[config.scores] = len(load_scores(config.scores))
+    if config.embeddings:
+        given[config.embeddings] = len(load_embeddings(config.embeddings))
+    for path, count in given.items():
+        if count != records:
+            raise UsageError(
+                f"{path} is for {count:,} records, but the sources have {records:,} "
+                "(unusable ones included)"
+            )
 
 
 @node
@@ -106,7 +123,7 @@ async def embed(state: RunState, context: RunContext) -> Update:
 async def _vectors_of(rows: Sequence[Row], context: RunContext) -> Vectors:
     if context.config.embeddings:
         given = load_embeddings(context.config.embeddings)
-        return np.asarray(given[[row.position for row in rows]], dtype=np.float32)
+        return unit(given[[row.position for row in rows]])
     assert context.embedder is not None
     return await asyncio.to_thread(context.embedder.embed, [row.text for row in rows])
 

@@ -185,7 +185,7 @@ async def _open(
     budget = Budget(
         config.max_calls,
         config.max_tokens,
-        calls=int(sum(u["calls"] or 0 for u in usage)),
+        calls=int(sum(u["attempts"] or 0 for u in usage)),
         tokens=int(sum((u["input_tokens"] or 0) + (u["output_tokens"] or 0) for u in usage)),
     )
 
@@ -241,7 +241,8 @@ async def _open(
         )
     finally:
         for backend in backends.values():
-            backend.close()
+            if backend.close:
+                await backend.close()
 
 
 @contextmanager

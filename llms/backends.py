@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 REMOTE_CONCURRENCY = 8
+SMALL_MAX_TOKENS = 200  # a small model that goes on for longer has lost its thread
+
+
+class NotAnAnswerError(ConnectionError):
+    """The server sent something that is not a chat completion: a proxy's page, an empty body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +36,31 @@ class Reply:
 class Backend:
     """An opened chat model and what is known about it.
 
+    `endpoint` is the server's address, "" for the provider's own; `identity` stands for it in a
+    call's identity where the address says nothing.
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
     and a JSON schema for the answer; `prices` are USD per million input and output tokens, None
-    if unknown; `context` is the number of tokens of a request and its answer, None if large.
+    if unknown; `context` is the number of tokens of a request and its answer, None if large;
+    `small` models get shorter answers and stop signs; `secrets` are cut out of errors.
     """
 
     name: str
     chat: BaseChatModel
     endpoint: str = ""
+    identity: str | None = None
     concurrency: int = REMOTE_CONCURRENCY
     sampling: Mapping[str, Any] = field(default_factory=dict)
     openai_compatible: bool = True
     prices: tuple[float, float] | None = None
     context: int | None = None
-    close: Callable[[], None] = lambda: None
+    small: bool = False
+    secrets: tuple[str, ...] = ()
+    close: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def where(self) -> str:
+        """Where the model answers, as far as it tells one model from another."""
+        return self.endpoint if self.identity is None else self.identity
 
     def body(self, request: Request, schema: type[BaseModel] | None, seed: int) -> dict[str, Any]:
         """Everything that decides the answer; its hash is the call's identity."""
@@ -55,6 +71,10 @@ class Backend:
             "sample": request.sample,
             **self.sampling,
         }
+        if self.small:
+            body["max_tokens"] = min(request.max_tokens, SMALL_MAX_TOKENS)
+            if request.stop_if_small:
+                body["stop"] = list(request.stop_if_small)
         if self.openai_compatible:
             body["seed"] = seed + request.sample
         if schema is not None:
@@ -78,13 +98,24 @@ class Backend:
                 }
             else:
                 messages[-1] = ("user", _with_schema(messages[-1][1], body["schema"]["schema"]))
-        message = await self.chat.ainvoke(messages, **options)
+        if self.endpoint:  # compatible servers may know the older name only
+            options["extra_body"] = {**options.get("extra_body", {})}
+            options["extra_body"].setdefault("max_tokens", options["max_tokens"])
+        try:
+            message = await self.chat.ainvoke(messages, **options)
+        except (AttributeError, TypeError, ValueError) as error:
+            if not self.openai_compatible:
+                raise
+            raise NotAnAnswerError(
+                f"the server's answer is not a chat completion ({type(error).__name__})"
+            ) from None
         usage = message.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
         finish = message.response_metadata.get("finish_reason") or message.response_metadata.get(
             "stop_reason", ""
         )
+        text = message.text if isinstance(message.text, str) else message.text()
         return Reply(
-            text=message.text if isinstance(message.text, str) else message.text(),
+            text=text.encode("utf-8", "replace").decode(),
             finish_reason="length" if finish == "max_tokens" else str(finish),
             input_tokens=usage["input_tokens"],
             output_tokens=usage["output_tokens"],
@@ -160,10 +191,10 @@ def open_openai(
     concurrency: int = REMOTE_CONCURRENCY,
     sampling: Mapping[str, Any] | None = None,
     prices: tuple[float, float] | None = None,
-    close: Callable[[], None] = lambda: None,
 ) -> Backend:
     """Open a model of OpenAI, or of any server that speaks its protocol at `base_url`."""
     from langchain_openai import ChatOpenAI
+    from openai import DefaultAsyncHttpxClient
     from pydantic import SecretStr
 
     key = key or os.environ.get("OPENAI_API_KEY")
@@ -172,12 +203,15 @@ def open_openai(
             f"{name} needs a key: set OPENAI_API_KEY, or give the address of your own server "
             "with --base-url"
         )
+    # A client of its own: LangChain's is shared between event loops, and fails in the second.
+    client = DefaultAsyncHttpxClient(timeout=timeout)
     chat = ChatOpenAI(
         model=model,
         base_url=base_url,
         api_key=SecretStr(key or "none"),
         max_retries=0,  # the gateway retries, and counts it
         timeout=timeout,
+        http_async_client=client,
         stream_usage=True,
     )
     if prices is None and not base_url:
@@ -191,7 +225,8 @@ def open_openai(
         concurrency=concurrency,
         sampling=sampling or {},
         prices=prices,
-        close=close,
+        close=client.aclose,
+        secrets=(key,) if key else (),
     )
 
 

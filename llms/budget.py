@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BudgetReached
-from ..records import Call
 
 
 @dataclass(slots=True)
 class Reservation:
-    """What is held for one call until it is settled."""
+    """What is held for one request; its worst case, until it is settled."""
 
     tokens: int
-    used: int = 0
+    used: int | None = None
 
-    def settle(self, call: Call) -> None:
+    def settle(self, tokens: int) -> None:
         """Replace the worst case by what the call used."""
-        self.used = call.input_tokens + call.output_tokens
+        self.used = tokens
 
 
 class Budget:
@@ -41,10 +41,13 @@ class Budget:
 
     @contextmanager
     def reserve(self, request: Mapping[str, Any]) -> Iterator[Reservation]:
-        """Hold a call and its worst case of tokens while it is under way.
+        """Hold a request and its worst case of tokens while it is under way.
+
+        A request that the server refused used nothing; one whose answer never came may have
+        been billed all the same, so its worst case stays counted.
 
         Raises:
-            BudgetReached: the call could cross a cap; nothing is held.
+            BudgetReached: the request could cross a cap; nothing is held.
         """
         held = Reservation(worst_case_tokens(request))
         if self._max_calls is not None and self._calls + 1 > self._max_calls:
@@ -58,11 +61,17 @@ class Budget:
         self._tokens += held.tokens
         try:
             yield held
+        except Exception as error:
+            if getattr(error, "status_code", None):
+                held.used = 0
+            raise
         finally:
-            self._tokens += held.used - held.tokens
+            if held.used is not None:
+                self._tokens += held.used - held.tokens
 
 
 def worst_case_tokens(request: Mapping[str, Any]) -> int:
     """Most tokens that a request can use: a token a UTF-8 byte of the prompt, and max_tokens."""
     prompt = sum(len(content.encode()) + 8 for _, content in request["messages"])
-    return prompt + int(request["max_tokens"])
+    schema = json.dumps(request["schema"]["schema"]) if "schema" in request else ""
+    return prompt + len(schema) + int(request["max_tokens"])

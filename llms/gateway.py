@@ -14,13 +14,14 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import Interrupted, ModelError, TooManyErrors
+from ..errors import BudgetReached, Interrupted, ModelError, TooManyErrors
 from ..records import Call
 from .budget import Budget
 
@@ -42,7 +43,7 @@ class Request:
     """What is asked of a model: chat messages (role, content) and how to sample the answer.
 
     `prompt` is the name and version of the prompt, `sample` numbers repeated requests that want
-    different answers.
+    different answers, and at `stop_if_small` a small model's answer ends.
     """
 
     prompt: str
@@ -50,6 +51,7 @@ class Request:
     temperature: float
     max_tokens: int
     sample: int = 0
+    stop_if_small: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class Gateway:
         self._max_error_rate = max_error_rate
         self._switch = switch or Switch()
         self._places = asyncio.Semaphore(self.concurrency)
-        self._in_flight: dict[str, asyncio.Future[Call]] = {}
+        self._in_flight: dict[str, asyncio.Task[Call]] = {}
         self._failures: deque[bool] = deque(maxlen=_WINDOW)
 
     def room(self, texts: int) -> int | None:
@@ -201,16 +203,13 @@ class Gateway:
         round: int,
     ) -> Call:
         body = self.backend.body(request, schema, self._seed)
-        key = call_key(self.backend.name, self.backend.endpoint, request.prompt, body)
+        key = call_key(self.backend.name, self.backend.where, request.prompt, body)
         known = self._calls.call(key)
         if known and not known.error:
             self.usage.reused += 1
             return known
-        if key in self._in_flight:
-            return await asyncio.shield(self._in_flight[key])
-        promise: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
-        self._in_flight[key] = promise
-        try:
+        task = self._in_flight.get(key)
+        if task is None:
             blank = Call(
                 key=key,
                 agent=agent,
@@ -220,24 +219,25 @@ class Gateway:
                 model=self.backend.name,
                 request=body,
             )
-            call = await self._send(blank)
-            promise.set_result(call)
-            return call
-        except BaseException as error:
-            promise.set_exception(error)
-            promise.exception()  # nobody else may be waiting for it
-            raise
-        finally:
-            del self._in_flight[key]
+            # A task of its own: an asker that is cancelled takes no answer from the others.
+            task = self._in_flight[key] = asyncio.create_task(self._send(blank))
+            task.add_done_callback(lambda done: self._landed(key, done))
+        return await asyncio.shield(task)
+
+    def _landed(self, key: str, done: asyncio.Task[Call]) -> None:
+        del self._in_flight[key]
+        if not done.cancelled():
+            done.exception()  # nobody may be waiting for it any more
 
     async def _send(self, blank: Call) -> Call:
         async with self._places:
             self._switch.check()
             self._check_failures()
-            with self._budget.reserve(blank.request) as reservation:
-                call = await self._attempt(blank)
-                self._calls.add_call(call)
-                reservation.settle(call)
+            call = await self._attempt(blank)
+            earlier = self._calls.call(blank.key)  # an attempt that failed before
+            if earlier:
+                call = replace(call, attempts=earlier.attempts + call.attempts)
+            self._calls.add_call(call)
         self.usage.add(call)
         self._failures.append(bool(call.error))
         return call
@@ -246,28 +246,24 @@ class Gateway:
         started = time.time()
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                reply = await asyncio.wait_for(self.backend.send(blank.request), self._timeout)
+                with self._budget.reserve(blank.request) as reservation:
+                    reply = await asyncio.wait_for(self.backend.send(blank.request), self._timeout)
+                    reservation.settle(reply.input_tokens + reply.output_tokens)
+            except BudgetReached:
+                if attempt == 1:
+                    raise
+                return self._failed(blank, "no budget left to try again", attempt - 1, started)
             except Exception as error:
                 status, wait = _status(error), _retry_after(error)
                 if status in _FATAL:
-                    problem = f"{_FATAL[status]} (HTTP {status}): {_first_line(error)}"
+                    problem = f"{_FATAL[status]} (HTTP {status}): {self._problem(error)}"
                     raise ModelError(f"{self.backend.name} {problem}") from None
-                cause = f"HTTP {status}" if status else type(error).__name__
-                if (
-                    _is_transient(error, status)
-                    and attempt < _ATTEMPTS
-                    and not self._switch.stopped
-                ):
+                if attempt < _ATTEMPTS and _is_transient(error, status):
                     backoff = min(_LONGEST_WAIT, 0.5 * 2**attempt) * random.uniform(0.5, 1)
-                    await asyncio.sleep(max(wait, backoff))
-                    continue
-                return replace(
-                    blank,
-                    error=f"{cause}: {_first_line(error)}",
-                    seconds=time.time() - started,
-                    attempts=attempt,
-                    started=started,
-                )
+                    if await self._pause(max(wait * random.uniform(1, 1.1), backoff)):
+                        continue
+                cause = f"HTTP {status}" if status else type(error).__name__
+                return self._failed(blank, f"{cause}: {self._problem(error)}", attempt, started)
             return replace(
                 blank,
                 response=reply.text,
@@ -281,6 +277,23 @@ class Gateway:
             )
         raise AssertionError("unreachable")
 
+    async def _pause(self, seconds: float) -> bool:
+        """Wait before trying again; False if the run is being stopped meanwhile."""
+        until = time.monotonic() + seconds
+        while (rest := until - time.monotonic()) > 0 and not self._switch.stopped:
+            await asyncio.sleep(min(0.1, rest))
+        return not self._switch.stopped
+
+    def _failed(self, blank: Call, error: str, attempts: int, started: float) -> Call:
+        seconds = time.time() - started
+        return replace(blank, error=error, seconds=seconds, attempts=attempts, started=started)
+
+    def _problem(self, error: Exception) -> str:
+        line = _first_line(error)
+        for secret in self.backend.secrets:
+            line = line.replace(secret, "[key]")
+        return line
+
     def _check_failures(self) -> None:
         seen, failed = len(self._failures), sum(self._failures)
         if seen >= _WINDOW_MINIMUM and failed > self._max_error_rate * seen:
@@ -293,13 +306,18 @@ def call_key(model: str, endpoint: str, prompt: str, body: Mapping[str, Any]) ->
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+_THINKING = re.compile(
+    r"\A(?:\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z))+", re.DOTALL | re.IGNORECASE
+)
+_OPENED = re.compile(r"\A(?:(?!<think).)*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 
 
 def without_thinking(text: str) -> str:
-    """Remove a reasoning model's `<think>` block."""
-    return _THINKING.sub("", text)
+    """Remove the thinking with which a reasoning model's answer begins.
+
+    Its opening tag may have been the end of the prompt.
+    """
+    return _OPENED.sub("", _THINKING.sub("", text))
 
 
 def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
@@ -307,23 +325,40 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
 
     Thinking, a code fence and prose around the JSON object are passed over.
     """
-    text = without_thinking(call.response).strip()
+    cut = "the answer was cut by its length" if call.finish_reason == "length" else ""
+    whole = call.response.strip()
+    text = whole if whole.startswith("{") else without_thinking(whole)
     if not text:
-        return None, "the answer is empty"
-    fenced = _FENCE.search(text)
-    candidate = fenced.group(1) if fenced else text
-    start, end = candidate.find("{"), candidate.rfind("}")
-    if start < 0 or end < start:
-        cut = call.finish_reason == "length"
-        return None, "the answer was cut by its length" if cut else "there is no JSON object in it"
-    try:
-        return schema.model_validate_json(candidate[start : end + 1]), ""
-    except ValidationError as error:
-        if call.finish_reason == "length":
-            return None, "the answer was cut by its length"
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return None, f"{where}: {first['msg']}" if where else str(first["msg"])
+        return None, cut or "the answer is empty"
+    problem: ValidationError | None = None
+    for candidate in _objects(text):
+        try:
+            return schema.model_validate_json(candidate), ""
+        except ValidationError as error:
+            problem = problem or error
+    if problem is None:
+        start, end = text.find("{"), text.rfind("}")
+        if start < 0 or end < start:
+            return None, cut or "there is no JSON object in it"
+        try:
+            return schema.model_validate_json(text[start : end + 1]), ""
+        except ValidationError as error:
+            problem = error
+    first = problem.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return None, cut or (f"{where}: {first['msg']}" if where else str(first["msg"]))
+
+
+def _objects(text: str) -> Iterator[str]:
+    decoder, at = json.JSONDecoder(strict=False), text.find("{")
+    while at >= 0:
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            yield text[at:end]
+        at = text.find("{", end)
 
 
 def _status(error: Exception) -> int:
@@ -334,15 +369,21 @@ def _status(error: Exception) -> int:
 
 
 def _retry_after(error: Exception) -> float:
+    """Seconds that the server asks to wait, given as seconds or as a date."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    asked = headers.get("retry-after", "")
     try:
-        return min(_LONGEST_WAIT, float(headers.get("retry-after", 0)))
-    except (TypeError, ValueError):
-        return 0.0
+        seconds = float(asked)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(asked).timestamp() - time.time()
+        except ValueError:
+            seconds = 0.0
+    return min(_LONGEST_WAIT, max(0.0, seconds))
 
 
 def _is_transient(error: Exception, status: int) -> bool:
-    if status:
+    if status and status != 200:  # 200 with a body that is no answer: a proxy's passing fault
         return status in _TRANSIENT
     names = " ".join(kind.__name__ for kind in type(error).__mro__)
     return "Timeout" in names or "Connect" in names or isinstance(error, OSError)

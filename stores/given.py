@@ -26,7 +26,7 @@ def load_scores(path: Path) -> NDArray[np.float64]:
         scores = np.asarray(values, dtype=np.float64)
     except OSError as error:
         raise UsageError(f"cannot read the scores in {path}: {error.strerror}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, EOFError) as error:
         raise UsageError(f"{path} is not a list of scores: {error}") from None
     if scores.ndim != 1 or not np.isfinite(scores).all():
         raise UsageError(f"{path} must hold one finite number a record, not {scores.shape}")
@@ -43,8 +43,11 @@ def load_embeddings(path: Path) -> NDArray[np.float64]:
         vectors = np.asarray(np.load(path, mmap_mode="r"), dtype=np.float64)
     except OSError as error:
         raise UsageError(f"cannot read the embeddings in {path}: {error.strerror}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, EOFError) as error:
         raise UsageError(f"{path} is not a .npy array of numbers: {error}") from None
     if vectors.ndim != 2:
         raise UsageError(f"{path} must hold an array of (records, dimensions), not {vectors.shape}")
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise UsageError(f"{path} has a vector that is not finite, the first for record {row + 1}")
     return vectors

@@ -441,13 +441,16 @@ class Ledger:
         return [_call(found) for found in self._query(sql, values)]
 
     def usage(self) -> dict[str, dict[str, float | None]]:
-        """Calls, failures, tokens, cost (None if a price is unknown) and seconds by agent."""
+        """Calls, failures, tokens, cost (None if a price is unknown), seconds and attempts."""
         sql = (
             "SELECT agent, COUNT(*), SUM(error != ''), SUM(input_tokens), SUM(output_tokens),"
-            " CASE WHEN COUNT(*) = COUNT(cost) THEN SUM(cost) END, SUM(seconds)"
-            " FROM calls GROUP BY agent ORDER BY MIN(started)"
+            " CASE WHEN COUNT(*) = COUNT(cost) THEN SUM(cost) END, SUM(seconds),"
+            " SUM(attempts) FROM calls GROUP BY agent ORDER BY MIN(started)"
         )
-        names = ("calls", "failed", "input_tokens", "output_tokens", "cost", "seconds")
+        names = (
+            *("calls", "failed", "input_tokens", "output_tokens", "cost", "seconds"),
+            "attempts",
+        )
         return {found[0]: dict(zip(names, found[1:], strict=True)) for found in self._query(sql)}
 
     # rounds -------------------------------------------------------------------------------

@@ -7,11 +7,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from misbehaving_server import (
+    ANSWERS,
+    FATAL,
+    HOLLOW,
+    TRANSIENT,
+    WRAPPED,
+    Message,
+    MisbehavingServer,
+)
 from pydantic import BaseModel, Field
 
 from lift_agent.errors import BudgetReached, Interrupted, ModelError, TooManyErrors
@@ -29,17 +38,7 @@ from lift_agent.llms.gateway import (
 )
 from lift_agent.records import Call
 from lift_agent.stores.ledger import Ledger
-from lift_agent.tests.misbehaving_server import (
-    ANSWERS,
-    FATAL,
-    HOLLOW,
-    TRANSIENT,
-    WRAPPED,
-    Message,
-    MisbehavingServer,
-)
 
-Result = TypeVar("Result")
 GOOD = '{"label": "good", "points": 3}'
 KEY = "sk-test-SECRET"
 
@@ -481,10 +480,6 @@ def body(text: str = "abcd", max_tokens: int = 10) -> dict[str, Any]:
 WORST = worst_case_tokens(body())
 
 
-def used(tokens: int) -> Call:
-    return Call("", "", "", "", 0, "", {}, input_tokens=tokens - 1, output_tokens=1)
-
-
 def test_a_call_may_fill_the_budget_and_no_more() -> None:
     budget = Budget(max_calls=3, max_tokens=WORST * 3, calls=1, tokens=WORST)
     with (
@@ -507,9 +502,9 @@ def test_a_refused_reservation_holds_nothing() -> None:
 def test_settling_frees_what_was_not_used() -> None:
     budget = Budget(max_tokens=WORST + 5)
     with budget.reserve(body()) as reservation:
-        reservation.settle(used(5))
+        reservation.settle(5)
     with budget.reserve(body()) as reservation:
-        reservation.settle(used(6))
+        reservation.settle(6)
     with pytest.raises(BudgetReached), budget.reserve(body()):
         pass
 

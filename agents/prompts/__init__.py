@@ -1,12 +1,13 @@
 """The agents' prompts: one file each, with a version that goes into every call's identity.
 
-A file begins with ``version``, ``temperature`` and ``max_tokens`` between two lines of ``---``;
-then come chat turns under ``# system``, ``# user`` and ``# assistant``. Worked examples stand
-before the last turn, which has ``{{placeholders}}``.
+A file begins with ``version``, ``temperature``, ``max_tokens`` and perhaps ``stop_if_small`` (a
+JSON list) between two lines of ``---``; then come chat turns under ``# system``, ``# user`` and
+``# assistant``. Worked examples stand before the last turn, which has ``{{placeholders}}``.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,7 @@ class Prompt:
     temperature: float
     max_tokens: int
     turns: tuple[tuple[str, str], ...]
+    stop_if_small: tuple[str, ...] = ()
 
     def ask(self, *, sample: int = 0, **values: str) -> Request:
         """Fill the placeholders of the last turn.
@@ -42,6 +44,7 @@ class Prompt:
             temperature=self.temperature,
             max_tokens=self.max_tokens,
             sample=sample,
+            stop_if_small=self.stop_if_small,
         )
 
 
@@ -56,7 +59,6 @@ def load(name: str) -> Prompt:
         version=settings["version"],
         temperature=float(settings["temperature"]),
         max_tokens=int(settings["max_tokens"]),
-        turns=tuple(
-            (role, text.strip()) for role, text in zip(parts[::2], parts[1::2], strict=True)
-        ),
+        turns=tuple(zip(parts[::2], map(str.strip, parts[1::2]), strict=True)),
+        stop_if_small=tuple(json.loads(settings.get("stop_if_small", "[]"))),
     )
