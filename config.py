@@ -42,7 +42,7 @@ class RunConfig(BaseModel):
     llm: str = "local:"
     """Chat model of all agents, provider:model; local: is the embedded one, none is no model."""
     judge_llm: str | None = None
-    """Chat model of the judge, if it is another one."""
+    """Chat model of the judge. Default: that of llm, or cheap signals where it is a small one."""
     base_url: str | None = None
     """Address of an OpenAI-compatible server, for openai: models."""
     embedder: str = "all-MiniLM-L6-v2"

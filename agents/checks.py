@@ -19,7 +19,8 @@ _PROMPT_TEXT = re.compile(
 _ANSWER = re.compile(
     r"^\s*(```|def |class |import |from \w+ import|#include|public |function \w+\s*\(|SELECT |"
     r"<\w+|\{|\[|sure[,!]|certainly[,!]|here('s| is| are)\b|the answer\b|to solve this\b|"
-    r"(yes|no),|let's\b|i (would|will|am|have|can)\b|this (function|code|program|script|query)\b)",
+    r"(yes|no),|let's\b|you('ll|’ll|'re| will| are| can| could| may| need| should| want)\b|"
+    r"i (would|will|am|have|can)\b|this (function|code|program|script|query)\b)",
     re.IGNORECASE,
 )
 _JOINED = re.compile(

@@ -151,7 +151,9 @@ class Generator:
         if fault:
             return Draft("rejected", fault, answer.text)
         reply = await self._gateway.ask(
-            load("answer").ask(task=written.task),
+            load("answer_small" if self._gateway.backend.small else "answer").ask(
+                task=written.task
+            ),
             agent="generator",
             subject=task.id,
             round=task.round,

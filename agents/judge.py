@@ -45,8 +45,7 @@ class Judge:
         """Score one row; a judgement that fails three times comes back as `failed`."""
         if self._gateway is None:
             parts = signals.points(row)
-            reason = "scored by cheap signals, without a model"
-            return combined(row, sum(parts.values()), self._longest, reason, parts)
+            return combined(row, sum(parts.values()), self._longest, signals.reason(parts), parts)
         size = self._gateway.room(3)
         error = ""
         for sample in range(SAMPLES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Mapping
 
 from ..records import Row
 from .texts import distinct_trigrams, normalised, overlap
@@ -56,16 +57,34 @@ def parses(text: str) -> bool:
     return True
 
 
+FAULTS = {
+    "ends cleanly": "is cut off",
+    "not a refusal": "refuses",
+    "parses": "has code that does not parse",
+    "does not repeat itself": "repeats itself",
+    "answers, not echoes": "echoes the instruction",
+}
+_FULL = dict(zip(FAULTS, (20, 20, 10, 30, 20), strict=True))
+
+
 def points(row: Row) -> dict[str, int]:
     """Points by signal, 100 in all."""
-    distinct = distinct_trigrams(row.output)
+    shares = (
+        ends_cleanly(row.output),
+        not is_refusal(row.output),
+        parses(row.output),
+        min(1.0, distinct_trigrams(row.output) / 0.8),
+        1 - _echo(row),
+    )
     return {
-        "ends cleanly": 20 * ends_cleanly(row.output),
-        "not a refusal": 20 * (not is_refusal(row.output)),
-        "parses": 10 * parses(row.output),
-        "does not repeat itself": round(30 * min(1.0, distinct / 0.8)),
-        "answers, not echoes": round(20 * (1 - _echo(row))),
+        name: round(full * share) for (name, full), share in zip(_FULL.items(), shares, strict=True)
     }
+
+
+def reason(parts: Mapping[str, int]) -> str:
+    """Say in a sentence which signals found a fault."""
+    faults = [FAULTS[name] for name, full in _FULL.items() if parts[name] < 0.8 * full]
+    return f"The response {' and '.join(faults)}." if faults else "No cheap signal finds a fault."
 
 
 def _echo(row: Row) -> float:

@@ -8,7 +8,7 @@ import json
 import platform
 import signal
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -210,7 +210,7 @@ async def _open(
     try:
         asks = config.needs_model or config.llm != "none"
         main = gateway(config.llm) if asks and not config.scores else None
-        judge = gateway(config.judge_llm) if config.judge_llm else main
+        judge = _judge_gateway(config, main, gateway, progress)
         if not config.embeddings:
             progress.activity = f"opening {config.embedder}"
         embedder = (
@@ -243,6 +243,26 @@ async def _open(
         for backend in backends.values():
             if backend.close:
                 await backend.close()
+
+
+def _judge_gateway(
+    config: RunConfig,
+    main: Gateway | None,
+    gateway: Callable[[str], Gateway | None],
+    progress: Progress,
+) -> Gateway | None:
+    """The judge's model. A small one tells good rows from bad no better than chance does
+    (benchmarks/small_judge.py), so unless it is asked for by name, cheap signals judge instead.
+    """
+    if config.judge_llm:
+        return gateway(config.judge_llm)
+    if main and main.backend.small:
+        progress.say(
+            f"{main.backend.name} is too small to judge: scoring by cheap signals "
+            "(--judge-llm names a judge)"
+        )
+        return None
+    return main
 
 
 @contextmanager

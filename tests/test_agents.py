@@ -43,6 +43,7 @@ def a_row(instruction, output="Done.", position=0, **fields):
         ("Write a Python function that counts the", "cut sentence"),
         ("Combine the two tasks into a Python function for sentences.", "text of the prompt"),
         ("def count(sentence): return len(sentence.split()) # counts.", "an answer in place"),
+        ("You'll want to use a loop that counts all of the words.", "an answer in place"),
         ("Sure, here is a function that counts the words you asked for.", "an answer in place"),
         (PARENTS[0].upper(), "a copy of a parent"),
         ("Write a Python function that counts the words in sentence.", "a copy of a parent"),
@@ -231,7 +232,16 @@ def test_the_paper_takes_the_best_and_breaks_ties_by_order():
 
 @pytest.mark.parametrize(
     "name",
-    ["fuse", "answer", "name_subspace", "judge", "same_task", "deepen", "deepen_code"],
+    [
+        "fuse",
+        "answer",
+        "answer_small",
+        "name_subspace",
+        "judge",
+        "same_task",
+        "deepen",
+        "deepen_code",
+    ],
 )
 def test_every_prompt_loads_and_ends_with_the_users_turn(name):
     prompt = load(name)
