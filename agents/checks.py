@@ -29,24 +29,44 @@ _JOINED = re.compile(
     r"\band (also )?(write|create|generate|construct|develop|design) (a|an|another|the) ",
     re.IGNORECASE,
 )
+_REQUEST = re.compile(r"\b(i need|i want|i'd like|help me|should i|your task|you are)\b", re.I)
+_VERBS = """
+add adapt advise analyse analyze answer apply argue arrange assess assume build calculate
+categorise categorize change check choose cite classify clean combine come compare compile
+complete compose compute construct consider convert correct count create debug deduce define
+derive describe design detect determine develop devise discuss divide do draft draw edit eliminate
+estimate evaluate examine expand explain express extend extract fill filter find fix format
+formulate generate give group guess identify illustrate imagine implement improve infer insert
+integrate interpret invent join judge justify list locate make match measure merge model modify
+multiply name optimise optimize order organise organize outline paraphrase pick plan plot predict
+prepare present print produce program proofread propose prove provide put query rank rate read
+recommend reduce refactor remove render reorder replace report rewrite review round say schedule
+select separate set shorten show simplify simulate sketch solve sort specify split state suggest
+sum summarise summarize take tell test think tidy trace transform translate turn update use using
+validate verify work write
+"""
+_IMPERATIVES = frozenset(_VERBS.split())
 _NUMBERED = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
 _COMPLETE = tuple(".!?:)]}\"'`”’»。！？：）」』")
 
 
-def task_fault(instruction: str, input: str, parents: Sequence[str], truncated: bool) -> str:
+def task_fault(
+    instruction: str, input: str, parents: Sequence[str], *, prompt: str, truncated: bool
+) -> str:
     """Name what is wrong with a fused task, "" if nothing is.
 
     Args:
         instruction: the new instruction.
         input: the material that it works on, or "".
         parents: the parents' tasks.
+        prompt: the prompt's own text, of which no run of words may come back.
         truncated: whether the model was cut off by its token limit.
     """
     if len(words(instruction)) < 4:
         return "too short for a task"
     if truncated or not instruction.rstrip().endswith(_COMPLETE):
         return "cut sentence"
-    if _PROMPT_TEXT.search(instruction) or _PROMPT_TEXT.search(input):
+    if _PROMPT_TEXT.search(instruction) or _runs(f"{instruction} {input}") & _runs(prompt):
         return "text of the prompt"
     if _ANSWER.search(instruction) or signals.looks_like_code(instruction):
         return "an answer in place of a task"
@@ -59,6 +79,9 @@ def task_fault(instruction: str, input: str, parents: Sequence[str], truncated: 
     scripts = {script(parent) for parent in parents}
     if script(instruction) not in scripts:
         return "another language than the parents"
+    # Only where the parents ask in a way that is known here, which leaves other languages alone.
+    if all(_asks(parent) for parent in parents) and not _asks(instruction):
+        return "a statement in place of a task"
     return ""
 
 
@@ -73,6 +96,20 @@ def answer_fault(task: str, answer: str, truncated: bool) -> str:
     if distinct_trigrams(answer) < 0.5:
         return "the answer repeats itself"
     return ""
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    """The runs of five words in a text."""
+    found = words(text)
+    return set(zip(*(found[i:] for i in range(5)), strict=False))
+
+
+def _asks(text: str) -> bool:
+    """Whether an English text asks for something: a question, or a clause with an imperative."""
+    if "?" in text or _REQUEST.search(text):
+        return True
+    clauses = re.split(r"[.!:;,\n–—]|\b(?:and|then|please)\b", text)
+    return any((words(clause) or [""])[0] in _IMPERATIVES for clause in clauses)
 
 
 def _copies(instruction: str, parent: str) -> bool:

@@ -133,8 +133,9 @@ class Generator:
 
     async def write(self, task: Task, parents: Sequence[Row], subspace: Subspace | None) -> Draft:
         """Carry out one task: write the instruction, check it, answer it, check the answer."""
+        request = self._request(task, parents, subspace)
         answer = await self._gateway.ask(
-            self._request(task, parents, subspace),
+            request,
             agent="generator",
             subject=task.id,
             round=task.round,
@@ -146,7 +147,8 @@ class Generator:
             written.instruction,
             written.input,
             [parent.task for parent in parents],
-            answer.truncated,
+            prompt=load(request.prompt.partition("@")[0]).own_text,
+            truncated=answer.truncated,
         )
         if fault:
             return Draft("rejected", fault, answer.text)
@@ -184,7 +186,8 @@ class Generator:
             family = "deepen_code" if is_code(parents[0]) else "deepen"
             return load(family).ask(task=clip(parents[0].task, size))
         assert subspace is not None
-        return load("fuse").ask(
+        family = "fuse_code" if all(is_code(parent) for parent in parents) else "fuse"
+        return load(family).ask(
             first=clip(parents[0].task, size),
             second=clip(parents[1].task, size),
             subspace=subspace.name,
@@ -201,5 +204,5 @@ _CODE_TASK = re.compile(
 
 
 def is_code(row: Row) -> bool:
-    """Whether a row is a programming task, for the paper's second family of prompts."""
+    """Whether a row is a programming task, for which there is a family of prompts."""
     return bool(_CODE_TASK.search(row.instruction))

@@ -24,6 +24,9 @@ PARENTS = [
 ]
 
 
+PROMPT = "Write a task that needs the skills of both, beginning with a verb. Do not solve it."
+
+
 def a_row(instruction, output="Done.", position=0, **fields):
     return Row(
         id=row_id(instruction, "", output, occurrence=position),
@@ -42,6 +45,8 @@ def a_row(instruction, output="Done.", position=0, **fields):
         ("Count words", "too short for a task"),
         ("Write a Python function that counts the", "cut sentence"),
         ("Combine the two tasks into a Python function for sentences.", "text of the prompt"),
+        ("Make a list, beginning with a verb. Do not solve it now.", "text of the prompt"),
+        ("Sentences without any punctuation are easier to count.", "a statement in place"),
         ("def count(sentence): return len(sentence.split()) # counts.", "an answer in place"),
         ("You'll want to use a loop that counts all of the words.", "an answer in place"),
         ("Sure, here is a function that counts the words you asked for.", "an answer in place"),
@@ -57,14 +62,14 @@ def a_row(instruction, output="Done.", position=0, **fields):
     ],
 )
 def test_each_fault_of_a_written_task_has_its_name(written, fault):
-    found = task_fault(written, "", PARENTS, truncated=False)
+    found = task_fault(written, "", PARENTS, prompt=PROMPT, truncated=False)
     assert found.startswith(fault)
     assert bool(found) == bool(fault)
 
 
 def test_a_task_cut_by_the_token_limit_is_a_cut_sentence():
     whole = "Write a Python function that counts the distinct words without punctuation."
-    assert task_fault(whole, "", PARENTS, truncated=True) == "cut sentence"
+    assert task_fault(whole, "", PARENTS, prompt=PROMPT, truncated=True) == "cut sentence"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,11 @@ class Prompt:
     turns: tuple[tuple[str, str], ...]
     stop_if_small: tuple[str, ...] = ()
 
+    @property
+    def own_text(self) -> str:
+        """What the prompt itself says: the system's turn and the last turn's frame."""
+        return f"{self.turns[0][1]} {_PLACEHOLDER.sub(' ', self.turns[-1][1])}"
+
     def ask(self, *, sample: int = 0, **values: str) -> Request:
         """Fill the placeholders of the last turn.
 
