@@ -7,13 +7,13 @@ import re
 
 def answer(messages):
     system, last = messages[0]["content"], messages[-1]["content"]
-    if '"brief"' in last:
+    if "You name groups" in system:
         words = re.findall(r"[A-Za-z]{5,}", last.split("{")[0])
         name = " ".join(words[2:5]).capitalize() or "Small group"
         return json.dumps({"name": name[:48], "brief": f"Asks for {name}. Missing is depth."[:240]})
-    if '"same"' in last:
+    if "You compare two tasks" in system:
         return json.dumps({"reason": "Another number.", "same": False})
-    if '"clarity"' in last:
+    if "You grade one row" in system:
         draw = int(hashlib.sha256(last.encode()).hexdigest(), 16)
         return json.dumps(
             {
