@@ -232,6 +232,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder that may not be written
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(LiftAgentError.exit_code)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
             typer.echo("\nStopped at once; answers that had arrived are saved.", err=True)

@@ -23,7 +23,7 @@ from ..records import Rejected, Row, Task
 from ..stores.card import write_card
 from ..stores.given import load_embeddings, load_scores
 from ..stores.readers import fingerprint, read_rows
-from ..stores.writers import write_dataset
+from ..stores.writers import write_dataset, write_quarantine
 from .measure import coverage
 from .pool import for_each
 from .state import RunContext, RunState
@@ -82,7 +82,10 @@ async def ingest(state: RunState, context: RunContext) -> Update:
             ledger.add_source(str(path), fingerprint(path), *counts[str(path)])
     read = sum(source[2] for source in ledger.sources())
     rejected = sum(source[3] for source in ledger.sources())
-    context.progress.say(f"read {read:,} rows, {rejected:,} quarantined")
+    listed = write_quarantine(ledger, config.out)
+    context.progress.say(
+        f"read {read:,} rows, {rejected:,} quarantined" + (f" (see {listed})" if listed else "")
+    )
     _check_given(config, read + rejected)
     return {"round": 0, "accepted": 0, "stop": ""}
 

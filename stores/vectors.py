@@ -33,10 +33,6 @@ class VectorStore:
             "rows", embedding_function=None, configuration={"hnsw": {"space": "l2"}}
         )
 
-    def count(self) -> int:
-        """Number of vectors."""
-        return int(self._collection.count())
-
     def put(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Add or replace the vectors of rows."""
         for start in range(0, len(ids), _WRITE_BATCH):

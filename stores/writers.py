@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..records import Row, Score
 from .ledger import Ledger
 
 DATASET = "dataset.jsonl"
+QUARANTINE = "quarantine.jsonl"
 SETTINGS = "run.toml"
 
 
@@ -39,6 +41,16 @@ def write_dataset(ledger: Ledger, folder: Path) -> Path:
         for row in ledger.selected()
     ]
     path = folder / DATASET
+    replace_file(path, "".join(f"{line}\n" for line in lines))
+    return path
+
+
+def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
+    """Write the records that could not be used, with file, line and reason; None if all could."""
+    lines = [json.dumps(asdict(reject), ensure_ascii=False) for reject in ledger.rejects()]
+    if not lines:
+        return None
+    path = folder / QUARANTINE
     replace_file(path, "".join(f"{line}\n" for line in lines))
     return path
 

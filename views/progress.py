@@ -56,7 +56,7 @@ class _LiveView:
         p = self._progress
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(f"round {p.round}" if p.round else "seeds", style="bold"),
+            Text(f"round {p.round} of {p.max_rounds}" if p.round else "seeds", style="bold"),
             Text(p.stage, style="bold cyan"),
             ProgressBar(total=max(1, p.target), completed=p.accepted, width=28),
             Text(f"{number(p.accepted)} of {number(p.target)} accepted"),

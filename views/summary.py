@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..stores.summary import Summary
-from ..stores.writers import DATASET
+from ..stores.writers import DATASET, QUARANTINE
 from .format import duration, inert, money, number
 
 
@@ -68,7 +68,7 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
 def _flow(s: Summary) -> list[tuple[int, str]]:
     steps = [(s.read, "rows read")]
     if s.unusable:
-        steps.append((s.unusable, "records quarantined: they could not be used"))
+        steps.append((s.unusable, f"records quarantined, listed in {QUARANTINE}"))
     steps.append((s.near_duplicates, "near-duplicates removed"))
     if s.tasks:
         steps.append((s.tasks, f"tasks tried in {s.rounds} rounds and {s.subspaces} subspaces"))
