@@ -14,7 +14,7 @@ from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
 from ..records import Row, Subspace
 from .prompts import load
-from .texts import clip, first_words, whole_sentences
+from .texts import clip, first_words, whole_sentences, word_runs
 
 SHOWN = 4  # example instructions of each side in the prompt
 
@@ -86,10 +86,9 @@ class CoverageAnalyst:
                 Brief, request, agent="analyst", subject=id, round=round
             )
             # Without a usable answer the region is still worth filling; its rows name it.
-            if answer.value and not _is_example(answer.value.name):
-                name, brief = answer.value.name, whole_sentences(answer.value.brief)
-            else:
-                name, brief = first_words(members[0].instruction, 5), ""
+            said = answer.value if answer.value and not _from_examples(answer.value) else None
+            name = said.name if said else first_words(members[0].instruction, 5)
+            brief = whole_sentences(said.brief) if said else ""
         return Subspace(
             id=id,
             round=round,
@@ -114,10 +113,11 @@ def share(size: int, weights: Sequence[float]) -> list[int]:
     return [int(n) for n in whole]
 
 
-def _is_example(name: str) -> bool:
-    """Whether the model gave the name of a worked example instead of one of its own."""
-    examples = load("name_subspace").turns[:-1]
-    return any(f'"{name.casefold()}"' in text.casefold() for _, text in examples)
+def _from_examples(said: Brief) -> bool:
+    """Whether the model gave a worked example's name or words instead of its own."""
+    examples = " ".join(text for _, text in load("name_subspace").turns[:-1])
+    same_name = f'"{said.name.casefold()}"' in examples.casefold()
+    return same_name or bool(word_runs(said.brief) & word_runs(examples))
 
 
 def _promise(subspace: Subspace, record: Mapping[str, tuple[int, int]]) -> float:

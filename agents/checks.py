@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from . import signals
-from .texts import distinct_trigrams, normalised, overlap, script, words
+from .texts import distinct_trigrams, normalised, overlap, script, word_runs, words
 
 COPY_OVERLAP = 0.8  # ROUGE-L with a parent from which a task counts as its copy
 
@@ -64,9 +64,10 @@ def task_fault(
     """
     if len(words(instruction)) < 4:
         return "too short for a task"
-    if truncated or not instruction.rstrip().endswith(_COMPLETE):
+    end = instruction.rstrip()
+    if truncated or not end.endswith(_COMPLETE) or (end.endswith((":", "：")) and not input):
         return "cut sentence"
-    if _PROMPT_TEXT.search(instruction) or _runs(f"{instruction} {input}") & _runs(prompt):
+    if _PROMPT_TEXT.search(instruction) or word_runs(f"{instruction} {input}") & word_runs(prompt):
         return "text of the prompt"
     if _ANSWER.search(instruction) or signals.looks_like_code(instruction):
         return "an answer in place of a task"
@@ -96,12 +97,6 @@ def answer_fault(task: str, answer: str, truncated: bool) -> str:
     if distinct_trigrams(answer) < 0.5:
         return "the answer repeats itself"
     return ""
-
-
-def _runs(text: str) -> set[tuple[str, ...]]:
-    """The runs of five words in a text."""
-    found = words(text)
-    return set(zip(*(found[i:] for i in range(5)), strict=False))
 
 
 def _asks(text: str) -> bool:

@@ -71,6 +71,12 @@ def overlap(first: str, second: str) -> float:
     return 2 * previous[-1] / (len(a) + len(b))
 
 
+def word_runs(text: str) -> set[tuple[str, ...]]:
+    """Return the runs of five words in a text."""
+    found = words(text)
+    return set(zip(*(found[i:] for i in range(5)), strict=False))
+
+
 def distinct_trigrams(text: str) -> float:
     """Share of a text's word 3-grams that are distinct, from 0 (one phrase over and over) to 1."""
     tokens = words(text)

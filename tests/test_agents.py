@@ -44,6 +44,7 @@ def a_row(instruction, output="Done.", position=0, **fields):
         ("Write a Python function that counts the distinct words without punctuation.", ""),
         ("Count words", "too short for a task"),
         ("Write a Python function that counts the", "cut sentence"),
+        ("Write a Python function that can be defined like this:", "cut sentence"),
         ("Combine the two tasks into a Python function for sentences.", "text of the prompt"),
         ("Make a list, beginning with a verb. Do not solve it now.", "text of the prompt"),
         ("Sentences without any punctuation are easier to count.", "a statement in place"),
