@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from . import __version__
-from .config import RunConfig, resolve
-from .errors import Interrupted, LiftAgentError, RunFolderError
+from .config import Recipe, RunConfig, resolve
+from .errors import LiftAgentError, RunFolderError, UsageError
 
 if TYPE_CHECKING:
     from .stores.ledger import Ledger
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 
 SHORT_OF_TARGET = 3
-STOPPED_AT_ONCE = 130
+INTERRUPTED = 130
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the run.")]
 
@@ -124,13 +124,8 @@ def run(
         _confirm(settings)
     begun = time.monotonic()
     progress = Progress()
-    try:
-        with shown(progress, Console(stderr=True), quiet=quiet or json):
-            summary = run_graph(settings, progress)
-    except Interrupted:
-        typer.echo(f"\nStopped; everything that was answered is saved in {settings.out}.", err=True)
-        typer.echo(f"Go on with: {shlex.join(['lift-agent', *sys.argv[1:]])}", err=True)
-        raise
+    with shown(progress, Console(stderr=True), quiet=quiet or json):
+        summary = run_graph(settings, progress)
     if json:
         import json as writer
 
@@ -139,6 +134,10 @@ def run(
         typer.echo(f"{summary.rows} rows in {settings.out} ({summary.stop})")
     else:
         print_summary(summary, settings.out, time.monotonic() - begun, Console())
+    if summary.stop == "interrupted":
+        typer.echo(f"\nEverything that was answered is saved in {settings.out}.", err=True)
+        typer.echo(f"Go on with: {shlex.join(['lift-agent', *sys.argv[1:]])}", err=True)
+        raise typer.Exit(INTERRUPTED)
     if summary.rows != summary.target:
         raise typer.Exit(SHORT_OF_TARGET)
 
@@ -168,7 +167,8 @@ def graph(
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Only the Mermaid source.")] = False,
 ) -> None:
     """Show the state machine of a recipe."""
-    resolve({"recipe": recipe, "llm": "local:"})
+    if recipe not in get_args(Recipe):
+        raise UsageError(f"recipe = {recipe}: should be {', '.join(get_args(Recipe))}")
     from .views import graph as view
 
     if not mermaid:
@@ -224,22 +224,26 @@ def main() -> None:
     """Run the command line; turn errors into one line and an exit code."""
     try:
         app()
-    except Interrupted:
-        sys.exit(Interrupted.exit_code)
     except LiftAgentError as error:
-        typer.echo(f"error: {error}", err=True)
+        _complain(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of a pipe went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # a full disk, a folder that may not be written
-        typer.echo(f"error: {error}", err=True)
+        _complain(error)
         sys.exit(LiftAgentError.exit_code)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
             typer.echo("\nStopped at once; answers that had arrived are saved.", err=True)
-            os._exit(STOPPED_AT_ONCE)  # threads of the embedded server may be in the middle
+            os._exit(INTERRUPTED)  # threads of the embedded server may be in the middle
         raise
+
+
+def _complain(error: Exception) -> None:
+    from .views.format import inert
+
+    typer.echo(f"error: {inert(str(error))}", err=True)
 
 
 @contextmanager
@@ -260,9 +264,11 @@ def _confirm(settings: RunConfig) -> None:
     hosted = [
         name
         for name in (settings.llm, settings.judge_llm)
-        if name and not name.startswith(("local:", "scripted:")) and name != "none"
+        if name
+        and not name.startswith(("local:", "scripted:", "none"))
+        and not (name.startswith("openai:") and settings.base_url)
     ]
-    if hosted and not settings.base_url and not settings.max_calls and not settings.max_tokens:
+    if hosted and not settings.max_calls and not settings.max_tokens:
         files = ", ".join(path.name for path in settings.sources)
         typer.confirm(
             f"This run sends the rows of {files} to {' and '.join(hosted)}, which may cost money, "

@@ -51,8 +51,8 @@ class RunConfig(BaseModel):
     """Most rounds of generation; 0 is curation alone. Default: 30 for lift, 1 for paper."""
     round_size: int = Field(default=96, ge=1)
     """Most rows that one round tries to generate."""
-    min_score: float = Field(default=0.0, ge=0, le=100)
-    """Lowest final score with which a row is accepted."""
+    min_score: float | None = Field(default=None, ge=0, le=100)
+    """Lowest final score with which a row is accepted. Default: none."""
     max_seed_share: float = Field(default=0.8, ge=0, le=1)
     """Largest share of the target that seed rows may fill (recipe lift)."""
     quality_weight: float = Field(default=0.5, ge=0, le=1)
@@ -93,10 +93,10 @@ class RunConfig(BaseModel):
         if (self.scores or self.embeddings) and self.max_rounds > 0:
             given = "scores" if self.scores else "embeddings"
             raise ValueError(f"{given} are given for the sources' rows only: add --rounds 0")
-        if self.llm == "none" and self.judge_llm is None and self.needs_model:
+        if self.llm == "none" and self.max_rounds > 0:
             raise ValueError(
-                f"llm = none does not go with recipe {self.recipe}: name a model, "
-                "or use --recipe curate"
+                f"llm = none does not go with recipe {self.recipe}, which generates: name a "
+                "model, add --rounds 0, or use --recipe curate"
             )
         return self
 
@@ -108,18 +108,6 @@ class RunConfig(BaseModel):
         if self.rounds is not None:
             return self.rounds
         return 30 if self.recipe == "lift" else 1
-
-    @property
-    def needs_model(self) -> bool:
-        """Whether the run cannot do without a chat model."""
-        if self.recipe == "paper":
-            return self.max_rounds > 0 or self.scores is None
-        return self.recipe == "lift"
-
-
-def describe(name: str) -> str:
-    """Return the description of a setting."""
-    return RunConfig.model_fields[name].description or ""
 
 
 def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:

@@ -47,7 +47,8 @@ validate verify work write
 """
 _IMPERATIVES = frozenset(_VERBS.split())
 _NUMBERED = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
-_COMPLETE = tuple(".!?:)]}\"'`”’»。！？：）」』")
+_COMPLETE = tuple(".!?:)]}\"'`”’»。！？：）」』؟।॥።")
+_NO_FULL_STOP = ("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 
 
 def task_fault(
@@ -65,7 +66,8 @@ def task_fault(
     if len(words(instruction)) < 4:
         return "too short for a task"
     end = instruction.rstrip()
-    if truncated or not end.endswith(_COMPLETE) or (end.endswith((":", "：")) and not input):
+    whole = end.endswith(_COMPLETE) or script(end) in _NO_FULL_STOP
+    if truncated or not whole or (end.endswith((":", "：")) and not input):
         return "cut sentence"
     if _PROMPT_TEXT.search(instruction) or word_runs(f"{instruction} {input}") & word_runs(prompt):
         return "text of the prompt"

@@ -93,6 +93,8 @@ class Generator:
             position: position of the first task; the rows they make keep it.
         """
         tasks: list[Task] = []
+        if len(candidates) < 2:
+            return tasks
         taken = set(used)
         for subspace in subspaces:
             pairs = self._pairs(subspace, candidates, vectors, taken)

@@ -71,7 +71,9 @@ class RedundancyAgent:
                 doubtful.append(verdict)
         by_id = {row.id: row for row in rows}
         for settled in await self._settle(doubtful, by_id, round):
-            verdicts[settled.row] = settled
+            # A row that repeats one which is itself removed has nothing left that it repeats.
+            gone = settled.other in verdicts and verdicts[settled.other].duplicate
+            verdicts[settled.row] = replace(settled, duplicate=settled.duplicate and not gone)
         return [verdicts[row.id] for row in new]
 
     async def _settle(

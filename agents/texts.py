@@ -7,13 +7,14 @@ import unicodedata
 from collections import Counter
 
 _WORD = re.compile(r"\w+")
+_PROSE_MARKS = frozenset(".,;:!?'\"`´’‘“”„«»…。、，！？；：·–—")
 
 
 def words(text: str) -> list[str]:
     """Lower-case words of a text; each character of an unspaced script is a word."""
     found: list[str] = []
     for token in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if script(token) in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI"):
+        if script(token) in ("CJK", "HANGUL", "THAI"):
             found.extend(token)
         else:
             found.append(token)
@@ -21,20 +22,20 @@ def words(text: str) -> list[str]:
 
 
 def normalised(text: str) -> str:
-    """Return the text without case, punctuation and spacing, to see whether two say the same.
+    """Return the text without case, spacing and the punctuation of prose.
 
-    Symbols that carry meaning in code and mathematics (+, <, =, …) are kept.
+    What carries meaning in code and mathematics (+, -, [], #, …) is kept.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = (c if unicodedata.category(c)[0] in "LNSM" else " " for c in folded)
-    return " ".join("".join(kept).split())
+    return " ".join("".join(" " if c in _PROSE_MARKS else c for c in folded).split())
 
 
 def script(text: str) -> str:
     """Name the writing system that most letters of a text belong to (LATIN, CJK, …)."""
     letters = [c for c in text[:400] if c.isalpha()]
     names = Counter(unicodedata.name(c, "?").split()[0] for c in letters)
-    return names.most_common(1)[0][0] if names else ""
+    name = names.most_common(1)[0][0] if names else ""
+    return "CJK" if name in ("HIRAGANA", "KATAKANA") else name
 
 
 def clip(text: str, size: int | None) -> str:

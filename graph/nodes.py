@@ -22,7 +22,7 @@ from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Task
 from ..stores.card import write_card
 from ..stores.given import load_embeddings, load_scores
-from ..stores.readers import fingerprint, read_rows
+from ..stores.readers import read_rows
 from ..stores.writers import write_dataset, write_quarantine
 from .measure import coverage
 from .pool import for_each
@@ -71,15 +71,18 @@ async def ingest(state: RunState, context: RunContext) -> Update:
     ledger, config = context.ledger, context.config
     if not ledger.sources():
         context.progress.begin("ingest", f"reading {len(config.sources)} file(s)")
+        ledger.clear_rows()
         counts = {str(path): [0, 0] for path in config.sources}
-        records = read_rows(config.sources)
+        records = enumerate(read_rows(config.sources))
         while batch := list(islice(records, 5000)):
-            ledger.add_rows(record for record in batch if isinstance(record, Row))
-            ledger.add_rejects(record for record in batch if isinstance(record, Rejected))
-            for record in batch:
+            ledger.add_rows(record for _, record in batch if isinstance(record, Row))
+            ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+            for _, record in batch:
                 counts[record.source][isinstance(record, Rejected)] += 1
-        for path in config.sources:
-            ledger.add_source(str(path), fingerprint(path), *counts[str(path)])
+        known = ledger.noted("fingerprints")
+        ledger.add_sources(
+            (str(path), known[str(path)], *counts[str(path)]) for path in config.sources
+        )
     read = sum(source[2] for source in ledger.sources())
     rejected = sum(source[3] for source in ledger.sources())
     listed = write_quarantine(ledger, config.out)
@@ -108,7 +111,7 @@ def _check_given(config: RunConfig, records: int) -> None:
 @node
 async def embed(state: RunState, context: RunContext) -> Update:
     """Give every row a vector, and see where the generated ones landed."""
-    rows = {row.id: row for row in context.ledger.rows("new", "unique")}
+    rows = {row.id: row for row in context.ledger.rows()}
     missing = context.vectors.missing(list(rows))
     # Longest first over the whole set: batches of equal length pad little.
     missing.sort(key=lambda id: (-len(rows[id].text), rows[id].position))
@@ -119,7 +122,7 @@ async def embed(state: RunState, context: RunContext) -> Update:
         vectors = await _vectors_of([rows[id] for id in ids], context)
         context.vectors.put(ids, vectors)
         context.progress.step(len(ids))
-    _land([row for row in rows.values() if row.subspace], context)
+    _land([row for row in context.ledger.rows("new") if row.subspace], context)
     return {}
 
 
@@ -185,7 +188,7 @@ async def analyze(state: RunState, context: RunContext) -> Update:
 
 def _round_size(state: RunState, context: RunContext) -> int:
     """How many tasks should make up what is missing, judged by the rounds so far."""
-    rounds = context.ledger.rounds()[1:]
+    rounds = [r for r in context.ledger.rounds() if r["round"] > 0]
     rate = (sum(r["accepted"] for r in rounds) + 1) / (sum(r["planned"] for r in rounds) + 2)
     missing = context.config.target_size - state["accepted"]
     wanted = math.ceil(max(missing, 1) / rate)
@@ -251,6 +254,7 @@ async def judge(state: RunState, context: RunContext) -> Update:
     """Score the rows that remain, and accept those with at least the lowest score."""
     ledger, progress = context.ledger, context.progress
     rows = ledger.rows("unique")
+    ledger.note("judge", judge_name(context))
     if ledger.noted("longest") is None and rows:
         ledger.note("longest", length_cap(np.asarray([text_length(row) for row in rows])))
     scored = ledger.scores()
@@ -270,6 +274,13 @@ async def judge(state: RunState, context: RunContext) -> Update:
     return {}
 
 
+def judge_name(context: RunContext) -> str:
+    """Who scores the rows: a model, the cheap signals, or the user's file."""
+    if context.config.scores:
+        return "given scores"
+    return context.judge_gateway.backend.name if context.judge_gateway else "cheap signals"
+
+
 def judge_of(context: RunContext) -> Judge | GivenScores:
     """The run's judge, with the length scale that the first judged rows set."""
     longest = context.ledger.noted("longest", 1.0)
@@ -280,7 +291,7 @@ def judge_of(context: RunContext) -> Judge | GivenScores:
 
 def _accept(context: RunContext) -> None:
     """Move scored rows into the pool, or out of it when their score is too low."""
-    scores, lowest = context.ledger.scores(), context.config.min_score
+    scores, lowest = context.ledger.scores(), context.config.min_score or float("-inf")
     final = {
         row.id: scores[row.id].final for row in context.ledger.rows("unique") if row.id in scores
     }
@@ -325,10 +336,10 @@ def finish(context: RunContext, stop: str) -> None:
     vectors = context.vectors.get([row.id for row in pool])
     chosen = context.selector.choose(pool, vectors, ledger.scores()) if pool else []
     ledger.select([row.id for row in chosen])
-    ledger.note("stop", stop)
     ledger.note("coverage", coverage(context, chosen))
     write_dataset(ledger, context.config.out)
-    write_card(ledger, context.config.out)
+    write_card(ledger, context.config.out, stop)
+    ledger.note("stop", stop)  # last: from here on the run counts as finished
 
 
 def _when(state: RunState) -> str:

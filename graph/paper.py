@@ -33,10 +33,10 @@ async def rewrite(state: RunState, context: RunContext) -> Update:
 async def keep_varied(state: RunState, context: RunContext) -> Update:
     """Keep the rows whose variance is above the 80th percentile of all rows."""
     ledger = context.ledger
-    rows = ledger.rows("new")
+    rows = ledger.rows()
     context.progress.begin("filter", f"measuring the variance of {len(rows):,} rows")
-    if not rows:  # this node ran before, and was interrupted after its work
-        return {}
+    # The filter and the length scale are of all rows: what was decided over fewer is undone.
+    ledger.clear_scores()
     if context.config.embeddings:
         given = load_embeddings(context.config.embeddings)
         vectors = given[[row.position for row in rows]]

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock, Timeout
 from langchain_core.runnables import RunnableConfig
@@ -32,6 +33,7 @@ from ..stores import ledger as ledgers
 from ..stores import vectors as stores
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import Ledger
+from ..stores.readers import fingerprint
 from ..stores.summary import Summary, summarise
 from ..stores.vectors import VectorStore
 from ..stores.writers import write_settings
@@ -60,9 +62,10 @@ _VERSIONS = ("langgraph", "langchain-core", "chromadb", "sentence-transformers",
 def run(config: RunConfig, progress: Progress) -> Summary:
     """Run to the end, or to a reason to stop; return the summary of the run.
 
+    After Ctrl-C the reason is `interrupted`: everything is saved, what was accepted is exported.
+
     Raises:
         UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
-        Interrupted: Ctrl-C; what was done is saved, and what was accepted is exported.
     """
     check_sources(config)
     with _folder(config.out), contextlib.closing(Ledger(config.out / ledgers.FILE)) as ledger:
@@ -110,6 +113,9 @@ def _folder(folder: Path) -> Iterator[None]:
 def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
     """Record the settings of a new run; compare those of one that goes on."""
     settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
+    if config.base_url:
+        settings["base_url"] = _without_secrets(config.base_url)
+    fingerprints = {str(path): fingerprint(path) for path in config.sources}
     before = ledger.noted("settings")
     if before is not None:
         if ledger.noted("stop") not in (None, *MAY_GO_ON):
@@ -121,18 +127,28 @@ def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
             for name, value in settings.items()
             if name not in MAY_CHANGE and before.get(name) != value
         ]
+        if ledger.noted("fingerprints") != fingerprints:
+            differing.append("a source file has changed")
         if differing:
             raise UsageError(
                 f"{config.out} holds an unfinished run with other settings "
                 f"({'; '.join(differing)}): use those, or another folder with --out"
             )
     ledger.note("settings", settings)
+    ledger.note("fingerprints", fingerprints)
     ledger.note("target", config.target_size)
     if ledger.noted("run_id") is None:
         ledger.note("run_id", uuid.uuid4().hex)
     versions = {name: version(name) for name in _VERSIONS}
     about = {"lift_agent": __version__, "python": platform.python_version(), **versions}
-    write_settings(config.out, settings, about)
+    write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
+
+
+def _without_secrets(url: str) -> str:
+    """An address without a user, a password, or parameters, where keys may stand."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 async def _run(config: RunConfig, ledger: Ledger, progress: Progress) -> Summary:
@@ -153,9 +169,12 @@ async def _run(config: RunConfig, ledger: Ledger, progress: Progress) -> Summary
         begun = bool(state.values)
         if begun:
             progress.say(f"continuing the run in {config.out}")
-            _restore(progress, state.values)
-            if not state.next:  # it had come to its end: go through the loop again
-                await graph.aupdate_state(thread, {"stop": ""}, as_node="ingest")
+            _restore(progress, ledger, state.values)
+            if not state.next:  # it had come to its end: go on where work is left
+                ledger.reopen()
+                open_tasks = ledger.tasks(progress.round, pending=True)
+                after = "analyze" if open_tasks and config.recipe == "lift" else "ingest"
+                await graph.aupdate_state(thread, {"stop": ""}, as_node=after)
         with _stop_on_interrupt(switch, progress):
             try:
                 await graph.ainvoke(
@@ -166,13 +185,18 @@ async def _run(config: RunConfig, ledger: Ledger, progress: Progress) -> Summary
                 )
             except Interrupted:
                 finish(context, "interrupted")
-                raise
     return summarise(ledger)
 
 
-def _restore(progress: Progress, values: dict[str, Any]) -> None:
+def _restore(progress: Progress, ledger: Ledger, values: dict[str, Any]) -> None:
+    """Let the screen go on from what the run had reached."""
     progress.round = values.get("round", 0)
     progress.accepted = values.get("accepted", 0)
+    outcomes, rounds = ledger.task_outcomes(), ledger.rounds()
+    progress.tried = sum(outcomes.values())
+    progress.written = outcomes.get(("row", ""), 0)
+    progress.taken = sum(r["accepted"] for r in rounds)
+    progress.landed = sum(r["landed"] for r in rounds)
 
 
 @asynccontextmanager
@@ -208,8 +232,7 @@ async def _open(
         )
 
     try:
-        asks = config.needs_model or config.llm != "none"
-        main = gateway(config.llm) if asks and not config.scores else None
+        main = None if config.scores else gateway(config.llm)
         judge = _judge_gateway(config, main, gateway, progress)
         if not config.embeddings:
             progress.activity = f"opening {config.embedder}"

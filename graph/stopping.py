@@ -20,9 +20,9 @@ def stop_reason(
     Args:
         config: the settings.
         accepted: rows of the target that the pool can fill.
-        rounds: planned and accepted rows of each round so far, round 0 (the seeds) first.
+        rounds: number, planned and accepted rows of each round so far; 0 is that of the seeds.
     """
-    generated = rounds[1:]
+    generated = [round for round in rounds if round["round"] > 0]
     if accepted >= config.target_size and (generated or config.max_rounds == 0):
         return "target"
     if len(generated) >= config.max_rounds:

@@ -54,6 +54,7 @@ class Backend:
     prices: tuple[float, float] | None = None
     context: int | None = None
     small: bool = False
+    takes_schemas: bool = True
     secrets: tuple[str, ...] = ()
     close: Callable[[], Awaitable[None]] | None = None
 
@@ -86,14 +87,14 @@ class Backend:
         options = {k: v for k, v in body.items() if k not in ("messages", "sample", "schema")}
         messages = [(role, content) for role, content in body["messages"]]
         if "schema" in body:
-            if self.openai_compatible:
+            if self.openai_compatible and self.takes_schemas:
                 # Through extra_body the raw text, usage and finish reason always come back;
                 # LangChain's own structured output loses them when the JSON is bad.
                 options["extra_body"] = {
                     **options.get("extra_body", {}),
                     "response_format": {
                         "type": "json_schema",
-                        "json_schema": {"strict": True, **body["schema"]},
+                        "json_schema": {"strict": True, **self._sent_schema(body["schema"])},
                     },
                 }
             else:
@@ -103,7 +104,12 @@ class Backend:
             options["extra_body"].setdefault("max_tokens", options["max_tokens"])
         try:
             message = await self.chat.ainvoke(messages, **options)
-        except (AttributeError, TypeError, ValueError) as error:
+        except Exception as error:
+            if "schema" in body and _refuses_schemas(error) and self.takes_schemas:
+                self.takes_schemas = False  # from now on it stands in the prompt
+                return await self.send(body)
+            if not isinstance(error, (AttributeError, TypeError, ValueError)):
+                raise
             if not self.openai_compatible:
                 raise
             raise NotAnAnswerError(
@@ -121,11 +127,27 @@ class Backend:
             output_tokens=usage["output_tokens"],
         )
 
+    def _sent_schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """The schema without the bounds of strings, which OpenAI's strict mode does not know."""
+        if self.small:  # a grammar keeps a small model from running on
+            return dict(schema)
+        properties = {
+            name: {k: v for k, v in spec.items() if k not in ("minLength", "maxLength")}
+            for name, spec in schema["schema"]["properties"].items()
+        }
+        return {**schema, "schema": {**schema["schema"], "properties": properties}}
+
     def cost(self, input_tokens: int, output_tokens: int) -> float | None:
         """USD that a call costs, None if the price is unknown."""
         if self.prices is None:
             return None
         return (input_tokens * self.prices[0] + output_tokens * self.prices[1]) / 1e6
+
+
+def _refuses_schemas(error: Exception) -> bool:
+    said = str(error)
+    asked = "response_format" in said or "json_schema" in said
+    return getattr(error, "status_code", None) in (400, 422) and asked
 
 
 def strict_schema(schema: type[BaseModel]) -> dict[str, Any]:
@@ -226,8 +248,15 @@ def open_openai(
         sampling=sampling or {},
         prices=prices,
         close=client.aclose,
-        secrets=(key,) if key else (),
+        secrets=_secrets(key),
     )
+
+
+def _secrets(key: str | None) -> tuple[str, ...]:
+    """What must never be written down: the key, and the keys in the environment."""
+    named = ("_API_KEY", "_TOKEN", "_SECRET")
+    found = {value for name, value in os.environ.items() if name.endswith(named)}
+    return tuple(sorted(value for value in found | {key or ""} if len(value) >= 6))
 
 
 def _open_other(name: str, provider: str, timeout: float) -> Backend:
@@ -243,4 +272,4 @@ def _open_other(name: str, provider: str, timeout: float) -> Backend:
         raise UsageError(f"llm = {name}: {str(error).splitlines()[0]}") from None
     except Exception as error:  # each provider has its own error for a missing key
         raise ModelError(f"cannot open {name}: {str(error).splitlines()[0]}") from None
-    return Backend(name=name, chat=chat, openai_compatible=False)
+    return Backend(name=name, chat=chat, openai_compatible=False, secrets=_secrets(None))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from annotated_types import MaxLen
 from pydantic import BaseModel, ValidationError
 
 from ..errors import BudgetReached, Interrupted, ModelError, TooManyErrors
@@ -250,9 +251,7 @@ class Gateway:
                     reply = await asyncio.wait_for(self.backend.send(blank.request), self._timeout)
                     reservation.settle(reply.input_tokens + reply.output_tokens)
             except BudgetReached:
-                if attempt == 1:
-                    raise
-                return self._failed(blank, "no budget left to try again", attempt - 1, started)
+                raise
             except Exception as error:
                 status, wait = _status(error), _retry_after(error)
                 if status in _FATAL:
@@ -260,8 +259,8 @@ class Gateway:
                     raise ModelError(f"{self.backend.name} {problem}") from None
                 if attempt < _ATTEMPTS and _is_transient(error, status):
                     backoff = min(_LONGEST_WAIT, 0.5 * 2**attempt) * random.uniform(0.5, 1)
-                    if await self._pause(max(wait * random.uniform(1, 1.1), backoff)):
-                        continue
+                    await self._pause(max(wait * random.uniform(1, 1.1), backoff))
+                    continue
                 cause = f"HTTP {status}" if status else type(error).__name__
                 return self._failed(blank, f"{cause}: {self._problem(error)}", attempt, started)
             return replace(
@@ -277,16 +276,23 @@ class Gateway:
             )
         raise AssertionError("unreachable")
 
-    async def _pause(self, seconds: float) -> bool:
-        """Wait before trying again; False if the run is being stopped meanwhile."""
+    async def _pause(self, seconds: float) -> None:
+        """Wait before trying again; Interrupted if the run is being stopped meanwhile."""
         until = time.monotonic() + seconds
         while (rest := until - time.monotonic()) > 0 and not self._switch.stopped:
             await asyncio.sleep(min(0.1, rest))
-        return not self._switch.stopped
+        self._switch.check()
 
     def _failed(self, blank: Call, error: str, attempts: int, started: float) -> Call:
         seconds = time.time() - started
-        return replace(blank, error=error, seconds=seconds, attempts=attempts, started=started)
+        return replace(
+            blank,
+            error=error,
+            cost=self.backend.cost(0, 0),
+            seconds=seconds,
+            attempts=attempts,
+            started=started,
+        )
 
     def _problem(self, error: Exception) -> str:
         line = _first_line(error)
@@ -333,7 +339,7 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
     problem: ValidationError | None = None
     for candidate in _objects(text):
         try:
-            return schema.model_validate_json(candidate), ""
+            return _validated(schema, candidate), ""
         except ValidationError as error:
             problem = problem or error
     if problem is None:
@@ -347,6 +353,16 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
     first = problem.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return None, cut or (f"{where}: {first['msg']}" if where else str(first["msg"]))
+
+
+def _validated(schema: type[Answered], text: str) -> Answered:
+    """Validate a JSON object; a string that is too long is cut, not refused: it was paid for."""
+    value = json.loads(text, strict=False)
+    for name, field in schema.model_fields.items():
+        limits = [m.max_length for m in field.metadata if isinstance(m, MaxLen)]
+        if limits and isinstance(value.get(name), str):
+            value[name] = value[name][: limits[0]]
+    return schema.model_validate(value)
 
 
 def _objects(text: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from .. import __version__
@@ -9,27 +10,31 @@ from .ledger import Ledger
 from .summary import summarise
 from .writers import DATASET, replace_file
 
+_SIZES = (
+    (1000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10**12, "1M<n<10M"),
+)
 
-def write_card(ledger: Ledger, folder: Path) -> Path:
+
+def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
     """Write the card of a run's dataset."""
     path = folder / "README.md"
-    replace_file(path, card(ledger))
+    replace_file(path, card(ledger, stop))
     return path
 
 
-def card(ledger: Ledger) -> str:
-    """Return the card's Markdown: where the rows came from and how they were chosen."""
-    s = summarise(ledger)
+def card(ledger: Ledger, stop: str) -> str:
+    """Return the card's Markdown: where the rows came from, how they were chosen, why it ended."""
+    s = replace(summarise(ledger), stop=stop)
     settings = ledger.noted("settings", {})
     sources = "\n".join(
         f"| `{_inert(Path(path).name)}` | {rows:,} | {rejected:,} | `{fingerprint[:16]}` |"
         for path, fingerprint, rows, rejected in ledger.sources()
     )
-    size = next(
-        label
-        for limit, label in ((1000, "n<1K"), (10_000, "1K<n<10K"), (10**9, "10K<n<100K"))
-        if s.rows < limit
-    )
+    size = next(label for limit, label in _SIZES if s.rows < limit)
     coverage = "\n".join(
         f"| {label} | {m['rows']:,} | {m['distance']:.3f} | {m['vendi']:.1f} | {m['pairs']:,} |"
         for name, label in (
@@ -39,9 +44,20 @@ def card(ledger: Ledger) -> str:
         )
         if (m := s.coverage.get(name))
     )
-    models = f"`{_inert(settings.get('llm', ''))}`"
-    if settings.get("judge_llm"):
-        models += f", judge `{_inert(settings['judge_llm'])}`"
+    judge = ledger.noted("judge", "nobody")
+    scored = (
+        "by cheap signals of its text"
+        if judge == "cheap signals"
+        else "by scores that were given"
+        if judge == "given scores"
+        else f"by `{_inert(judge)}` with the rubric of LIFT (arXiv 2312.11508)"
+    )
+    chosen = (
+        "the highest scores were chosen among the rows of high variance"
+        if settings.get("recipe") == "paper"
+        else "the dataset was chosen by quality and coverage together"
+    )
+    models = ", ".join(f"`{_inert(call)}`" for call in ledger.models()) or "none"
     made = (
         f"{s.generated_chosen:,} rows were generated, each by fusing the instructions of its "
         "`lift.parents`"
@@ -79,8 +95,7 @@ It stopped with `{s.stop}`: {s.why} ({s.rows:,} of {s.target:,} rows).
 
 Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; {s.tasks:,} tasks
 were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after the same checks.
-Every row was scored by the rubric of LIFT (arXiv 2312.11508), and the dataset was chosen by
-quality and coverage together.
+Every row was scored {scored}; {chosen}.
 
 | rows | number | mean distance to the nearest row | Vendi score | near-duplicate pairs |
 |---|---|---|---|---|

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ def load_scores(path: Path) -> NDArray[np.float64]:
     return scores
 
 
+@cache
 def load_embeddings(path: Path) -> NDArray[np.float64]:
     """Read embeddings, a .npy array with a vector for each record: (n, d).
 

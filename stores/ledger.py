@@ -28,8 +28,8 @@ CREATE TABLE sources (
     path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, rows INTEGER NOT NULL,
     rejected INTEGER NOT NULL);
 CREATE TABLE source_rejects (
-    source TEXT NOT NULL, line INTEGER NOT NULL, reason TEXT NOT NULL, excerpt TEXT NOT NULL,
-    PRIMARY KEY (source, line, reason));
+    position INTEGER PRIMARY KEY, source TEXT NOT NULL, line INTEGER NOT NULL,
+    reason TEXT NOT NULL, excerpt TEXT NOT NULL);
 CREATE TABLE rows (
     id TEXT PRIMARY KEY, position INTEGER NOT NULL, status TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT '', origin TEXT NOT NULL, source TEXT NOT NULL,
@@ -144,30 +144,34 @@ class Ledger:
 
     # rows ---------------------------------------------------------------------------------
 
-    def add_source(self, path: str, fingerprint: str, rows: int, rejected: int) -> None:
-        """Record that a source file has been read to its end."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
-            (path, fingerprint, rows, rejected),
-        )
+    def clear_rows(self) -> None:
+        """Forget what was read from sources that were not read to their end."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM rows")
+            db.execute("DELETE FROM source_rejects")
+
+    def add_sources(self, sources: Iterable[tuple[str, str, int, int]]) -> None:
+        """Record that all sources were read: path, fingerprint, rows, unusable records."""
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)", sources)
 
     def sources(self) -> list[tuple[str, str, int, int]]:
         """Path, fingerprint, rows and unusable records of each source that was read."""
         found = self._query("SELECT path, fingerprint, rows, rejected FROM sources ORDER BY rowid")
         return [(str(p), str(f), int(n), int(r)) for p, f, n, r in found]
 
-    def add_rejects(self, rejects: Iterable[Rejected]) -> None:
-        """Keep the records of source files that cannot be used."""
+    def add_rejects(self, rejects: Iterable[tuple[int, Rejected]]) -> None:
+        """Keep the records of source files that cannot be used, by their position."""
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO source_rejects VALUES (?, ?, ?, ?)",
-                ((r.source, r.line, r.reason, r.excerpt) for r in rejects),
+                "INSERT OR REPLACE INTO source_rejects VALUES (?, ?, ?, ?, ?)",
+                ((i, r.source, r.line, r.reason, r.excerpt) for i, r in rejects),
             )
 
     def rejects(self) -> list[Rejected]:
         """The records of source files that could not be used, in their order."""
-        found = self._query("SELECT source, line, reason, excerpt FROM source_rejects")
-        return [Rejected(*values) for values in found]
+        sql = "SELECT source, line, reason, excerpt FROM source_rejects ORDER BY position"
+        return [Rejected(*values) for values in self._query(sql)]
 
     def add_rows(self, rows: Iterable[Row]) -> None:
         """Add rows with status new; those already there stay as they are."""
@@ -404,6 +408,21 @@ class Ledger:
             )
         }
 
+    def reopen(self) -> None:
+        """Give what failed by its call another chance: tasks, and rows without a judgement."""
+        with self._transaction() as db:
+            db.execute("UPDATE tasks SET outcome = '', reason = '' WHERE outcome = 'quarantined'")
+            db.execute(
+                "UPDATE rows SET status = 'unique', reason = '' WHERE status = 'quarantined'"
+            )
+            db.execute("DELETE FROM scores WHERE failed != ''")
+
+    def clear_scores(self) -> None:
+        """Forget all scores, so that they are combined anew from the calls that were made."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM scores")
+            db.execute("DELETE FROM meta WHERE name = 'longest'")
+
     # calls --------------------------------------------------------------------------------
 
     def call(self, key: str) -> Call | None:
@@ -439,6 +458,10 @@ class Ledger:
             values.extend((len(key), key))
         sql = f"SELECT * FROM calls WHERE {' AND '.join(where)} ORDER BY started, key"
         return [_call(found) for found in self._query(sql, values)]
+
+    def models(self) -> list[str]:
+        """The models that were called."""
+        return [name for (name,) in self._query("SELECT DISTINCT model FROM calls ORDER BY 1")]
 
     def usage(self) -> dict[str, dict[str, float | None]]:
         """Calls, failures, tokens, cost (None if a price is unknown), seconds and attempts."""

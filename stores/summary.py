@@ -107,7 +107,7 @@ def summarise(ledger: Ledger) -> Summary:
         landed=sum(r["landed"] for r in rounds),
         generated_accepted=count("accepted", "generated"),
         faults={why: n for (kind, why), n in outcomes.items() if kind != "row"},
-        rounds=max(0, len(rounds) - 1),
+        rounds=sum(r["round"] > 0 for r in rounds),
         coverage=ledger.noted("coverage", {}),
         usage=ledger.usage(),
         subspaces=len({subspace.id for subspace in ledger.subspaces()}),

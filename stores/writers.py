@@ -90,11 +90,11 @@ def record(row: Row, score: Score, subspace: str) -> dict[str, Any]:
     return out
 
 
-def write_settings(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Write run.toml: the resolved settings, and versions and fingerprints."""
+def write_settings(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write run.toml: the resolved settings, the sources' fingerprints, the versions used."""
     document = tomlkit.document()
     document.add(tomlkit.comment("How this run was made. Secrets are never written here."))
-    for name, value in (("run", settings), ("about", about)):
+    for name, value in tables.items():
         table = tomlkit.table()
         for key, item in value.items():
             if item is not None:

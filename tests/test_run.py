@@ -202,7 +202,7 @@ def test_curation_needs_no_model(seeds, tmp_path):
 
 def test_the_paper_rewrites_every_row_and_keeps_the_varied_ones(seeds, tmp_path):
     summary = go(seeds, tmp_path / "paper", recipe="paper", rounds=1, target_size=5)
-    assert summary.tasks == 42
+    assert (summary.tasks, summary.rounds, summary.stop) == (42, 1, "target")
     assert summary.rows == 5
     assert all(
         len(row["lift"]["parents"]) == 1
@@ -227,6 +227,35 @@ def test_multi_turn_rows_are_curated_but_never_parents(seeds, tmp_path):
     assert chat["conversations"] == talk
     parents = {p for row in rows for p in row["lift"].get("parents", ())}
     assert chat["lift"]["id"] not in parents
+
+
+def test_conversations_alone_leave_nothing_to_fuse_and_say_so(tmp_path):
+    chats = tmp_path / "chats.jsonl"
+    with chats.open("w") as file:
+        for i in range(12):
+            turns = [("user", f"Tell me about boat {i}."), ("assistant", f"It has {i} masts.")] * 2
+            messages = [{"role": role, "content": text} for role, text in turns]
+            file.write(json.dumps({"messages": messages}) + "\n")
+    summary = go(chats, tmp_path / "run", max_seed_share=0.5, target_size=10)
+    assert summary.stop == "saturated"
+    assert summary.rows == 5
+
+
+def test_unusable_records_are_all_named_even_on_one_line(tmp_path):
+    source = tmp_path / "rows.json"
+    row = {"instruction": "Name a colour.", "output": "Blue, like the sea."}
+    source.write_text(json.dumps([row, {"instruction": "x"}, {"instruction": "x"}, 7]))
+    summary = go(source, tmp_path / "run", recipe="curate", llm="none", target_size=1)
+    assert (summary.rows, summary.unusable) == (1, 3)
+    named = (tmp_path / "run" / "quarantine.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in named] == [1, 1, 1]
+
+
+def test_no_secret_of_an_address_is_written_down(seeds, tmp_path):
+    address = "http://user:hunter2@127.0.0.1:9/v1?key=hunter2"
+    go(seeds, tmp_path / "run", base_url=address, recipe="curate", llm="none", target_size=5)
+    for file in (tmp_path / "run").rglob("*"):
+        assert not file.is_file() or b"hunter2" not in file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -333,6 +362,33 @@ def answer(messages):
     time.sleep(0.1)
     return scripted.answer(messages)
 """
+
+
+def test_a_killed_run_goes_on_to_the_same_dataset(seeds, tmp_path):
+    log = tmp_path / "asked.log"
+    slow = tmp_path / "slow_model.py"
+    slow.write_text(SLOW.format(path=SCRIPTED.removeprefix("scripted:"), log=str(log)))
+    settings = ("--target-size", "40", "--round-size", "16", "--out", str(tmp_path / "killed"))
+    command = [
+        *(sys.executable, "-m", "lift_agent", "run", str(seeds), "--llm", f"scripted:{slow}"),
+        *settings,
+    ]
+    for enough in (10, 60, 80):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if log.exists() and log.read_text().count("asked") >= enough:
+                break
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert again.returncode == 0, again.stderr
+    whole = go(seeds, tmp_path / "whole")
+    killed, straight = (read_dataset(tmp_path / name) for name in ("killed", "whole"))
+    assert killed == straight
+    # Only the requests under way at a kill may be asked again.
+    assert log.read_text().count("asked") <= whole.calls + 3 * 8
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_the_same_command_continues(seeds, tmp_path):

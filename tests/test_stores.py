@@ -148,8 +148,8 @@ def test_a_newer_ledger_is_refused_and_a_broken_one_named(tmp_path):
 
 def test_unusable_records_are_kept_with_their_place(ledger):
     rejects = [Rejected("a.jsonl", 3, "not JSON", "{"), Rejected("a.jsonl", 7, "empty", "{}")]
-    ledger.add_rejects(rejects)
-    ledger.add_rejects(rejects)
+    ledger.add_rejects(enumerate(rejects))
+    ledger.add_rejects(enumerate(rejects))
     assert ledger.rejects() == rejects
 
 

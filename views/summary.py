@@ -37,7 +37,7 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     flow.add_column(justify="right")
     flow.add_column()
     for count, what in _flow(s):
-        flow.add_row(number(count), what)
+        flow.add_row(number(count), Text(inert(what)))
     console.print(flow)
     if s.coverage:
         console.print()
