@@ -74,8 +74,8 @@ def test_the_embedded_model_fills_a_small_target(tmp_path):
         {
             "sources": (ROOT / "examples" / "seeds" / "code.jsonl",),
             "out": tmp_path / "run",
-            "target_size": 10,
-            "round_size": 6,
+            "target_size": 5,
+            "round_size": 4,
             "rounds": 3,
         }
     )
@@ -108,7 +108,7 @@ def test_public_datasets_of_other_forms_are_curated(name, rows, tmp_path):
     assert summary.read + summary.unusable == rows
     assert summary.rows == min(60, summary.seeds_accepted) > 0
     texts = [
-        json.dumps([r["instruction"], r["input"], r["output"]])
+        json.dumps([r.get("history"), r["instruction"], r["input"], r["output"]])
         for r in read_dataset(tmp_path / "run")
     ]
     assert len(set(texts)) == len(texts)
