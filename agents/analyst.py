@@ -86,9 +86,10 @@ class CoverageAnalyst:
                 Brief, request, agent="analyst", subject=id, round=round
             )
             # Without a usable answer the region is still worth filling; its rows name it.
-            said = answer.value if answer.value and not _from_examples(answer.value) else None
-            name = said.name if said else first_words(members[0].instruction, 5)
-            brief = whole_sentences(said.brief) if said else ""
+            said = answer.value
+            usable = said is not None and not _is_example_name(said.name)
+            name = said.name if said and usable else first_words(members[0].instruction, 5)
+            brief = _own_sentences(said.brief) if said else ""
         return Subspace(
             id=id,
             round=round,
@@ -113,11 +114,18 @@ def share(size: int, weights: Sequence[float]) -> list[int]:
     return [int(n) for n in whole]
 
 
-def _from_examples(said: Brief) -> bool:
-    """Whether the model gave a worked example's name or words instead of its own."""
-    examples = " ".join(text for _, text in load("name_subspace").turns[:-1])
-    same_name = f'"{said.name.casefold()}"' in examples.casefold()
-    return same_name or bool(word_runs(said.brief) & word_runs(examples))
+def _examples() -> str:
+    return " ".join(text for _, text in load("name_subspace").turns[:-1])
+
+
+def _is_example_name(name: str) -> bool:
+    """Whether the model gave a worked example's name instead of one of its own."""
+    return f'"{name.casefold()}"' in _examples().casefold()
+
+
+def _own_sentences(brief: str) -> str:
+    """The brief without a cut last sentence; nothing if it repeats a worked example."""
+    return "" if word_runs(brief) & word_runs(_examples()) else whole_sentences(brief)
 
 
 def _promise(subspace: Subspace, record: Mapping[str, tuple[int, int]]) -> float:

@@ -217,8 +217,6 @@ async def carry_out(round: int, context: RunContext) -> None:
         draft = await generator.write(task, parents, subspaces.get(task.subspace))
         ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, draft.row)
         progress.step()
-        progress.tried += 1
-        progress.written += draft.row is not None
 
     await for_each(tasks, write, context.gateway.concurrency)
     outcomes = ledger.task_outcomes(round)
@@ -311,8 +309,7 @@ async def select(state: RunState, context: RunContext) -> Update:
     ledger.close_round(state["round"], accepted)
     progress.accepted = accepted
     rounds = ledger.rounds()
-    progress.taken = sum(r["accepted"] for r in rounds)
-    progress.landed = sum(r["landed"] for r in rounds)
+    progress.count(rounds)
     stop = state["stop"] or stop_reason(context.config, accepted, rounds)
     progress.say(
         f"{_when(state)}: {accepted} of {context.config.target_size} accepted"

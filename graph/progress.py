@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..llms.gateway import Usage
@@ -42,6 +42,13 @@ class Progress:
     def step(self, count: int = 1) -> None:
         """Count finished items of the stage."""
         self.done += count
+
+    def count(self, rounds: Sequence[Mapping[str, int]]) -> None:
+        """Take the figures of the rounds that are closed, by which the rates are shown."""
+        self.tried = sum(r["planned"] for r in rounds)
+        self.written = sum(r["written"] for r in rounds)
+        self.landed = sum(r["landed"] for r in rounds)
+        self.taken = sum(r["accepted"] for r in rounds)
 
     def say(self, line: str) -> None:
         """Announce something to the user."""

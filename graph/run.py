@@ -192,11 +192,7 @@ def _restore(progress: Progress, ledger: Ledger, values: dict[str, Any]) -> None
     """Let the screen go on from what the run had reached."""
     progress.round = values.get("round", 0)
     progress.accepted = values.get("accepted", 0)
-    outcomes, rounds = ledger.task_outcomes(), ledger.rounds()
-    progress.tried = sum(outcomes.values())
-    progress.written = outcomes.get(("row", ""), 0)
-    progress.taken = sum(r["accepted"] for r in rounds)
-    progress.landed = sum(r["landed"] for r in rounds)
+    progress.count([r for r in ledger.rounds() if r["round"] <= progress.round])
 
 
 @asynccontextmanager
