@@ -29,7 +29,9 @@ DEFAULT_FILE = Path("lift.toml")
 class RunConfig(BaseModel):
     """The settings of one run, resolved and checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
+    )
 
     sources: tuple[Path, ...] = ()
     """Instruction data: JSON or JSONL files, plain or gzipped."""
