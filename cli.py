@@ -8,18 +8,20 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic_core import PydanticUndefined
 
 from . import __version__
-from .config import Recipe, RunConfig, resolve
+from .config import MAY_CHANGE, Recipe, RunConfig, resolve
 from .errors import LiftAgentError, RunFolderError, UsageError
 
 if TYPE_CHECKING:
+    from .graph.estimate import Estimate
     from .stores.ledger import Ledger
 
 app = typer.Typer(
@@ -31,6 +33,16 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help answers in half the time
 )
 
+cache_app = typer.Typer(
+    name="cache",
+    help="The call cache, which all runs share: no answer is paid for twice.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(cache_app)
+
+ASK_OVER_USD = 1.0
+NO_FILE = Path(os.devnull)  # settings that come from a run take nothing from lift.toml
 SHORT_OF_TARGET = 3
 INTERRUPTED = 130
 
@@ -49,17 +61,25 @@ def _setting(name: str) -> inspect.Parameter:
             list[str] | None, typer.Argument(metavar="SOURCE...", help=field.description)
         ]
     else:
+        flag = f"--{name.replace('_', '-')}"
         choices = _choices(field.annotation)
-        default = "" if field.default is None else f" [default: {field.default}]"
-        option = typer.Option(
-            f"--{name.replace('_', '-')}",
-            help=f"{field.description}{default}",
-            metavar="|".join(choices) or _metavar(field.annotation),
-            autocompletion=(lambda: list(choices)) if choices else None,
-        )
-        kind = Annotated[str | None, option]
+        if field.annotation is bool:
+            option = typer.Option(f"{flag}/--no-{flag[2:]}", help=field.description)
+            kind = Annotated[bool | None, option]
+        else:
+            default = "" if field.default in (None, PydanticUndefined) else field.default
+            option = typer.Option(
+                flag,
+                help=f"{field.description}{f' [default: {default}]' if default else ''}",
+                metavar="|".join(choices) or _METAVARS.get(name) or _metavar(field.annotation),
+                autocompletion=(lambda: list(choices)) if choices else None,
+            )
+            kind = Annotated[str | None, option]
     either = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(name, either, default=None, annotation=kind)
+
+
+_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME"}
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:
@@ -72,23 +92,30 @@ def _metavar(annotation: Any) -> str:
     return names.get(kinds[0], "NAME")
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command a flag for every setting; it gets those that were used as `flags`."""
-    own = [
-        parameter
-        for parameter in inspect.signature(command, eval_str=True).parameters.values()
-        if parameter.name != "flags"
-    ]
-    parameters = [*map(_setting, RunConfig.model_fields), *own]
+def _with_settings(
+    names: Iterable[str] = tuple(RunConfig.model_fields),
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command a flag for each setting; it gets those that were used as `flags`."""
 
-    @functools.wraps(command)
-    def run(**values: Any) -> None:
-        flags = {name: values.pop(name) for name in RunConfig.model_fields}
-        command(flags=flags, **values)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            parameter
+            for parameter in inspect.signature(command, eval_str=True).parameters.values()
+            if parameter.name != "flags"
+        ]
+        first = [p for p in own if p.default is inspect.Parameter.empty]
+        parameters = [*first, *map(_setting, names), *(p for p in own if p not in first)]
 
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            flags = {name: values.pop(name) for name in names}
+            command(flags=flags, **values)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
 
 
 ConfigFile = Annotated[
@@ -96,54 +123,132 @@ ConfigFile = Annotated[
 ]
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, one line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
 @app.command()
-@_with_settings
+@_with_settings()
 def run(
     flags: dict[str, Any],
     config: ConfigFile = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, one line.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Estimate calls, money and time; send nothing."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start anew where the folder holds a run.")
+    ] = False,
+    yes: Yes = False,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
-    """Make a dataset of exactly N rows from SOURCE files.
+    """Make a dataset of exactly N rows from SOURCE files; go on where it was stopped.
 
     Exit codes: 0 N rows; 1 error; 2 usage; 3 stopped short of N; 130 interrupted.
     """
     settings = resolve(flags, config)
     _quieten_libraries()
+    from .graph.run import check_settings, check_sources
+
+    check_settings(settings)
+    estimate = None
+    if dry_run or force or not _begun(settings.out):
+        check_sources(settings)
+        estimate = _estimate(settings, dry_run=dry_run, quiet=quiet or json)
+    if dry_run:
+        _print_dry_run(estimate, json=json)
+        return
+    if estimate and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        _confirm(settings, estimate[0])
+    totals = estimate[0].totals() if estimate else None
+    _run(settings, quiet=quiet, json=json, force=force, estimate=totals)
+
+
+@app.command()
+@_with_settings(MAY_CHANGE)
+def resume(
+    folder: RunFolder, flags: dict[str, Any], quiet: Quiet = False, json: Json = False
+) -> None:
+    """Go on with the run in DIR, with the settings that it was begun with or those given here."""
+    _quieten_libraries()
+    from .graph.run import settings_of
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    before = settings_of(folder).model_dump()
+    _run(resolve({**before, **given}, NO_FILE), quiet=quiet, json=json)
+
+
+@app.command()
+def runs(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to look, three folders deep.")
+    ] = Path(),
+) -> None:
+    """List the runs in DIR with their state."""
+    from rich.console import Console
+
+    from .stores.folder import runs_under
+    from .views.runs import print_runs
+
+    print_runs(list(runs_under(folder)), folder, Console())
+
+
+@app.command()
+def replay(
+    folder: RunFolder,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the replay.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the two datasets; exit 1 if they differ.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the run in DIR again from its ledger, with no model and no network."""
+    _quieten_libraries()
     from rich.console import Console
 
     from .graph.progress import Progress
-    from .graph.run import check_sources
-    from .graph.run import run as run_graph
+    from .graph.replay import first_difference
+    from .graph.replay import replay as replay_run
     from .views.progress import shown
-    from .views.summary import print_summary
 
-    check_sources(settings)
-    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        _confirm(settings)
-    begun = time.monotonic()
     progress = Progress()
-    with shown(progress, Console(stderr=True), quiet=quiet or json):
-        summary = run_graph(settings, progress)
-    if json:
-        import json as writer
+    with shown(progress, Console(stderr=True), quiet=quiet):
+        summary = replay_run(folder, out, progress)
+    typer.echo(f"{summary.rows} rows in {out} ({summary.stop}), {summary.reused} answers replayed")
+    if verify:
+        if difference := first_difference(folder, out):
+            raise LiftAgentError(difference)
+        typer.echo("the datasets are equal, byte for byte")
 
-        typer.echo(writer.dumps(summary.as_dict() | {"folder": str(settings.out)}))
-    elif quiet:
-        typer.echo(f"{summary.rows} rows in {settings.out} ({summary.stop})")
-    else:
-        print_summary(summary, settings.out, time.monotonic() - begun, Console())
-    if summary.stop == "interrupted":
-        typer.echo(f"\nEverything that was answered is saved in {settings.out}.", err=True)
-        typer.echo(f"Go on with: {shlex.join(['lift-agent', *sys.argv[1:]])}", err=True)
-        raise typer.Exit(INTERRUPTED)
-    if summary.rows != summary.target:
-        raise typer.Exit(SHORT_OF_TARGET)
+
+@cache_app.command("stats")
+def cache_stats() -> None:
+    """Show what the cache holds, by model."""
+    from rich.console import Console
+
+    from .stores.cache import cache_path, cached_models
+    from .views.cache import print_cache
+
+    path = cache_path()
+    print_cache(path, cached_models(path), Console())
+
+
+@cache_app.command("clear")
+def cache_clear(yes: Yes = False) -> None:
+    """Forget all answers; runs keep their own."""
+    from .stores.cache import cache_path, cached_models, clear_cache
+
+    path = cache_path()
+    calls = sum(model.calls for model in cached_models(path))
+    if calls and not yes and sys.stdin.isatty():
+        typer.confirm(f"Forget {calls:,} answers in {path}?", abort=True, err=True)
+    typer.echo(f"forgot {clear_cache(path):,} answers")
 
 
 @app.command("config")
-@_with_settings
+@_with_settings()
 def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
     """Print the settings as a run would use them, each with its description, as lift.toml."""
     settings = resolve(flags, config)
@@ -151,13 +256,15 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
 
     import tomlkit
 
+    from .stores.writers import toml_value
+
     document = tomlkit.document()
     for name, value in json.loads(settings.model_dump_json()).items():
         document.add(tomlkit.comment(RunConfig.model_fields[name].description or ""))
         if value is None:
             document.add(tomlkit.comment(f"{name} = (not set)"))
         else:
-            document.add(name, value)
+            document.add(name, toml_value(value))
     typer.echo(tomlkit.dumps(document).rstrip())
 
 
@@ -248,34 +355,115 @@ def _complain(error: Exception) -> None:
 
 @contextmanager
 def _ledger(folder: Path) -> Iterator[Ledger]:
-    from .stores.ledger import FILE, Ledger
+    from .stores.ledger import LEDGER, Ledger
 
-    if not (folder / FILE).is_file():
-        raise RunFolderError(f"{folder} is not the folder of a run: it has no {FILE}")
-    ledger = Ledger(folder / FILE)
+    if not (folder / LEDGER).is_file():
+        raise RunFolderError(f"{folder} is not the folder of a run: it has no {LEDGER}")
+    ledger = Ledger(folder / LEDGER)
     try:
         yield ledger
     finally:
         ledger.close()
 
 
-def _confirm(settings: RunConfig) -> None:
-    """On a terminal, ask before a hosted model is used without a cap."""
-    hosted = [
-        name
-        for name in (settings.llm, settings.judge_llm)
-        if name
-        and not name.startswith(("local:", "scripted:", "none"))
-        and not (name.startswith("openai:") and settings.base_url)
-    ]
-    if hosted and not settings.max_calls and not settings.max_tokens:
-        files = ", ".join(path.name for path in settings.sources)
+def _begun(folder: Path) -> bool:
+    """Whether there is a run in the folder that has read its sources."""
+    if not (folder / "ledger.sqlite").is_file():
+        return False
+    with _ledger(folder) as ledger:
+        return bool(ledger.sources())
+
+
+def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estimate, int] | None:
+    """Estimate a run that has a model to ask, with the number of rows that it reads."""
+    if settings.llm == "none" and not settings.judge_llm and not dry_run:
+        return None
+    from .embedders import LazyEmbedder
+    from .graph.estimate import estimate
+    from .records import Row
+    from .stores.readers import read_rows
+    from .views.estimate import in_one_line
+
+    rows = [record for record in read_rows(settings.sources) if isinstance(record, Row)]
+    embedder = None if settings.embeddings else LazyEmbedder(settings.embedder)
+    made = estimate(settings, rows, embedder)
+    if not dry_run and not quiet:
+        typer.echo(f"estimated: {in_one_line(made)}", err=True)
+    return made, len(rows)
+
+
+def _print_dry_run(estimate: tuple[Estimate, int] | None, *, json: bool) -> None:
+    assert estimate is not None
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps({"rows": estimate[1], **estimate[0].as_dict()}))
+        return
+    from rich.console import Console
+
+    from .views.estimate import print_estimate
+
+    print_estimate(*estimate, Console())
+
+
+def _confirm(settings: RunConfig, estimate: Estimate) -> None:
+    """On a terminal, ask before money is spent that was not allowed by a cap."""
+    from .views.estimate import in_one_line
+
+    if estimate.unpriced and not (settings.max_calls or settings.max_tokens):
+        models = " and ".join(estimate.unpriced)
         typer.confirm(
-            f"This run sends the rows of {files} to {' and '.join(hosted)}, which may cost money, "
-            "without a cap (--max-calls, --max-tokens). Go on?",
+            f"The price of {models} is unknown (--prices gives it), and no cap is set "
+            "(--max-calls, --max-tokens). Go on?",
             abort=True,
             err=True,
         )
+    most = estimate.usd.high if estimate.usd else 0.0
+    if settings.budget_usd is None and most > ASK_OVER_USD:
+        typer.confirm(
+            f"This run may take {in_one_line(estimate)}, without --budget-usd. Go on?",
+            abort=True,
+            err=True,
+        )
+
+
+def _run(
+    settings: RunConfig,
+    *,
+    quiet: bool,
+    json: bool,
+    force: bool = False,
+    estimate: dict[str, Any] | None = None,
+) -> None:
+    """Run or go on, show it, and end with the exit code that says how it ended."""
+    from rich.console import Console
+
+    from .graph.progress import Progress
+    from .graph.run import run as run_graph
+    from .views.progress import shown
+    from .views.summary import print_summary
+
+    begun = time.monotonic()
+    progress = Progress()
+    with shown(progress, Console(stderr=True), quiet=quiet or json):
+        summary = run_graph(settings, progress, force=force, estimate=estimate)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(summary.as_dict() | {"folder": str(settings.out)}))
+    elif quiet:
+        typer.echo(f"{summary.rows} rows in {settings.out} ({summary.stop})")
+    else:
+        print_summary(summary, settings.out, time.monotonic() - begun, Console())
+    if not summary.finished:
+        typer.echo(f"\nEverything that was answered is saved in {settings.out}.", err=True)
+        more = " with a higher cap" if summary.stop == "budget" else ""
+        again = shlex.join(["lift-agent", "resume", str(settings.out)])
+        typer.echo(f"Go on{more}: {again}", err=True)
+    if summary.stop == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    if summary.rows != summary.target:
+        raise typer.Exit(SHORT_OF_TARGET)
 
 
 def _quieten_libraries() -> None:

@@ -7,12 +7,13 @@ Flags override ``lift.toml``, which overrides the defaults. The descriptions her
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import UsageError
 
@@ -22,8 +23,53 @@ else:
     import tomli as tomllib  # the same library, before Python 3.11
 
 Recipe = Literal["lift", "paper", "curate"]
+Sync = Literal["normal", "full"]
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def _seconds(value: Any) -> Any:
+    """Read 2h30m, 90m or 45s; a plain number is seconds."""
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or not any(match.groups()):
+        return value
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _prices(value: Any) -> Any:
+    """Read NAME=INPUT,OUTPUT; several are parted by spaces."""
+    if not isinstance(value, str):
+        return value
+    named = [item.rpartition("=") for item in value.split()]
+    return {name: pair.split(",") for name, _, pair in named}
+
+
+Price = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Prices = Annotated[dict[str, tuple[Price, Price]], BeforeValidator(_prices)]
 
 DEFAULT_FILE = Path("lift.toml")
+
+# Settings with which a run may be continued although they differ from those it began with;
+# the target may only grow.
+MAY_CHANGE = (
+    "base_url",
+    "budget_usd",
+    "cache",
+    "concurrency",
+    "max_calls",
+    "max_error_rate",
+    "max_time",
+    "max_tokens",
+    "prices",
+    "rounds",
+    "rpm",
+    "sync",
+    "target_size",
+    "timeout",
+    "tpm",
+)
 
 
 class RunConfig(BaseModel):
@@ -65,16 +111,30 @@ class RunConfig(BaseModel):
     """From this cosine up to duplicate_cosine the model settles whether rows repeat each other."""
     saturation: float = Field(default=0.03, ge=0, le=1)
     """Stop when the last three rounds accepted less than this share of what they tried."""
+    budget_usd: float | None = Field(default=None, ge=0)
+    """Most US dollars to spend, by the prices of the models."""
     max_calls: int | None = Field(default=None, ge=1)
-    """Most requests to models."""
+    """Most requests to models, repeated ones included."""
     max_tokens: int | None = Field(default=None, ge=1)
     """Most tokens, prompts and answers together."""
+    max_time: Seconds | None = Field(default=None, gt=0)
+    """Time after which no call is begun, counted over all starts of the run: 90m, 2h30m, 45s."""
+    prices: Prices = Field(default_factory=dict)
+    """USD per million input and output tokens of models, as NAME=INPUT,OUTPUT."""
     max_error_rate: float = Field(default=0.5, gt=0, le=1)
-    """Stop when more than this share of the last 50 calls failed."""
+    """Stop when more than this share of the last 50 answers were faults."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Requests in flight. Default: 8, or the slots of the embedded server."""
+    """Most requests in flight. Default: what the server takes, up to 32."""
+    rpm: float | None = Field(default=None, gt=0)
+    """Requests a minute that each model allows. Default: found out."""
+    tpm: float | None = Field(default=None, gt=0)
+    """Tokens a minute that each model allows. Default: found out."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds that one request may take."""
+    cache: bool = True
+    """Reuse the answers that any run of yours was given before."""
+    sync: Sync = "normal"
+    """normal: what is answered survives the end of the process; full: a power cut, too."""
     seed: int = Field(default=0, ge=0)
     """Seed of every random choice."""
     scores: Path | None = None

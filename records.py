@@ -150,7 +150,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a model as it is kept in the ledger; `cost` is in USD, None if unknown."""
+    """One request to a model as it is kept in the ledger; `cost` is in USD, None if unknown.
+
+    `reused` says that its answer was paid for earlier.
+    """
 
     key: str
     agent: str
@@ -168,3 +171,33 @@ class Call:
     seconds: float = 0.0
     attempts: int = 1
     started: float = 0.0
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Requests, tokens (prompts and answers together) and US dollars."""
+
+    calls: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(self.calls + other.calls, self.tokens + other.tokens, self.usd + other.usd)
+
+    def __sub__(self, other: Spending) -> Spending:
+        return Spending(self.calls - other.calls, self.tokens - other.tokens, self.usd - other.usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request as it was sent for a call.
+
+    `outcome` is answered, the fault, or "" where the process ended before either; `spent` is
+    what it cost, or may have cost where no answer came.
+    """
+
+    started: float
+    seconds: float | None
+    outcome: str
+    spent: Spending

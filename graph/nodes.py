@@ -5,7 +5,6 @@ Every node may be run again at any time: what is in the ledger is not done twice
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
@@ -17,13 +16,13 @@ from langgraph.runtime import Runtime
 from ..agents.judge import GivenScores, Judge, text_length
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
-from ..geometry.neighbours import Vectors, unit
 from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Task
 from ..stores.card import write_card
 from ..stores.given import load_embeddings, load_scores
 from ..stores.readers import read_rows
 from ..stores.writers import write_dataset, write_quarantine
+from .embedding import embed_rows
 from .measure import coverage
 from .pool import for_each
 from .state import RunContext, RunState
@@ -39,8 +38,7 @@ class Node(Protocol):
         """Do the node's work; return what changes in the state."""
 
 
-EMBED_CHUNK = 256
-_SMALLEST_ROUND = 8
+SMALLEST_ROUND = 8
 
 
 def node(body: Callable[[RunState, RunContext], Awaitable[Update]]) -> Node:
@@ -111,27 +109,12 @@ def _check_given(config: RunConfig, records: int) -> None:
 @node
 async def embed(state: RunState, context: RunContext) -> Update:
     """Give every row a vector, and see where the generated ones landed."""
-    rows = {row.id: row for row in context.ledger.rows()}
-    missing = context.vectors.missing(list(rows))
-    # Longest first over the whole set: batches of equal length pad little.
-    missing.sort(key=lambda id: (-len(rows[id].text), rows[id].position))
-    context.progress.begin("embed", f"embedding {len(missing):,} rows", len(missing))
-    for start in range(0, len(missing), EMBED_CHUNK):
-        context.switch.check()
-        ids = missing[start : start + EMBED_CHUNK]
-        vectors = await _vectors_of([rows[id] for id in ids], context)
-        context.vectors.put(ids, vectors)
-        context.progress.step(len(ids))
+    # The recipe paper writes all its rounds before it embeds them.
+    first = 0 if context.config.recipe == "paper" else state["round"]
+    for round in range(first, state["round"] + 1):
+        await embed_rows(context.ledger.rows(round=round), context)
     _land([row for row in context.ledger.rows("new") if row.subspace], context)
     return {}
-
-
-async def _vectors_of(rows: Sequence[Row], context: RunContext) -> Vectors:
-    if context.config.embeddings:
-        given = load_embeddings(context.config.embeddings)
-        return unit(given[[row.position for row in rows]])
-    assert context.embedder is not None
-    return await asyncio.to_thread(context.embedder.embed, [row.text for row in rows])
 
 
 def _land(rows: Sequence[Row], context: RunContext) -> None:
@@ -192,7 +175,7 @@ def _round_size(state: RunState, context: RunContext) -> int:
     rate = (sum(r["accepted"] for r in rounds) + 1) / (sum(r["planned"] for r in rounds) + 2)
     missing = context.config.target_size - state["accepted"]
     wanted = math.ceil(max(missing, 1) / rate)
-    return min(context.config.round_size, max(wanted, _SMALLEST_ROUND))
+    return min(context.config.round_size, max(wanted, SMALLEST_ROUND))
 
 
 @node

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from ..errors import RunStopped
+
 Item = TypeVar("Item")
 
 
@@ -15,10 +17,13 @@ async def for_each(
     """Do `work` on every item, `workers` at a time.
 
     When one raises, no new item is begun, those under way finish, and the first error is
-    raised. `work` keeps its own result, so that what was finished before stays.
+    raised. `work` keeps its own result, so that what was finished before stays. An item that
+    meets the end of the run (RunStopped) leaves the others their turn: those whose answers are
+    known already cost nothing.
     """
     queue = iter(items)
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
+    stops: list[RunStopped] = []
 
     async def worker() -> None:
         for item in queue:
@@ -26,9 +31,12 @@ async def for_each(
                 return
             try:
                 await work(item)
+            except RunStopped as stop:
+                stops.append(stop)
+                await asyncio.sleep(0)
             except Exception as error:
                 errors.append(error)
 
     await asyncio.gather(*(worker() for _ in range(workers)))
-    if errors:
-        raise errors[0]
+    if errors or stops:
+        raise [*errors, *stops][0]

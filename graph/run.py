@@ -1,4 +1,4 @@
-"""Starts or continues a run: opens its folder, stores and models, and drives the graph."""
+"""Starts, continues or replays a run, and drives the graph to its end."""
 
 from __future__ import annotations
 
@@ -7,81 +7,87 @@ import contextlib
 import json
 import platform
 import signal
+import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from filelock import FileLock, Timeout
 from langchain_core.runnables import RunnableConfig
 
 from .. import __version__
-from ..agents.analyst import CoverageAnalyst
-from ..agents.generator import Generator
-from ..agents.redundancy import RedundancyAgent
-from ..agents.selector import Selector, TopSelector
-from ..config import RunConfig
-from ..embedders import open_embedder
+from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
-from ..llms.backends import Backend, open_backend
-from ..llms.budget import Budget
-from ..llms.gateway import Gateway, Switch
-from ..stores import ledger as ledgers
-from ..stores import vectors as stores
+from ..llms.backends import without_secrets
+from ..llms.gateway import Switch
+from ..stores.folder import clear, held
 from ..stores.given import load_embeddings, load_scores
-from ..stores.ledger import Ledger
+from ..stores.ledger import LEDGER, Ledger
 from ..stores.readers import fingerprint
-from ..stores.summary import Summary, summarise
-from ..stores.vectors import VectorStore
+from ..stores.summary import RESUMABLE, Summary, summarise
 from ..stores.writers import write_settings
 from .build import build_graph
+from .embedding import mend_vectors
 from .nodes import finish
+from .opening import Recording, opened
 from .progress import Progress
 from .state import RunContext
 
-# Settings with which a run may be continued although they differ from those it began with.
-MAY_CHANGE = {
-    "base_url",
-    "concurrency",
-    "max_calls",
-    "max_error_rate",
-    "max_tokens",
-    "rounds",
-    "timeout",
-}
-
-# Stop reasons after which the same command continues the run.
-MAY_GO_ON = ("interrupted", "budget", "errors")
-
+_HEARTBEAT = 5.0  # seconds between two notes of the time that the run has taken
 _VERSIONS = ("langgraph", "langchain-core", "chromadb", "sentence-transformers", "numpy")
 
 
-def run(config: RunConfig, progress: Progress) -> Summary:
+def run(
+    config: RunConfig,
+    progress: Progress,
+    *,
+    force: bool = False,
+    estimate: Mapping[str, Any] | None = None,
+    recorded: tuple[Ledger, Recording] | None = None,
+) -> Summary:
     """Run to the end, or to a reason to stop; return the summary of the run.
 
     After Ctrl-C the reason is `interrupted`: everything is saved, what was accepted is exported.
 
+    Args:
+        config: the settings; an unfinished run in their folder is continued.
+        progress: told what happens.
+        force: start anew where the folder holds a run.
+        estimate: what the run was thought to take, kept for its summary.
+        recorded: a finished run's ledger and its answers, which take the place of the sources
+            and the models.
+
     Raises:
         UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
     """
-    check_sources(config)
-    with _folder(config.out), contextlib.closing(Ledger(config.out / ledgers.FILE)) as ledger:
-        _settle_settings(config, ledger)
-        return asyncio.run(_run(config, ledger, progress))
+    if not recorded:
+        check_settings(config)
+    try:
+        with held(config.out) as crashed:
+            if crashed:
+                progress.say(f"{crashed} ended in {config.out} without a word: going on from there")
+            if force:
+                clear(config.out)
+            with contextlib.closing(Ledger(config.out / LEDGER, sync=config.sync)) as ledger:
+                if recorded:
+                    ledger.copy_sources(recorded[0])
+                _settle_settings(config, ledger)
+                if estimate and ledger.noted("estimate") is None:
+                    ledger.note("estimate", estimate)
+                return asyncio.run(_run(config, ledger, progress, recorded and recorded[1]))
+    except (OSError, sqlite3.Error) as error:
+        raise RunFolderError(
+            f"cannot write in {config.out}: {error}; what was answered is saved: mend that (is "
+            "the disk full?), then run the same command again"
+        ) from None
 
 
-def check_sources(config: RunConfig) -> None:
+def check_settings(config: RunConfig) -> None:
     """Refuse what can be known to be wrong before anything is opened."""
     if not config.sources:
         raise UsageError("name at least one file of instruction data")
-    for path in config.sources:
-        if not path.exists():
-            raise UsageError(f"there is no file {path}")
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder: name the files in it")
     if len({path.resolve() for path in config.sources}) < len(config.sources):
         raise UsageError("the same source is named twice")
     if config.scores:
@@ -90,49 +96,50 @@ def check_sources(config: RunConfig) -> None:
         load_embeddings(config.embeddings)
 
 
-@contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """Make the run folder and hold its lock: one process a run."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"cannot make the run folder {folder}: {error.strerror}") from None
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunFolderError(f"another process is running in {folder}") from None
-    except OSError as error:
-        raise RunFolderError(f"cannot write in {folder}: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def check_sources(config: RunConfig) -> None:
+    """Refuse sources that are not there."""
+    for path in config.sources:
+        if not path.exists():
+            raise UsageError(f"there is no file {path}")
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: name the files in it")
+
+
+def settings_of(folder: Path) -> RunConfig:
+    """The settings with which the run in a folder was last started.
+
+    Raises:
+        RunFolderError: there is no run in the folder.
+    """
+    if not (folder / LEDGER).is_file():
+        raise RunFolderError(f"{folder} is not the folder of a run: it has no {LEDGER}")
+    with contextlib.closing(Ledger(folder / LEDGER)) as ledger:
+        settings = ledger.noted("settings")
+    if settings is None:
+        raise RunFolderError(f"the run in {folder} ended before it began: start it with run")
+    return RunConfig(**settings, out=folder)
 
 
 def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
     """Record the settings of a new run; compare those of one that goes on."""
     settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
     if config.base_url:
-        settings["base_url"] = _without_secrets(config.base_url)
-    fingerprints = {str(path): fingerprint(path) for path in config.sources}
+        settings["base_url"] = without_secrets(config.base_url)
+    read = bool(ledger.sources())
+    if not read:
+        check_sources(config)
+    known = ledger.noted("fingerprints", {})
+    fingerprints = {
+        str(path): fingerprint(path) if path.is_file() else known.get(str(path))
+        for path in config.sources
+    }
     before = ledger.noted("settings")
     if before is not None:
-        if ledger.noted("stop") not in (None, *MAY_GO_ON):
+        _compare(config, ledger, before, settings)
+        if read and known != fingerprints:
             raise UsageError(
-                f"{config.out} holds a finished run: give the new one another folder with --out"
-            )
-        differing = [
-            f"{name} was {before.get(name)}, now {value}"
-            for name, value in settings.items()
-            if name not in MAY_CHANGE and before.get(name) != value
-        ]
-        if ledger.noted("fingerprints") != fingerprints:
-            differing.append("a source file has changed")
-        if differing:
-            raise UsageError(
-                f"{config.out} holds an unfinished run with other settings "
-                f"({'; '.join(differing)}): use those, or another folder with --out"
+                f"a source of the run in {config.out} has changed since it was read: bring it "
+                "back, or use another folder with --out"
             )
     ledger.note("settings", settings)
     ledger.note("fingerprints", fingerprints)
@@ -144,20 +151,45 @@ def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
 
 
-def _without_secrets(url: str) -> str:
-    """An address without a user, a password, or parameters, where keys may stand."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+def _compare(
+    config: RunConfig, ledger: Ledger, before: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with a run that is finished, or that was begun otherwise."""
+    stop = ledger.noted("stop")
+    more_rows = config.target_size > before["target_size"]
+    more_rounds = stop == "rounds" and config.max_rounds > len(ledger.rounds()) - 1
+    differing = [
+        f"{name} was {before.get(name)}, now {value}"
+        for name, value in settings.items()
+        if name not in MAY_CHANGE and before.get(name) != value
+    ]
+    if config.target_size < before["target_size"]:
+        differing.append(
+            f"target_size was {before['target_size']}, now {config.target_size}: it may only grow"
+        )
+    if differing:
+        raise UsageError(
+            f"{config.out} holds a run with other settings ({'; '.join(differing)}): use those, "
+            "another folder with --out, or --force to start anew"
+        )
+    if stop not in (None, *RESUMABLE) and not more_rows and not more_rounds:
+        raise UsageError(
+            f"{config.out} holds a finished run: give the new one another folder with --out, or "
+            "--force to start anew"
+        )
+    if more_rows and ledger.noted("extended") is None and ledger.sources():
+        ledger.note("extended", before["target_size"])
 
 
-async def _run(config: RunConfig, ledger: Ledger, progress: Progress) -> Summary:
+async def _run(
+    config: RunConfig, ledger: Ledger, progress: Progress, recording: Recording | None
+) -> Summary:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     progress.target, progress.max_rounds = config.target_size, config.max_rounds
     switch = Switch()
     async with (
-        _open(config, ledger, progress, switch) as context,
+        opened(config, ledger, progress, switch, recording) as context,
         AsyncSqliteSaver.from_conn_string(str(ledger.path)) as checkpointer,
     ):
         graph = build_graph(config.recipe, checkpointer)
@@ -166,19 +198,17 @@ async def _run(config: RunConfig, ledger: Ledger, progress: Progress) -> Summary
             "recursion_limit": 10 + 6 * (config.max_rounds + 1),
         }
         state = await graph.aget_state(thread)
-        begun = bool(state.values)
-        if begun:
+        if state.values:
             progress.say(f"continuing the run in {config.out}")
             _restore(progress, ledger, state.values)
+            await mend_vectors(context)
             if not state.next:  # it had come to its end: go on where work is left
-                ledger.reopen()
-                open_tasks = ledger.tasks(progress.round, pending=True)
-                after = "analyze" if open_tasks and config.recipe == "lift" else "ingest"
+                after = _reopen(context, state.values)
                 await graph.aupdate_state(thread, {"stop": ""}, as_node=after)
-        with _stop_on_interrupt(switch, progress):
+        with _stop_on_interrupt(switch, progress), _heartbeat(ledger):
             try:
                 await graph.ainvoke(
-                    None if begun else {"run_id": ledger.noted("run_id")},
+                    None if state.values else {"run_id": ledger.noted("run_id")},
                     thread,
                     context=context,
                     durability="sync",
@@ -188,100 +218,43 @@ async def _run(config: RunConfig, ledger: Ledger, progress: Progress) -> Summary
     return summarise(ledger)
 
 
-def _restore(progress: Progress, ledger: Ledger, values: dict[str, Any]) -> None:
+def _restore(progress: Progress, ledger: Ledger, values: Mapping[str, Any]) -> None:
     """Let the screen go on from what the run had reached."""
     progress.round = values.get("round", 0)
     progress.accepted = values.get("accepted", 0)
     progress.count([r for r in ledger.rounds() if r["round"] <= progress.round])
 
 
-@asynccontextmanager
-async def _open(
-    config: RunConfig, ledger: Ledger, progress: Progress, switch: Switch
-) -> AsyncIterator[RunContext]:
-    """Open the models and stores of a run and build its agents over them."""
-    backends: dict[str, Backend] = {}
-    usage = ledger.usage().values()
-    budget = Budget(
-        config.max_calls,
-        config.max_tokens,
-        calls=int(sum(u["attempts"] or 0 for u in usage)),
-        tokens=int(sum((u["input_tokens"] or 0) + (u["output_tokens"] or 0) for u in usage)),
-    )
+def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
+    """Make a run that came to its end ready to go on; return the node to go on after.
 
-    def gateway(name: str) -> Gateway | None:
-        if name == "none":
-            return None
-        if name not in backends:
-            progress.activity = f"opening {name}"
-            backends[name] = open_backend(name, config.base_url, timeout=config.timeout)
-        return Gateway(
-            backends[name],
-            ledger,
-            budget,
-            concurrency=config.concurrency,
-            timeout=config.timeout,
-            seed=config.seed,
-            max_error_rate=config.max_error_rate,
-            switch=switch,
-            usage=progress.usage,
-        )
-
-    try:
-        main = None if config.scores else gateway(config.llm)
-        judge = _judge_gateway(config, main, gateway, progress)
-        if not config.embeddings:
-            progress.activity = f"opening {config.embedder}"
-        embedder = (
-            None if config.embeddings else await asyncio.to_thread(open_embedder, config.embedder)
-        )
-        selector = (
-            TopSelector(config.target_size)
-            if config.recipe == "paper"
-            else Selector(
-                config.target_size,
-                config.max_seed_share if config.max_rounds else 1.0,
-                config.quality_weight,
-            )
-        )
-        yield RunContext(
-            config=config,
-            ledger=ledger,
-            vectors=VectorStore(config.out / stores.FOLDER),
-            embedder=embedder,
-            gateway=main,
-            judge_gateway=judge,
-            analyst=CoverageAnalyst(main) if main else None,
-            generator=Generator(main, config.seed) if main else None,
-            redundancy=RedundancyAgent(main, config.duplicate_cosine, config.borderline_cosine),
-            selector=selector,
-            switch=switch,
-            progress=progress,
-        )
-    finally:
-        for backend in backends.values():
-            if backend.close:
-                await backend.close()
-
-
-def _judge_gateway(
-    config: RunConfig,
-    main: Gateway | None,
-    gateway: Callable[[str], Gateway | None],
-    progress: Progress,
-) -> Gateway | None:
-    """The judge's model. A small one tells good rows from bad no better than chance does
-    (benchmarks/small_judge.py), so unless it is asked for by name, cheap signals judge instead.
+    One that a cap or faults cut short decides its last round again, whole; one that may have
+    more rows or rounds now goes on from what it decided.
     """
-    if config.judge_llm:
-        return gateway(config.judge_llm)
-    if main and main.backend.small:
-        progress.say(
-            f"{main.backend.name} is too small to judge: scoring by cheap signals "
-            "(--judge-llm names a judge)"
-        )
-        return None
-    return main
+    lift = context.config.recipe == "lift"
+    if values["stop"] not in RESUMABLE:
+        return "judge"
+    round = values["round"] if lift else 0
+    context.ledger.reopen(round)
+    return "analyze" if lift and context.ledger.tasks(round, pending=True) else "ingest"
+
+
+@contextmanager
+def _heartbeat(ledger: Ledger) -> Iterator[None]:
+    """Keep the time that the run has taken, for its cap on time, also if the process is killed."""
+    loop = asyncio.get_running_loop()
+    began, before = loop.time(), ledger.noted("seconds", 0.0)
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            ledger.note("seconds", before + loop.time() - began)
+
+    task = loop.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @contextmanager

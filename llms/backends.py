@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import ModelError, UsageError
 from .gateway import Request
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
     from pydantic import BaseModel
 
-REMOTE_CONCURRENCY = 8
+REMOTE_CONCURRENCY = 32  # at most
+FIRST_CONCURRENCY = 8  # from here on the server decides
 SMALL_MAX_TOKENS = 200  # a small model that goes on for longer has lost its thread
+
+
+# Other providers' names of OpenAI's finish reasons.
+_FINISH = {
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+}
 
 
 class NotAnAnswerError(ConnectionError):
     """The server sent something that is not a chat completion: a proxy's page, an empty body."""
 
 
+class SchemaRefusedError(ConnectionError):
+    """The server takes no JSON schema; the same request again will have it in its prompt."""
+
+    status_code = 409  # as a status: refused for the moment, and not billed
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's answer as it came, with its usage."""
+    """A model's answer as it came, with its usage; `counted` is False if it came without."""
 
     text: str
     finish_reason: str
     input_tokens: int
     output_tokens: int
+    counted: bool = True
 
 
 @dataclass(slots=True)
 class Backend:
     """An opened chat model and what is known about it.
 
-    `endpoint` is the server's address, "" for the provider's own; `identity` stands for it in a
-    call's identity where the address says nothing.
+    `chat` is None in a replay;
+    `endpoint` is the server's address, "" for the provider's own; `identity` is a digest of what
+    tells it from other models of its name: that address, or the weights.
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
     and a JSON schema for the answer; `prices` are USD per million input and output tokens, None
     if unknown; `context` is the number of tokens of a request and its answer, None if large;
@@ -45,9 +69,9 @@ class Backend:
     """
 
     name: str
-    chat: BaseChatModel
+    chat: BaseChatModel | None
     endpoint: str = ""
-    identity: str | None = None
+    identity: str = ""
     concurrency: int = REMOTE_CONCURRENCY
     sampling: Mapping[str, Any] = field(default_factory=dict)
     openai_compatible: bool = True
@@ -59,9 +83,9 @@ class Backend:
     close: Callable[[], Awaitable[None]] | None = None
 
     @property
-    def where(self) -> str:
-        """Where the model answers, as far as it tells one model from another."""
-        return self.endpoint if self.identity is None else self.identity
+    def address(self) -> str:
+        """The endpoint as it may be shown."""
+        return without_secrets(self.endpoint)
 
     def body(self, request: Request, schema: type[BaseModel] | None, seed: int) -> dict[str, Any]:
         """Everything that decides the answer; its hash is the call's identity."""
@@ -84,6 +108,7 @@ class Backend:
 
     async def send(self, body: Mapping[str, Any]) -> Reply:
         """Send one request and return the answer as it came."""
+        assert self.chat is not None
         options = {k: v for k, v in body.items() if k not in ("messages", "sample", "schema")}
         messages = [(role, content) for role, content in body["messages"]]
         if "schema" in body:
@@ -105,9 +130,9 @@ class Backend:
         try:
             message = await self.chat.ainvoke(messages, **options)
         except Exception as error:
-            if "schema" in body and _refuses_schemas(error) and self.takes_schemas:
+            if "schema" in body and _refuses_schemas(error):
                 self.takes_schemas = False  # from now on it stands in the prompt
-                return await self.send(body)
+                raise SchemaRefusedError("the server takes no JSON schema") from None
             if not isinstance(error, (AttributeError, TypeError, ValueError)):
                 raise
             if not self.openai_compatible:
@@ -115,17 +140,7 @@ class Backend:
             raise NotAnAnswerError(
                 f"the server's answer is not a chat completion ({type(error).__name__})"
             ) from None
-        usage = message.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
-        finish = message.response_metadata.get("finish_reason") or message.response_metadata.get(
-            "stop_reason", ""
-        )
-        text = message.text if isinstance(message.text, str) else message.text()
-        return Reply(
-            text=text.encode("utf-8", "replace").decode(),
-            finish_reason="length" if finish == "max_tokens" else str(finish),
-            input_tokens=usage["input_tokens"],
-            output_tokens=usage["output_tokens"],
-        )
+        return _reply(message)
 
     def _sent_schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """The schema without the bounds of strings, which OpenAI's strict mode does not know."""
@@ -144,12 +159,41 @@ class Backend:
         return (input_tokens * self.prices[0] + output_tokens * self.prices[1]) / 1e6
 
 
+def _reply(message: AIMessage) -> Reply:
+    usage = message.usage_metadata
+    told = message.response_metadata
+    finish = str(told.get("finish_reason") or told.get("stop_reason") or "")
+    text = str(message.text if isinstance(message.text, str) else message.text())
+    if refusal := message.additional_kwargs.get("refusal"):
+        text, finish = text or str(refusal), "refusal"
+    return Reply(
+        text=text.encode("utf-8", "replace").decode(),
+        finish_reason=_FINISH.get(finish, finish),
+        input_tokens=usage["input_tokens"] if usage else 0,
+        output_tokens=usage["output_tokens"] if usage else 0,
+        counted=bool(usage),
+    )
+
+
 def _refuses_schemas(error: Exception) -> bool:
     said = str(error)
     asked = "response_format" in said or "json_schema" in said
     return getattr(error, "status_code", None) in (400, 422) and asked
 
 
+def without_secrets(url: str) -> str:
+    """An address without a user, a password, or parameters, where keys may stand."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def digest(text: str) -> str:
+    """A short digest of what identifies a model."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
 def strict_schema(schema: type[BaseModel]) -> dict[str, Any]:
     """Return a model's JSON schema without titles and defaults, closed to other keys."""
     whole = schema.model_json_schema()
@@ -171,17 +215,78 @@ def _with_schema(content: str, schema: Mapping[str, Any]) -> str:
     return f"{content}\n\nAnswer with one JSON object of this schema only:\n{json.dumps(schema)}"
 
 
-def open_backend(name: str, base_url: str | None = None, *, timeout: float = 120.0) -> Backend:
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What is known of a model before it is opened.
+
+    `listed` tells whether the prices are from the package's table; `max_tokens` bounds each
+    answer, and `embedded` models run in this process.
+    """
+
+    name: str
+    prices: tuple[float, float] | None
+    listed: bool = False
+    concurrency: int = REMOTE_CONCURRENCY
+    max_tokens: float = math.inf
+    small: bool = False
+    embedded: bool = False
+
+
+def prospect(
+    name: str,
+    base_url: str | None = None,
+    prices: Mapping[str, tuple[float, float]] | None = None,
+) -> Prospect:
+    """Say what is known of the model called ``provider:model`` without opening it."""
+    provider, _, model = name.partition(":")
+    if provider == "local":
+        from .local import SLOTS, is_small, weights
+
+        path = weights(model)
+        small = is_small(path)
+        most = SMALL_MAX_TOKENS if small else math.inf
+        return Prospect(f"local:{path.stem}", (0.0, 0.0), False, SLOTS, most, small, True)
+    own = (prices or {}).get(name)
+    if provider == "scripted":
+        return Prospect(name, own or (0.0, 0.0))
+    return Prospect(name, own or _list_price(name, base_url), own is None)
+
+
+def _list_price(name: str, base_url: str | None) -> tuple[float, float] | None:
+    """The package's price of a model; another server's price is its own."""
+    from .prices import price_of
+
+    return None if base_url else price_of(name)
+
+
+def open_backend(
+    name: str,
+    base_url: str | None = None,
+    *,
+    timeout: float = 120.0,
+    prices: Mapping[str, tuple[float, float]] | None = None,
+) -> Backend:
     """Open the chat model called ``provider:model``.
 
     ``local:`` is the embedded llama.cpp server with the model of an installed package,
     ``local:PATH`` with a GGUF file of one's own; ``scripted:FILE.py`` answers by a function of
-    that file; every other provider is one of LangChain's ``init_chat_model``.
+    that file; every other provider is one of LangChain's ``init_chat_model``. `prices` (USD per
+    million input and output tokens, by name) go before the package's own table.
 
     Raises:
         UsageError: the name has no provider, or the provider is unknown.
         ModelError: a package, a key or a file that the model needs is missing.
     """
+    backend = _open(name, base_url, timeout)
+    own = (prices or {}).get(name)
+    if own:
+        backend.prices = own
+    elif backend.prices is None:
+        backend.prices = _list_price(name, base_url)
+    return backend
+
+
+def _open(name: str, base_url: str | None, timeout: float) -> Backend:
     provider, colon, model = name.partition(":")
     if not colon:
         raise UsageError(
@@ -236,14 +341,11 @@ def open_openai(
         http_async_client=client,
         stream_usage=True,
     )
-    if prices is None and not base_url:
-        from .prices import price_of
-
-        prices = price_of(model)
     return Backend(
         name=name,
         chat=chat,
         endpoint=base_url or "",
+        identity=digest(without_secrets(base_url)) if base_url else "",
         concurrency=concurrency,
         sampling=sampling or {},
         prices=prices,

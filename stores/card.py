@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import __version__
 from .ledger import Ledger
 from .summary import summarise
-from .writers import DATASET, replace_file
+from .writers import CARD, DATASET, replace_file
 
 _SIZES = (
     (1000, "n<1K"),
@@ -21,7 +21,7 @@ _SIZES = (
 
 def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
     """Write the card of a run's dataset."""
-    path = folder / "README.md"
+    path = folder / CARD
     replace_file(path, card(ledger, stop))
     return path
 

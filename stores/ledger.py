@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import RunFolderError
-from ..records import Call, Rejected, Row, Score, Status, Subspace, Task, Verdict
+from ..records import Attempt, Call, Rejected, Row, Score, Spending, Status, Subspace, Task, Verdict
 
-FILE = "ledger.sqlite"
+LEDGER = "ledger.sqlite"
 
 
 _TABLES = """
@@ -76,8 +76,25 @@ def _create(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def _keep_attempts(db: sqlite3.Connection) -> None:
+    """Keep each request by itself, and whether a call was answered from the call cache."""
+    db.execute("ALTER TABLE calls ADD COLUMN reused INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "CREATE TABLE attempts (id INTEGER PRIMARY KEY, key TEXT NOT NULL, started REAL NOT NULL,"
+        " seconds REAL, outcome TEXT NOT NULL, calls INTEGER NOT NULL, tokens INTEGER NOT NULL,"
+        " usd REAL NOT NULL)"
+    )
+    db.execute("CREATE INDEX attempts_key ON attempts (key)")
+    # Of earlier calls only the number of attempts is known: they are one record.
+    db.execute(
+        "INSERT INTO attempts (key, started, seconds, outcome, calls, tokens, usd)"
+        " SELECT key, started, seconds, CASE error WHEN '' THEN 'answered' ELSE error END,"
+        " attempts, input_tokens + output_tokens, COALESCE(cost, 0) FROM calls"
+    )
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _keep_attempts)
 
 
 def _json(value: Any) -> str:
@@ -85,10 +102,13 @@ def _json(value: Any) -> str:
 
 
 class Ledger:
-    """The records of one run, in SQLite (WAL, synchronous NORMAL)."""
+    """The records of one run, in SQLite with a write-ahead log."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, sync: str = "normal") -> None:
         """Open the ledger at `path`, creating it if it is not there.
+
+        What is committed survives the end of the process (sync = normal), or a power cut too
+        (sync = full).
 
         Raises:
             RunFolderError: the file cannot be opened, or is of a newer lift-agent.
@@ -97,7 +117,7 @@ class Ledger:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(f"PRAGMA synchronous = {sync}")
             self._migrate()
         except sqlite3.Error as error:
             raise RunFolderError(f"cannot open the ledger {path}: {error}") from None
@@ -143,6 +163,12 @@ class Ledger:
         return json.loads(found[0][0]) if found else default
 
     # rows ---------------------------------------------------------------------------------
+
+    def copy_sources(self, other: Ledger) -> None:
+        """Take over what another run read from its sources."""
+        self.add_rows(other.rows(origin="seed"))
+        self.add_rejects(enumerate(other.rejects()))
+        self.add_sources(other.sources())
 
     def clear_rows(self) -> None:
         """Forget what was read from sources that were not read to their end."""
@@ -201,6 +227,17 @@ class Ledger:
         """Rows whose id begins with `start`."""
         sql = f"SELECT {_ROW} FROM rows WHERE substr(id, 1, ?) = ? ORDER BY position"
         return [_row(found) for found in self._query(sql, (len(start), start))]
+
+    def ids(self) -> list[str]:
+        """The ids of all rows."""
+        return [id for (id,) in self._query("SELECT id FROM rows")]
+
+    def embedded_ids(self) -> dict[int, list[str]]:
+        """The ids of the rows that must have a vector, as they were decided about, by round."""
+        found: dict[int, list[str]] = {}
+        for round, id in self._query("SELECT round, id FROM rows WHERE status != 'new'"):
+            found.setdefault(round, []).append(id)
+        return found
 
     def status(self, row: str) -> tuple[Status, str]:
         """Status of a row and the reason for it."""
@@ -408,14 +445,25 @@ class Ledger:
             )
         }
 
-    def reopen(self) -> None:
-        """Give what failed by its call another chance: tasks, and rows without a judgement."""
+    def reopen(self, round: int) -> None:
+        """Undo what was decided from a round on that was cut short, so that it is decided whole.
+
+        The answers stay, so deciding again costs nothing; what failed by its call is tried again.
+        """
         with self._transaction() as db:
-            db.execute("UPDATE tasks SET outcome = '', reason = '' WHERE outcome = 'quarantined'")
             db.execute(
-                "UPDATE rows SET status = 'unique', reason = '' WHERE status = 'quarantined'"
+                "UPDATE tasks SET outcome = '', reason = ''"
+                " WHERE outcome = 'quarantined' AND round >= ?",
+                (round,),
             )
-            db.execute("DELETE FROM scores WHERE failed != ''")
+            for table in ("verdicts", "scores"):
+                db.execute(
+                    f"DELETE FROM {table} WHERE row IN (SELECT id FROM rows WHERE round >= ?)",
+                    (round,),
+                )
+            db.execute("UPDATE rows SET status = 'new', reason = '' WHERE round >= ?", (round,))
+            if round == 0:
+                db.execute("DELETE FROM meta WHERE name = 'longest'")
 
     def clear_scores(self) -> None:
         """Forget all scores, so that they are combined anew from the calls that were made."""
@@ -427,22 +475,60 @@ class Ledger:
 
     def call(self, key: str) -> Call | None:
         """The call with this key, if it was made."""
-        for found in self._query("SELECT * FROM calls WHERE key = ?", (key,)):
+        for found in self._query(f"SELECT {_CALL} FROM calls WHERE key = ?", (key,)):
             return _call(found)
         return None
 
-    def add_call(self, call: Call) -> None:
-        """Commit a call before its response is used."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                *(call.key, call.agent, call.prompt, call.subject, call.round, call.model),
-                _json(call.request),
-                *(call.response, call.finish_reason, call.error),
-                *(call.input_tokens, call.output_tokens, call.cost),
-                *(call.seconds, call.attempts, call.started),
-            ),
+    def begin_attempt(self, key: str, started: float, worst: Spending) -> int:
+        """Commit, before it is sent, that a request may spend so much; return its number."""
+        made = self._db.execute(
+            "INSERT INTO attempts (key, started, outcome, calls, tokens, usd)"
+            " VALUES (?, ?, '', ?, ?, ?)",
+            (key, started, worst.calls, worst.tokens, worst.usd),
         )
+        assert made.lastrowid is not None
+        return made.lastrowid
+
+    def end_attempt(self, attempt: int, seconds: float, outcome: str, spent: Spending) -> None:
+        """Commit how a request without an answer ended, and what it may have spent."""
+        _end_attempt(self._db, attempt, seconds, outcome, spent)
+
+    def add_call(
+        self, call: Call, attempt: int | None = None, spent: Spending | None = None
+    ) -> None:
+        """Commit a call before its response is used, with the attempt that brought it."""
+        with self._transaction() as db:
+            db.execute(
+                f"INSERT OR REPLACE INTO calls ({_CALL}) VALUES ({_CALL_PLACES})",
+                (
+                    *(call.key, call.agent, call.prompt, call.subject, call.round, call.model),
+                    _json(call.request),
+                    *(call.response, call.finish_reason, call.error),
+                    *(call.input_tokens, call.output_tokens, call.cost),
+                    *(call.seconds, call.attempts, call.started, call.reused),
+                ),
+            )
+            if attempt is not None:
+                _end_attempt(db, attempt, call.seconds, "answered", spent or Spending(1))
+
+    def attempts(self, key: str) -> list[Attempt]:
+        """The requests that were sent for a call, in order."""
+        sql = (
+            "SELECT started, seconds, outcome, calls, tokens, usd FROM attempts"
+            " WHERE key = ? ORDER BY id"
+        )
+        return [
+            Attempt(started, seconds, outcome, Spending(*spent))
+            for started, seconds, outcome, *spent in self._query(sql, (key,))
+        ]
+
+    def spent(self) -> Spending:
+        """What the run's requests spent, or may have spent where no answer came."""
+        sql = (
+            "SELECT COALESCE(SUM(calls), 0), COALESCE(SUM(tokens), 0), COALESCE(SUM(usd), 0.0)"
+            " FROM attempts"
+        )
+        return Spending(*self._query(sql)[0])
 
     def calls(self, *, agent: str = "", subjects: Sequence[str] = (), key: str = "") -> list[Call]:
         """Calls in the order in which they were made, optionally of an agent or about subjects."""
@@ -456,7 +542,7 @@ class Ledger:
         if key:
             where.append("substr(key, 1, ?) = ?")
             values.extend((len(key), key))
-        sql = f"SELECT * FROM calls WHERE {' AND '.join(where)} ORDER BY started, key"
+        sql = f"SELECT {_CALL} FROM calls WHERE {' AND '.join(where)} ORDER BY started, key"
         return [_call(found) for found in self._query(sql, values)]
 
     def models(self) -> list[str]:
@@ -464,14 +550,17 @@ class Ledger:
         return [name for (name,) in self._query("SELECT DISTINCT model FROM calls ORDER BY 1")]
 
     def usage(self) -> dict[str, dict[str, float | None]]:
-        """Calls, failures, tokens, cost (None if a price is unknown), seconds and attempts."""
+        """By agent: calls paid by this run, failures, answers from the call cache (reused),
+        tokens, cost (None if a price is unknown), seconds and requests sent (attempts).
+        """
         sql = (
-            "SELECT agent, COUNT(*), SUM(error != ''), SUM(input_tokens), SUM(output_tokens),"
-            " CASE WHEN COUNT(*) = COUNT(cost) THEN SUM(cost) END, SUM(seconds),"
+            "SELECT agent, SUM(NOT reused), SUM(error != ''), SUM(reused),"
+            " SUM(input_tokens * NOT reused), SUM(output_tokens * NOT reused),"
+            " CASE WHEN COUNT(*) = COUNT(cost) THEN SUM(cost) END, SUM(seconds * NOT reused),"
             " SUM(attempts) FROM calls GROUP BY agent ORDER BY MIN(started)"
         )
         names = (
-            *("calls", "failed", "input_tokens", "output_tokens", "cost", "seconds"),
+            *("calls", "failed", "reused", "input_tokens", "output_tokens", "cost", "seconds"),
             "attempts",
         )
         return {found[0]: dict(zip(names, found[1:], strict=True)) for found in self._query(sql)}
@@ -529,7 +618,20 @@ def _row(found: tuple[Any, ...]) -> Row:
     return Row(**values)
 
 
+_CALL = ", ".join(field.name for field in fields(Call))
+_CALL_PLACES = ", ".join("?" * len(fields(Call)))
+
+
 def _call(found: tuple[Any, ...]) -> Call:
-    names = tuple(field.name for field in fields(Call))
-    values = dict(zip(names, found, strict=True))
+    values = dict(zip(_CALL.split(", "), found, strict=True))
+    values["reused"] = bool(values["reused"])
     return Call(**{**values, "request": json.loads(values["request"])})
+
+
+def _end_attempt(
+    db: sqlite3.Connection, attempt: int, seconds: float, outcome: str, spent: Spending
+) -> None:
+    db.execute(
+        "UPDATE attempts SET seconds = ?, outcome = ?, calls = ?, tokens = ?, usd = ? WHERE id = ?",
+        (seconds, outcome, spent.calls, spent.tokens, spent.usd, attempt),
+    )

@@ -17,6 +17,10 @@ EXPLANATIONS = {
 }
 
 
+# Stop reasons after which the same command continues the run.
+RESUMABLE = ("interrupted", "budget", "errors")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What a run read, removed, made, accepted and spent, and why it stopped."""
@@ -43,11 +47,18 @@ class Summary:
     coverage: dict[str, dict[str, Any]]
     usage: dict[str, dict[str, float | None]]
     subspaces: int
+    seconds: float
+    estimate: dict[str, list[float] | None]
 
     @property
     def calls(self) -> int:
-        """Requests made by all agents."""
+        """Calls of all agents that this run paid for."""
         return int(sum(used["calls"] or 0 for used in self.usage.values()))
+
+    @property
+    def reused(self) -> int:
+        """Answers that an earlier run had paid for."""
+        return int(sum(used["reused"] or 0 for used in self.usage.values()))
 
     @property
     def tokens(self) -> int:
@@ -67,13 +78,23 @@ class Summary:
         return total
 
     @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do: the same command would change nothing."""
+        return bool(self.stop) and self.stop not in RESUMABLE
+
+    @property
     def why(self) -> str:
         """The stop reason as a sentence."""
         return EXPLANATIONS.get(self.stop, "the run has not finished")
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for ``--json``."""
-        return asdict(self) | {"calls": self.calls, "tokens": self.tokens, "cost": self.cost}
+        return asdict(self) | {
+            "calls": self.calls,
+            "reused": self.reused,
+            "tokens": self.tokens,
+            "cost": self.cost,
+        }
 
 
 def summarise(ledger: Ledger) -> Summary:
@@ -111,4 +132,6 @@ def summarise(ledger: Ledger) -> Summary:
         coverage=ledger.noted("coverage", {}),
         usage=ledger.usage(),
         subspaces=len({subspace.id for subspace in ledger.subspaces()}),
+        seconds=ledger.noted("seconds", 0.0),
+        estimate=ledger.noted("estimate", {}),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,25 @@ import numpy as np
 
 from ..geometry.neighbours import Vectors
 
-FOLDER = "vectors"
+VECTORS = "vectors"
 _WRITE_BATCH = 5000  # Chroma refuses more than 5,461 at once
 _READ_BATCH = 1000  # reading by ids keeps its speed at any size; paging by offset does not
+
+
+def open_vectors(folder: Path, say: Callable[[str], None]) -> VectorStore:
+    """Open the store in `folder`; one that cannot be read is removed, to be filled again."""
+    try:
+        return VectorStore(folder)
+    except OSError:
+        raise
+    except Exception as error:  # Chroma's own errors have no common base
+        cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        say(f"the vector store in {folder} cannot be read ({cause}): making it again")
+        from chromadb.api.shared_system_client import SharedSystemClient
+
+        SharedSystemClient.clear_system_cache()
+        shutil.rmtree(folder)
+        return VectorStore(folder)
 
 
 class VectorStore:
@@ -32,6 +49,7 @@ class VectorStore:
         self._collection: Any = client.get_or_create_collection(
             "rows", embedding_function=None, configuration={"hnsw": {"space": "l2"}}
         )
+        self.get(self.ids(limit=1))  # a store that is damaged says so now
 
     def put(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Add or replace the vectors of rows."""
@@ -54,6 +72,16 @@ class VectorStore:
         if not ids:
             return np.empty((0, 0), dtype=np.float32)
         return np.asarray([found[id] for id in ids], dtype=np.float32)
+
+    def ids(self, limit: int | None = None) -> list[str]:
+        """Return the ids of the rows that have a vector, or of some of them."""
+        found: list[str] = self._collection.get(include=[], limit=limit)["ids"]
+        return found
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Forget the vectors of rows."""
+        for start in range(0, len(ids), _WRITE_BATCH):
+            self._collection.delete(ids=list(ids[start : start + _WRITE_BATCH]))
 
     def missing(self, ids: Sequence[str]) -> list[str]:
         """Return those of `ids` that have no vector."""

@@ -17,6 +17,7 @@ from .ledger import Ledger
 DATASET = "dataset.jsonl"
 QUARANTINE = "quarantine.jsonl"
 SETTINGS = "run.toml"
+CARD = "README.md"
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -90,6 +91,15 @@ def record(row: Row, score: Score, subspace: str) -> dict[str, Any]:
     return out
 
 
+def toml_value(value: Any) -> Any:
+    """A value as it stands on one line of TOML."""
+    if not isinstance(value, dict):
+        return value
+    table = tomlkit.inline_table()
+    table.update(value)
+    return table
+
+
 def write_settings(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
     """Write run.toml: the resolved settings, the sources' fingerprints, the versions used."""
     document = tomlkit.document()
@@ -98,6 +108,6 @@ def write_settings(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> Non
         table = tomlkit.table()
         for key, item in value.items():
             if item is not None:
-                table.add(key, item)
+                table.add(key, toml_value(item))
         document.add(name, table)
     replace_file(folder / SETTINGS, tomlkit.dumps(document))

@@ -4,8 +4,8 @@
         backend = open_backend("openai:test-model", server.base_url)
 
 What a request meets depends on the seed, its body and how often that body came before, never on
-time or order; only the rate limit is a matter of time. Refusals quote the caller's key, as some
-proxies do.
+time or order; only the rate limit is a matter of time. Most refusals quote the caller's key, as
+some proxies do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import random
 import socket
 import struct
@@ -27,27 +28,42 @@ from typing import Any
 
 Message = dict[str, Any]
 Faults = Mapping[str, float] | Callable[[list[Message], int], str]
+Latency = tuple[float, float] | Callable[[random.Random], float]
 
-TRANSIENT = ("http_429", "http_500", "http_502", "http_503", "http_529", "reset", "timeout")
-FATAL = ("http_401", "http_404")
+TRANSIENT = (
+    *("http_429", "http_500", "http_502", "http_503", "http_529"),
+    *("reset", "cut", "timeout"),  # `cut` ends the connection in the middle of a right answer
+)
+FATAL = ("http_401", "http_403", "http_404", "quota")
+REQUESTS = ("bad_request",)  # the model is well, the request is not
 HOLLOW = ("empty", "html")  # status 200 without a chat completion
-ANSWERS = ("empty_text", "truncated", "bad_json", "wrong_schema", "refusal", "tool_call")
+ANSWERS = (
+    *("empty_text", "truncated", "bad_json", "wrong_schema", "tool_call"),
+    *("refusal", "refusal_field", "content_filter"),
+)
 WRAPPED = ("think", "fence")  # the right answer, dressed up
-FAULTS = (*TRANSIENT, *FATAL, *HOLLOW, *ANSWERS, *WRAPPED)
+FAULTS = (*TRANSIENT, *FATAL, *REQUESTS, *HOLLOW, *ANSWERS, *WRAPPED)
 
 REFUSAL = "I'm sorry, but I can't help with that."
+TOO_LONG = "This model's maximum context length is 4096 tokens"
 PAGE = "<!doctype html><html><body><h1>Welcome to the guest network</h1></body></html>"
 
 
 @dataclass(slots=True)
 class Seen:
-    """A request in the log. `tokens` are those that a provider would bill."""
+    """A request in the log. `tokens` are those that a provider would bill.
+
+    `digest` is the SHA-256 of the body as JSON with sorted keys; `finished` is when the whole
+    response had been handed to the socket, 0.0 if it never was.
+    """
 
     body: dict[str, Any]
     fault: str
     time: float
     status: int = 0
     tokens: int = 0
+    digest: str = ""
+    finished: float = 0.0
 
 
 class MisbehavingServer:
@@ -55,10 +71,12 @@ class MisbehavingServer:
 
     `faults` gives the share of requests that each fault meets, or is a function of the messages
     and of how often this body came before that names the fault ("" for none). `latency` bounds
-    the seconds before an answer; the fault ``timeout`` answers after `late` seconds;
-    ``http_429`` says `retry_after`. `rate_limit` is in requests a minute, with bursts of a
-    second's worth; what crosses it is logged as ``rate_limit`` and does not count as seen.
-    Without `keep_alive` each response closes its connection.
+    the seconds before an answer, or draws them; the fault ``timeout`` answers after `late`
+    seconds. `rate_limit` is in requests a minute, with bursts of a second's worth; what crosses
+    it is logged as ``rate_limit`` and does not count as seen. Retry-After is `retry_after` for
+    ``http_429`` and the time to the next place for ``rate_limit``, with `retry_after_whole` in
+    whole seconds as most servers say it; None keeps it out of both. Without `keep_alive` each
+    response closes its connection.
     """
 
     def __init__(
@@ -67,9 +85,10 @@ class MisbehavingServer:
         faults: Faults | None = None,
         *,
         seed: int = 0,
-        latency: tuple[float, float] = (0.0, 0.0),
+        latency: Latency = (0.0, 0.0),
         rate_limit: float | None = None,
-        retry_after: float = 0.05,
+        retry_after: float | None = 0.05,
+        retry_after_whole: bool = False,
         late: float = 1.0,
         keep_alive: bool = True,
     ) -> None:
@@ -83,6 +102,7 @@ class MisbehavingServer:
         self._seed = seed
         self._latency = latency
         self._retry_after = retry_after
+        self._retry_after_whole = retry_after_whole
         self._late = late
         self._rate = rate_limit / 60 if rate_limit else 0.0
         self._burst = max(1.0, self._rate)
@@ -120,12 +140,13 @@ class MisbehavingServer:
         """How many requests met a fault ("" for none)."""
         return sum(seen.fault == fault for seen in self.requests)
 
-    def serve(self, body: dict[str, Any], key: str) -> Response | None:
-        """Return the response to a request, None to hang up."""
+    def serve(self, body: dict[str, Any], key: str) -> tuple[Seen, Response | None]:
+        """Return a request's place in the log and its response, None to hang up."""
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         with self._lock:
             wait = self._wait_for_a_place()
-            fault, delay = ("rate_limit", 0.0) if wait else self._fate(body)
-            seen = Seen(body, fault, time.time())
+            fault, delay = ("rate_limit", 0.0) if wait else self._fate(body, digest)
+            seen = Seen(body, fault, time.time(), digest=digest)
             self.requests.append(seen)
             self._active += 1
             self.peak = max(self.peak, self._active)
@@ -137,7 +158,7 @@ class MisbehavingServer:
                 self._active -= 1
         if response:
             seen.status, seen.tokens = response.status, response.tokens
-        return response
+        return seen, response
 
     def _wait_for_a_place(self) -> float:
         if not self._rate:
@@ -150,12 +171,12 @@ class MisbehavingServer:
         self._allowance -= 1
         return 0.0
 
-    def _fate(self, body: dict[str, Any]) -> tuple[str, float]:
-        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    def _fate(self, body: dict[str, Any], digest: str) -> tuple[str, float]:
         times = self._times_seen[digest]
         self._times_seen[digest] += 1
         draw = random.Random(f"{self._seed} {digest} {times}")
-        delay, point = draw.uniform(*self._latency), draw.random()
+        point = draw.random()
+        delay = self._latency(draw) if callable(self._latency) else draw.uniform(*self._latency)
         if callable(self._faults):
             return self._faults(body["messages"], times), delay
         for fault, share in self._faults.items():
@@ -165,35 +186,50 @@ class MisbehavingServer:
         return "", delay
 
     def _respond(self, body: dict[str, Any], fault: str, key: str, wait: float) -> Response | None:
+        no = f"This server says no to {key}."
         if fault == "reset":
             return None
         if fault == "rate_limit":
-            return problem(429, key, wait)
+            return problem(429, no, retry_after=self._in_words(wait))
+        if fault == "http_429":
+            return problem(429, no, retry_after=self._in_words(self._retry_after))
+        if fault == "http_404":
+            return problem(404, no, "model_not_found")
+        if fault == "quota":
+            return problem(429, no, "insufficient_quota", "insufficient_quota")
+        if fault == "bad_request":
+            return problem(400, TOO_LONG, "context_length_exceeded", "invalid_request_error")
         if fault.startswith("http_"):
-            return problem(int(fault[5:]), key, self._retry_after)
+            return problem(int(fault[5:]), no)
         if fault == "empty":
             return Response(200, b"")
         if fault == "html":
             return Response(200, PAGE.encode(), kind="text/html")
         return completion(body, fault, self._answer(body["messages"]))
 
+    def _in_words(self, seconds: float | None) -> str:
+        if seconds is None or self._retry_after is None:
+            return ""
+        return str(math.ceil(seconds)) if self._retry_after_whole else f"{seconds:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back; `tokens` is what it costs."""
+    """What goes back; `tokens` is what it costs, `retry_after` is a header's value."""
 
     status: int
     content: bytes
     kind: str = "application/json"
-    retry_after: float = 0.0
+    retry_after: str = ""
     tokens: int = 0
 
 
-def problem(status: int, key: str = "", retry_after: float = 0.0) -> Response:
+def problem(
+    status: int, message: str, code: str = "", kind: str = "test", *, retry_after: str = ""
+) -> Response:
     """Refuse a request."""
-    error = {"message": f"This server says no to {key}.", "type": "test", "code": str(status)}
-    content = json.dumps({"error": error}).encode()
-    return Response(status, content, retry_after=retry_after if status == 429 else 0.0)
+    error = {"message": message, "type": kind, "code": code or str(status)}
+    return Response(status, json.dumps({"error": error}).encode(), retry_after=retry_after)
 
 
 def completion(body: Mapping[str, Any], fault: str, text: str) -> Response:
@@ -203,10 +239,12 @@ def completion(body: Mapping[str, Any], fault: str, text: str) -> Response:
         text = {
             "empty_text": "",
             "tool_call": "",
+            "content_filter": "",
             "truncated": text[: len(text) // 2],
             "bad_json": "Certainly, the label is good and the points are three.",
             "wrong_schema": '{"unexpected": [true]}',
             "refusal": REFUSAL,
+            "refusal_field": REFUSAL,
             "think": f"<think>\nPerhaps {{this}}? No, rather that.\n</think>\n\n{text}",
             "fence": f"Here it is:\n\n```json\n{text}\n```\n",
         }[fault]
@@ -216,6 +254,10 @@ def completion(body: Mapping[str, Any], fault: str, text: str) -> Response:
     message: Message = {"role": "assistant", "content": text}
     if fault == "truncated":
         finish = "length"
+    if fault == "content_filter":
+        finish = "content_filter"
+    if fault == "refusal_field":
+        message["content"], message["refusal"] = None, text
     if fault == "tool_call":
         called = {"name": "look_up", "arguments": "{}"}
         message["content"] = None
@@ -239,31 +281,53 @@ def tokens(text: str) -> int:
     return (len(text) + 3) // 4
 
 
+def closed_port() -> str:
+    """Return a base URL at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet
+    disable_nagle_algorithm = True  # what exceeds the buffer would wait for the client's ACK
     server: _Server
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == "/v1/chat/completions":
-            response = self.server.owner.serve(body, self.headers.get("Authorization", ""))
-        else:
-            response = problem(404)
+        if self.path != "/v1/chat/completions":
+            self._send(problem(404, f"There is nothing at {self.path}."))
+            return
+        seen, response = self.server.owner.serve(body, self.headers.get("Authorization", ""))
         if response is None:
             self.close_connection = True
             # Lingering for no time sends RST at close.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            return
-        self.send_response(response.status)
+        elif seen.fault == "cut":
+            self._send(response, len(response.content) // 2)
+            self.close_connection = True
+        elif not self._client_is_gone():
+            self._send(response)
+            seen.finished = time.time()
+
+    def _send(self, response: Response, size: int | None = None) -> None:
+        self.send_response_only(response.status)
         self.send_header("Content-Type", response.kind)
         self.send_header("Content-Length", str(len(response.content)))
         if response.retry_after:
-            self.send_header("Retry-After", f"{response.retry_after:.3g}")
+            self.send_header("Retry-After", response.retry_after)
         if not self.server.owner.keep_alive:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(response.content)
+        self.wfile.write(response.content[:size])
+        self.wfile.flush()
+
+    def _client_is_gone(self) -> bool:
+        """Look for the client's FIN: the kernel would still take a response after it."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -271,7 +335,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # so that closing waits for them
-    request_queue_size = 128
+    request_queue_size = 1024  # connections that may wait to be accepted
 
     def __init__(self, owner: MisbehavingServer) -> None:
         self.owner = owner

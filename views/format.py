@@ -10,6 +10,16 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def compact(value: float) -> str:
+    """12345 as 12k: two figures are enough for what is estimated."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= 0.9995 * size:
+            return (
+                f"{value / size:.2g}{unit}" if value < 100 * size else f"{value / size:.0f}{unit}"
+            )
+    return f"{value:.0f}"
+
+
 def money(usd: float | None) -> str:
     """USD with as many digits as matter; an unknown price is said to be unknown."""
     if usd is None:

@@ -83,7 +83,7 @@ def _rates(p: Progress) -> Text:
         f"landed {_share(p.landed, p.written)}",
         f"calls {number(p.usage.calls)}",
         f"tokens {number(tokens)}",
-        money(p.usage.cost),
+        money(p.usage.usd),
         duration(time.monotonic() - p.started),
     ]
     left = expected(p)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..stores.summary import Summary
 from ..stores.writers import DATASET, QUARANTINE
+from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
 
 
@@ -20,9 +21,9 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     console.print(
         Text.assemble(
             (f"{number(s.rows)} of {number(s.target)} rows", "bold green" if reached else "bold"),
-            f" in {duration(seconds)}. Stopped by ",
+            f" in {duration(seconds)}. Stop reason: ",
             (s.stop, "bold"),
-            f": {s.why}.",
+            f" ({s.why}).",
         ),
         soft_wrap=True,
     )
@@ -53,6 +54,9 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     if s.usage:
         console.print()
         console.print(_usage(s))
+    if s.estimate:
+        console.print()
+        print_estimated_and_actual(s, console)
     console.print()
     console.print(Text(f"dataset  {inert(str(folder / DATASET))}"), soft_wrap=True)
     console.print(Text(f"run      {inert(str(folder))}"), soft_wrap=True)
@@ -112,14 +116,14 @@ def _coverage(s: Summary) -> Table:
 
 def _usage(s: Summary) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("agent", "calls", "failed", "tokens in", "tokens out", "money"):
+    for name in ("agent", "calls", "reused", "failed", "tokens in", "tokens out", "money"):
         table.add_column(name, justify="left" if name == "agent" else "right")
     for agent, used in s.usage.items():
         table.add_row(
             agent,
             *(
                 number(used[name] or 0)
-                for name in ("calls", "failed", "input_tokens", "output_tokens")
+                for name in ("calls", "reused", "failed", "input_tokens", "output_tokens")
             ),
             money(used["cost"]),
         )

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import UsageError
-from ..llms.gateway import without_thinking
+from ..llms.answers import parse, without_thinking
 from ..records import Call
 from ..stores.ledger import Ledger
 from .format import duration, inert, money, number
@@ -110,7 +110,6 @@ def print_call(ledger: Ledger, console: Console, key: str) -> None:
 def _parsed(call: Call) -> str:
     """The answer as its agent's schema reads it."""
     from ..agents import analyst, judge, redundancy
-    from ..llms.gateway import parse
 
     schemas = {s.__name__: s for s in (analyst.Brief, judge.Rubric, redundancy.SameTask)}
     value, error = parse(schemas[call.request["schema"]["name"]], call)

@@ -1,0 +1,289 @@
+"""What a run will take, before it begins: calls, tokens, money and time, each as a range."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from ..agents.prompts import load
+from ..config import RunConfig
+from ..embedders import Embedder
+from ..geometry.density import region_count
+from ..geometry.neighbours import nearest_others
+from ..llms.backends import FIRST_CONCURRENCY, Prospect, prospect
+from ..llms.prices import listed_on
+from ..records import Row
+from ..stores.cache import Pace, pace_of
+from .nodes import SMALLEST_ROUND
+
+SAMPLE = 64  # rows that are embedded
+_KEEPS = (0.35, 0.95)  # share of the tasks that end as accepted rows
+_ANSWERED = (0.5, 1.0)  # share of the drafts that pass their checks and so are answered
+_REPAIRS = 1.1
+_BYTES_A_TOKEN = (5.0, 3.0)
+_ANSWERS = (0.15, 0.7)  # of the most tokens that a prompt allows
+_SPEEDS = (100.0, 30.0)  # tokens written a second, and seconds before the first, of a hosted model
+_FIRST = (0.3, 1.5)
+_EMBEDDED_SPEEDS = (80.0, 25.0)  # the same of the embedded model
+_EMBEDDED_FIRST = (0.5, 4.0)
+
+
+class Span(NamedTuple):
+    """A range of what something may come to."""
+
+    low: float
+    high: float
+
+    def times(self, other: Span) -> Span:
+        """The range of the product."""
+        return Span(self.low * other.low, self.high * other.high)
+
+    def plus(self, other: Span) -> Span:
+        """The range of the sum."""
+        return Span(self.low + other.low, self.high + other.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one agent will take; `usd` is None if its model's price is unknown."""
+
+    agent: str
+    model: str
+    calls: Span
+    input_tokens: Span
+    output_tokens: Span
+    usd: Span | None
+    seconds: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take, agent by agent, and what was assumed."""
+
+    parts: tuple[Part, ...]
+    embedding: Span
+    assumed: tuple[str, ...]
+    unpriced: tuple[str, ...] = field(default=())
+
+    @property
+    def calls(self) -> Span:
+        """Calls of all agents."""
+        return _sum(part.calls for part in self.parts)
+
+    @property
+    def tokens(self) -> Span:
+        """Tokens of all agents, prompts and answers."""
+        return _sum(part.input_tokens.plus(part.output_tokens) for part in self.parts)
+
+    @property
+    def usd(self) -> Span | None:
+        """US dollars of all agents, None if a price is unknown."""
+        return None if self.unpriced else _sum(part.usd or Span(0, 0) for part in self.parts)
+
+    @property
+    def seconds(self) -> Span:
+        """Time from the start to the end."""
+        return _sum((self.embedding, *(part.seconds for part in self.parts)))
+
+    def totals(self) -> dict[str, Any]:
+        """The ranges that the run's summary sets beside what came."""
+        return {
+            "calls": self.calls,
+            "tokens": self.tokens,
+            "usd": self.usd,
+            "seconds": self.seconds,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return {
+            **self.totals(),
+            "agents": [asdict(part) for part in self.parts],
+            "embedding_seconds": self.embedding,
+            "assumed": self.assumed,
+        }
+
+
+def estimate(config: RunConfig, rows: Sequence[Row], embedder: Embedder | None) -> Estimate:
+    """Estimate a run over these seed rows; nothing is asked of a model, a sample is embedded."""
+    sample = random.Random(config.seed).sample(rows, min(SAMPLE, len(rows)))
+    repeats, doubtful, rate = _measured(config, sample, len(rows), embedder)
+    usable = Span(len(rows) * (1 - repeats.high), len(rows) * (1 - repeats.low))
+    tasks = _tasks(config, usable)
+    written = Span(tasks.low * _KEEPS[0], tasks.high)
+    assumed = [
+        f"{_percent(repeats)} of the rows repeat others (from {len(sample)} rows, embedded)",
+    ]
+    if tasks.high:
+        assumed.append(f"{_percent(Span(*_KEEPS))} of the tasks end as accepted rows")
+    models: dict[str, tuple[Prospect, Pace | None]] = {}
+    parts: list[Part] = []
+
+    def add(agent: str, model: str, prompt: str, calls: Span, texts: float) -> None:
+        if model not in models:
+            facts = prospect(model, config.base_url, config.prices)
+            models[model] = facts, pace_of(facts.name) if config.cache else None
+            assumed.append(_about(model, *models[model]))
+        facts, pace = models[model]
+        parts.append(_part(config, agent, model, facts, pace, prompt, calls, texts))
+
+    size = sum(len(row.text.encode()) for row in sample) / max(1, len(sample))
+    task = sum(len(row.task.encode()) for row in sample) / max(1, len(sample))
+    main, judge = config.llm, config.judge_llm or config.llm
+    if not config.scores and main != "none":
+        if config.recipe == "lift" and tasks.high:
+            regions = min(region_count(len(rows)), config.round_size)
+            rounds = math.ceil(tasks.high / config.round_size)
+            add("analyst", main, "name_subspace", Span(regions, regions * rounds), 7 * 120)
+        if tasks.high:
+            draft, texts = ("fuse", 2 * task) if config.recipe == "lift" else ("deepen", task)
+            add("generator", main, draft, tasks, texts)
+            add("generator", main, "answer", tasks.times(Span(*_ANSWERED)), task)
+        if config.recipe != "paper":
+            asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
+            add("redundancy", main, "same_task", asked, 2 * task)
+    judged = _judged(config, usable, written)
+    if judged.high and judge != "none":
+        small = prospect(judge, config.base_url, config.prices).small
+        if config.judge_llm or not small:
+            add("judge", judge, "judge", judged.times(Span(1, _REPAIRS)), size)
+    embedded = Span(len(rows) + written.low, len(rows) + written.high)
+    embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
+    unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
+    return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
+
+
+def _measured(
+    config: RunConfig, sample: Sequence[Row], total: int, embedder: Embedder | None
+) -> tuple[Span, Span, float]:
+    """Shares of rows that repeat others and that are in doubt, and rows embedded a second.
+
+    A row of the sample meets only the sample: there are more neighbours among all the rows.
+    """
+    if embedder is None or len(sample) < 2:
+        return Span(0, 0.2), Span(0, 0.1), 0.0
+    embedder.embed([sample[0].text])  # opening it is not what is measured
+    began = time.monotonic()
+    vectors = embedder.embed([row.text for row in sample])
+    rate = len(sample) / (time.monotonic() - began)
+    closest = nearest_others(vectors, 1)[0][:, 0]
+    scale = total / len(sample)
+    repeats = float((closest >= config.duplicate_cosine).mean()) / 2
+    doubtful = float((closest >= config.borderline_cosine).mean()) - 2 * repeats
+    return (
+        Span(repeats, min(0.9, max(repeats, 0.5 / len(sample)) * math.sqrt(scale))),
+        Span(doubtful, min(0.9, max(doubtful, 0.5 / len(sample)) * math.sqrt(scale))),
+        rate,
+    )
+
+
+def _tasks(config: RunConfig, usable: Span) -> Span:
+    """Rows that the generator is asked for."""
+    if config.max_rounds == 0 or config.llm == "none":
+        return Span(0, 0)
+    if config.recipe == "paper":
+        return Span(usable.high * config.max_rounds, usable.high * config.max_rounds)
+    most = config.target_size * config.max_seed_share
+    missing = Span(
+        max(0.0, config.target_size - min(most, usable.high)),
+        max(0.0, config.target_size - min(most, usable.low)),
+    )
+    cap = config.max_rounds * config.round_size
+    return Span(
+        min(cap, max(SMALLEST_ROUND, missing.low / _KEEPS[1])),
+        min(cap, max(SMALLEST_ROUND, missing.high / _KEEPS[0])),
+    )
+
+
+def _judged(config: RunConfig, usable: Span, written: Span) -> Span:
+    if config.scores:
+        return Span(0, 0)
+    both = usable.plus(written)
+    return both.times(Span(0.2, 0.2)) if config.recipe == "paper" else both
+
+
+def _part(
+    config: RunConfig,
+    agent: str,
+    model: str,
+    facts: Prospect,
+    pace: Pace | None,
+    prompt: str,
+    calls: Span,
+    texts: float,
+) -> Part:
+    asked = load("answer_small" if prompt == "answer" and facts.small else prompt)
+    size = sum(len(text.encode()) for _, text in asked.turns) + texts
+    read = Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])
+    most = min(asked.max_tokens, facts.max_tokens)
+    wrote = Span(most * _ANSWERS[0], most * _ANSWERS[1])
+    if pace:
+        one = Span(pace.seconds * 0.7, pace.seconds * 1.5)
+    else:
+        speeds, first = (_EMBEDDED_SPEEDS, _EMBEDDED_FIRST) if facts.embedded else (_SPEEDS, _FIRST)
+        one = Span(first[0] + wrote.low / speeds[0], first[1] + wrote.high / speeds[1])
+    most_at_once = config.concurrency or facts.concurrency
+    least_at_once = config.concurrency or min(FIRST_CONCURRENCY, facts.concurrency)
+    seconds = Span(calls.low * one.low / most_at_once, calls.high * one.high / least_at_once)
+    if config.rpm:
+        allowed = Span(calls.low * 60 / config.rpm, calls.high * 60 / config.rpm)
+        seconds = Span(max(seconds.low, allowed.low), max(seconds.high, allowed.high))
+    read, wrote = calls.times(read), calls.times(wrote)
+    usd = None
+    if facts.prices:
+        paid = [
+            (r * facts.prices[0] + w * facts.prices[1]) / 1e6
+            for r, w in zip(read, wrote, strict=True)
+        ]
+        usd = Span(*paid)
+    return Part(agent, model, calls, read, wrote, usd, seconds)
+
+
+def _merged(parts: Sequence[Part]) -> list[Part]:
+    """One part an agent: the generator has two prompts."""
+    merged: dict[str, Part] = {}
+    for part in parts:
+        if part.agent in merged:
+            other = merged[part.agent]
+            part = Part(  # noqa: PLW2901
+                part.agent,
+                part.model,
+                other.calls.plus(part.calls),
+                other.input_tokens.plus(part.input_tokens),
+                other.output_tokens.plus(part.output_tokens),
+                other.usd.plus(part.usd) if other.usd and part.usd else None,
+                other.seconds.plus(part.seconds),
+            )
+        merged[part.agent] = part
+    return list(merged.values())
+
+
+def _about(model: str, facts: Prospect, pace: Pace | None) -> str:
+    if facts.prices is None:
+        price = "price unknown"
+    elif not any(facts.prices):
+        price = "free"
+    else:
+        where = f", listed in {listed_on()}" if facts.listed else ", as you gave it"
+        price = f"${facts.prices[0]:g} and ${facts.prices[1]:g} a million tokens{where}"
+    speed = (
+        f"{pace.seconds:.1f} s a call (mean of {pace.calls:,} earlier ones)"
+        if pace
+        else "speed assumed"
+    )
+    return f"{model}: {price}; {speed}"
+
+
+def _percent(span: Span) -> str:
+    return f"{span.low:.0%} to {span.high:.0%}"
+
+
+def _sum(spans: Any) -> Span:
+    total = Span(0, 0)
+    for span in spans:
+        total = total.plus(span)
+    return total

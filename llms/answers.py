@@ -1,0 +1,95 @@
+"""Reads what a model said: past its thinking, code fences and prose, to the text or object."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TypeVar
+
+from annotated_types import MaxLen
+from pydantic import BaseModel, ValidationError
+
+from ..records import Call
+
+Answered = TypeVar("Answered", bound=BaseModel)
+
+# By finish reason: why an answer is not whole, or not there.
+_CAUSES = {
+    "length": "the answer was cut by its length",
+    "content_filter": "the server's content filter stopped the answer",
+    "refusal": "the model refused to answer",
+    "tool_calls": "the model called a tool in place of an answer",
+}
+
+_THINKING = re.compile(
+    r"\A(?:\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z))+", re.DOTALL | re.IGNORECASE
+)
+_OPENED = re.compile(r"\A(?:(?!<think).)*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+
+
+def without_thinking(text: str) -> str:
+    """Remove the thinking with which a reasoning model's answer begins.
+
+    Its opening tag may have been the end of the prompt.
+    """
+    return _OPENED.sub("", _THINKING.sub("", text))
+
+
+def plain(call: Call) -> tuple[str, str]:
+    """Return a call's answer as text, and the cause if there is none that can be used."""
+    text = without_thinking(call.response).strip()
+    if call.finish_reason == "refusal":
+        return "", _CAUSES["refusal"]
+    return text, "" if text else _CAUSES.get(call.finish_reason, "the answer is empty")
+
+
+def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
+    """Validate a call's response by a schema; return the object, or None and the cause.
+
+    Thinking, a code fence and prose around the JSON object are passed over.
+    """
+    cause = _CAUSES.get(call.finish_reason, "")
+    whole = call.response.strip()
+    text = whole if whole.startswith("{") else without_thinking(whole)
+    if not text:
+        return None, cause or "the answer is empty"
+    problem: ValidationError | None = None
+    for candidate in _objects(text):
+        try:
+            return _validated(schema, candidate), ""
+        except ValidationError as error:
+            problem = problem or error
+    if problem is None:
+        start, end = text.find("{"), text.rfind("}")
+        if start < 0 or end < start:
+            return None, cause or "there is no JSON object in it"
+        try:
+            return schema.model_validate_json(text[start : end + 1]), ""
+        except ValidationError as error:
+            problem = error
+    first = problem.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return None, cause or (f"{where}: {first['msg']}" if where else str(first["msg"]))
+
+
+def _validated(schema: type[Answered], text: str) -> Answered:
+    """Validate a JSON object; a string that is too long is cut, not refused: it was paid for."""
+    value = json.loads(text, strict=False)
+    for name, field in schema.model_fields.items():
+        limits = [m.max_length for m in field.metadata if isinstance(m, MaxLen)]
+        if limits and isinstance(value.get(name), str):
+            value[name] = value[name][: limits[0]]
+    return schema.model_validate(value)
+
+
+def _objects(text: str) -> Iterator[str]:
+    decoder, at = json.JSONDecoder(strict=False), text.find("{")
+    while at >= 0:
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            yield text[at:end]
+        at = text.find("{", end)

@@ -1,0 +1,99 @@
+"""What went wrong with a request, named: what the caller should do about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+_FATAL = {
+    401: "refused the key",
+    402: "asks for payment",
+    403: "refused access",
+    404: "does not know the model or address",
+}
+_PASSING = {408, 409, 425, 500, 502, 503, 504, 520, 529}
+_OVERLOADED = {503, 529}
+_UNREACHABLE = {"ConnectError", "ConnectTimeout", "ConnectionRefusedError"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a request brought no answer.
+
+    `kind` is fatal (no request to this model can succeed), limited (the server's rate limit:
+    wait, then the same again), passing (worth trying again a few times) or request (this
+    request cannot succeed). `wait` is the time in seconds that the server asks for, if it does;
+    `refused` says that the server answered with an error, and so will not bill the request,
+    `unreachable` that it was never sent.
+    """
+
+    kind: Literal["fatal", "limited", "passing", "request"]
+    cause: str
+    status: int = 0
+    wait: float | None = None
+    refused: bool = False
+    unreachable: bool = False
+
+    @property
+    def slows(self) -> bool:
+        """Whether the server has too much to do, so that less should be sent at once."""
+        return self.kind == "limited" or self.status in _OVERLOADED
+
+
+def fault_of(error: Exception, secrets: Sequence[str] = ()) -> Fault:
+    """Name the fault behind an exception of a provider's client; `secrets` are cut out."""
+    status = _status(error)
+    said = _first_line(error)
+    for secret in secrets:
+        said = said.replace(secret, "[key]")
+    cause = f"{f'HTTP {status}' if status else type(error).__name__}: {said}"
+    refused = status >= 400
+    wait = _retry_after(error)
+    if status in _FATAL:
+        return Fault("fatal", f"{_FATAL[status]} (HTTP {status}): {said}", status, refused=True)
+    if status == 429 and "insufficient_quota" in str(error):
+        return Fault("fatal", f"has no credit left (HTTP 429): {said}", status, refused=True)
+    if status == 429:
+        return Fault("limited", cause, status, wait, refused)
+    if status in _PASSING or status == 200 or (not status and _is_transport(error)):
+        # 200 with a body that is no answer is a proxy's passing fault.
+        unreachable = not status and bool(_UNREACHABLE & set(_kinds(error)))
+        return Fault("passing", cause, status, wait, refused, unreachable)
+    return Fault("request", cause, status, refused=refused)
+
+
+def _status(error: Exception) -> int:
+    status = getattr(error, "status_code", None)
+    if status is None:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else 0
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Seconds that the server asks to wait, given as seconds or as a date."""
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+    asked = headers.get("retry-after", "")
+    try:
+        return max(0.0, float(asked))
+    except ValueError:
+        try:
+            return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+        except ValueError:
+            return None
+
+
+def _is_transport(error: Exception) -> bool:
+    kinds = " ".join(_kinds(error))
+    return "Timeout" in kinds or "Connect" in kinds or isinstance(error, OSError)
+
+
+def _kinds(error: Exception) -> list[str]:
+    """Names of the error's classes and of those of its cause, which clients wrap."""
+    return [kind.__name__ for kind in (*type(error).__mro__, *type(error.__cause__).__mro__)]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,142 @@
+"""How many requests are sent at once, and how fast.
+
+The number in flight grows by one a round trip and is cut when the server says that it is too
+much (additive increase, multiplicative decrease: Chiu and Jain, 1989). After a rate limit
+nobody sends before the time that the server asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from ..errors import TooManyErrors
+from .faults import Fault
+
+PATIENCE = 900.0  # seconds for which a server may only refuse before the run is stopped
+_CUT = 0.6
+_BACKOFF = (0.5, 60.0)  # seconds: the first wait without Retry-After, and the longest
+_CREDIT = 0.25  # seconds of a rate that may be made up for
+_SAID_EVERY = 30.0
+
+
+class Throttle:
+    """Hands out places for requests in flight."""
+
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        *,
+        start: int | None = None,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        check: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Take the model's name, the most requests at once, and how many to begin with.
+
+        `rpm` and `tpm` are the requests and the tokens a minute, if they are known; `check` is
+        called while somebody waits and may raise; `say` tells the user.
+        """
+        self.most = most
+        self._name = name
+        self._width = float(start or most)
+        self._searching = start is not None  # until the first refusal, it grows fast
+        self._pace = _Pace(rpm)
+        self._token_pace = _Pace(tpm)
+        self._check = check
+        self._say = say
+        self._in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._opens = 0.0
+        self._cut_at = 0.0
+        self._refusals = 0  # since the last answer
+        self._answered_at = time.monotonic()
+        self._said_at = float("-inf")
+
+    @asynccontextmanager
+    async def place(self, tokens: int) -> AsyncIterator[None]:
+        """Wait for a place, and for the time at which `tokens` may be sent."""
+        while self._in_flight >= int(self._width):
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
+        self._in_flight += 1
+        try:
+            while True:
+                now = time.monotonic()
+                start = max(self._opens, self._pace.next, self._token_pace.next)
+                if start <= now:
+                    break
+                await asyncio.sleep(min(0.1, start - now))
+                self._check()
+            self._pace.took(1)
+            self._token_pace.took(tokens)
+            yield
+        finally:
+            self._in_flight -= 1
+            self._wake()
+
+    def answered(self, tokens_over: int = 0) -> None:
+        """Note an answer, which used so many tokens more than was thought when it was sent."""
+        self._refusals = 0
+        self._answered_at = time.monotonic()
+        self._token_pace.took(tokens_over)
+        if self._width < self.most:
+            self._width = min(self.most, self._width + (1 if self._searching else 1 / self._width))
+            self._wake()
+
+    def refused(self, fault: Fault, sent: float) -> None:
+        """Note that the server had too much to do for a request sent at `sent` (monotonic).
+
+        Raises:
+            TooManyErrors: it has given no answer for too long, or asks to wait for longer.
+        """
+        now = time.monotonic()
+        if sent >= self._cut_at:  # those sent before the last cut say nothing about it
+            self._searching = False
+            self._refusals += 1
+            self._width = max(1.0, self._width * _CUT)
+            self._cut_at = now
+            if now - self._said_at > _SAID_EVERY:
+                self._said_at = now
+                self._say(
+                    f"{self._name} is at its limit ({fault.cause[:80]}): going on with "
+                    f"{int(self._width)} requests at a time"
+                )
+        first, longest = _BACKOFF
+        backoff = min(longest, first * 2 ** min(self._refusals, 10)) * random.uniform(0.5, 1)
+        wait = backoff if fault.wait is None else fault.wait * random.uniform(1, 1.05)
+        silent = now - self._answered_at
+        if fault.kind == "limited" and max(silent, wait) > PATIENCE:
+            raise TooManyErrors(
+                f"{self._name} has answered nothing for {silent / 60:.0f} minutes and asks to "
+                f"wait {wait:.0f} seconds: {fault.cause}"
+            )
+        self._opens = max(self._opens, now + wait)
+
+    def _wake(self) -> None:
+        free = int(self._width) - self._in_flight
+        while free > 0 and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                free -= 1
+
+
+class _Pace:
+    """A rate a minute as the time at which the next may begin."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.next = float("-inf")
+        self._seconds = 60 / rate if rate else 0.0
+
+    def took(self, amount: float) -> None:
+        if self._seconds:
+            start = max(self.next, time.monotonic() - _CREDIT)
+            self.next = start + amount * self._seconds

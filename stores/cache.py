@@ -1,0 +1,181 @@
+"""The call cache: answers of all runs of this user, so that none is paid for twice.
+
+It holds the hash of a request and what was answered, never the request, a key or a header.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RunFolderError
+from ..records import Call
+
+FOLDER_VARIABLE = "LIFT_AGENT_CACHE"
+FILE = "calls.sqlite"
+
+_PACE_LEAST, _PACE_MOST = 20, 1000  # calls over which a model's pace is taken
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS calls (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL, response TEXT NOT NULL,
+    finish_reason TEXT NOT NULL, input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL, kept REAL NOT NULL)
+WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedModel:
+    """What the cache holds of a model; `usd` is what its answers cost when they were paid."""
+
+    model: str
+    calls: int
+    tokens: int
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Mean seconds of a model's calls, over so many."""
+
+    calls: int
+    seconds: float
+
+
+def cache_path() -> Path:
+    """Where the cache is: in $LIFT_AGENT_CACHE, or in the user's cache folder."""
+    import platformdirs
+
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return (Path(folder) if folder else platformdirs.user_cache_path("lift-agent")) / FILE
+
+
+class SharedCache:
+    """Answered calls by key, in one SQLite file that several processes may use at once.
+
+    A cache that cannot be read or written is done without: `say` tells the user once.
+    """
+
+    def __init__(self, path: Path, say: Callable[[str], None] = lambda line: None) -> None:
+        self.path = path
+        self._say = say
+        self._db: sqlite3.Connection | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(_TABLE)
+        except (OSError, sqlite3.Error) as error:
+            self._give_up(error)
+
+    def get(self, key: str) -> Call | None:
+        """The call with this key, with what its answer was; agent and request are not kept."""
+        if self._db is None:
+            return None
+        sql = (
+            "SELECT model, response, finish_reason, input_tokens, output_tokens, cost, seconds"
+            " FROM calls WHERE key = ?"
+        )
+        try:
+            found = self._db.execute(sql, (key,)).fetchone()
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return None
+        if found is None:
+            return None
+        model, response, finish, read, wrote, cost, seconds = found
+        return Call(
+            key=key,
+            agent="",
+            prompt="",
+            subject="",
+            round=0,
+            model=model,
+            request={},
+            response=response,
+            finish_reason=finish,
+            input_tokens=read,
+            output_tokens=wrote,
+            cost=cost,
+            seconds=seconds,
+        )
+
+    def put(self, call: Call) -> None:
+        """Keep an answered call."""
+        if self._db is None:
+            return
+        values = (
+            *(call.key, call.model, call.response, call.finish_reason),
+            *(call.input_tokens, call.output_tokens, call.cost, call.seconds, time.time()),
+        )
+        try:
+            self._db.execute("INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?,?,?,?,?)", values)
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._db = None
+        self._say(f"cannot use the call cache {self.path} ({error}): going on without it")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+def cached_models(path: Path) -> list[CachedModel]:
+    """What the cache holds, by model.
+
+    Raises:
+        RunFolderError: the file cannot be read.
+    """
+    if not path.is_file():
+        return []
+    sql = (
+        "SELECT model, COUNT(*), SUM(input_tokens + output_tokens),"
+        " CASE WHEN COUNT(*) = COUNT(cost) THEN SUM(cost) END FROM calls GROUP BY 1 ORDER BY 2 DESC"
+    )
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return [CachedModel(*found) for found in db.execute(sql)]
+    except sqlite3.Error as error:
+        raise RunFolderError(f"cannot read the call cache {path}: {error}") from None
+
+
+def pace_of(model: str) -> Pace | None:
+    """How long a model's calls took, if the cache knows enough of them."""
+    path = cache_path()
+    if not path.is_file():
+        return None
+    sql = "SELECT COUNT(*), AVG(seconds) FROM (SELECT seconds FROM calls WHERE model = ? LIMIT ?)"
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            calls, seconds = db.execute(sql, (model, _PACE_MOST)).fetchone()
+    except sqlite3.Error:
+        return None
+    return Pace(calls, seconds) if calls >= _PACE_LEAST else None
+
+
+def clear_cache(path: Path) -> int:
+    """Forget all answers; return how many there were.
+
+    Raises:
+        RunFolderError: the file cannot be written.
+    """
+    calls = sum(model.calls for model in cached_models(path))
+    try:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("DROP TABLE IF EXISTS calls")
+            db.execute(_TABLE)
+            db.execute("VACUUM")
+    except sqlite3.Error as error:
+        raise RunFolderError(f"cannot clear the call cache {path}: {error}") from None
+    return calls
