@@ -321,8 +321,10 @@ def open_openai(
 ) -> Backend:
     """Open a model of OpenAI, or of any server that speaks its protocol at `base_url`."""
     from langchain_openai import ChatOpenAI
-    from openai import DefaultAsyncHttpxClient
+    from openai import DefaultAioHttpClient
     from pydantic import SecretStr
+
+    from .completions import PlainCompletions
 
     key = key or os.environ.get("OPENAI_API_KEY")
     if not key and not base_url:
@@ -331,7 +333,7 @@ def open_openai(
             "with --base-url"
         )
     # A client of its own: LangChain's is shared between event loops, and fails in the second.
-    client = DefaultAsyncHttpxClient(timeout=timeout)
+    client = DefaultAioHttpClient(timeout=timeout)
     chat = ChatOpenAI(
         model=model,
         base_url=base_url,
@@ -339,8 +341,10 @@ def open_openai(
         max_retries=0,  # the gateway retries, and counts it
         timeout=timeout,
         http_async_client=client,
+        http_socket_options=(),  # the client has its own; otherwise LangChain warns of proxies
         stream_usage=True,
     )
+    chat.async_client = PlainCompletions(chat.root_async_client)
     return Backend(
         name=name,
         chat=chat,

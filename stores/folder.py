@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from filelock import FileLock, Timeout
 from ..errors import RunFolderError
 from .ledger import LEDGER, Ledger
 from .summary import Summary, summarise
-from .vectors import VECTORS
+from .vectors import VECTORS, remove_vectors
 from .writers import CARD, DATASET, QUARANTINE, SETTINGS
 
 LOCK = ".lock"
@@ -112,7 +111,7 @@ def is_held(folder: Path) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove a run's own files from its folder; others stay."""
-    shutil.rmtree(folder / VECTORS, ignore_errors=True)
+    remove_vectors(folder / VECTORS)
     for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", DATASET, QUARANTINE, CARD, SETTINGS):
         (folder / name).unlink(missing_ok=True)
 

@@ -25,11 +25,17 @@ def open_vectors(folder: Path, say: Callable[[str], None]) -> VectorStore:
     except Exception as error:  # Chroma's own errors have no common base
         cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
         say(f"the vector store in {folder} cannot be read ({cause}): making it again")
+        remove_vectors(folder)
+        return VectorStore(folder)
+
+
+def remove_vectors(folder: Path) -> None:
+    """Remove the store in `folder`, and what Chroma remembers of it in this process."""
+    if folder.exists():
         from chromadb.api.shared_system_client import SharedSystemClient
 
         SharedSystemClient.clear_system_cache()
         shutil.rmtree(folder)
-        return VectorStore(folder)
 
 
 class VectorStore:

@@ -8,6 +8,12 @@ import sys
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Give each test a call cache of its own, and none of the user's."""
+    monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def seeds(tmp_path):
     """A file of 40 seed rows in four topics, with an exact copy and one that differs in form."""

@@ -6,7 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -16,34 +19,35 @@ from misbehaving_server import (
     ANSWERS,
     FATAL,
     HOLLOW,
+    REFUSAL,
+    REQUESTS,
+    TOO_LONG,
     TRANSIENT,
     WRAPPED,
     Message,
     MisbehavingServer,
+    closed_port,
 )
 from pydantic import BaseModel, Field
 
-from lift_agent.errors import BudgetReached, Interrupted, ModelError, TooManyErrors
+from lift_agent.errors import Interrupted, ModelError, TooManyErrors
 from lift_agent.llms import gateway as gateways
+from lift_agent.llms import throttle as throttles
 from lift_agent.llms.backends import open_backend
-from lift_agent.llms.budget import Budget, worst_case_tokens
-from lift_agent.llms.gateway import (
-    Answer,
-    Gateway,
-    Request,
-    Switch,
-    call_key,
-    parse,
-    without_thinking,
-)
-from lift_agent.records import Call
+from lift_agent.llms.budget import Budget, Caps, worst_case_tokens
+from lift_agent.llms.faults import fault_of
+from lift_agent.llms.gateway import Answer, Gateway, Request, Switch, call_key
+from lift_agent.llms.throttle import Throttle
+from lift_agent.records import Attempt, Spending
 from lift_agent.stores.ledger import Ledger
 
 GOOD = '{"label": "good", "points": 3}'
 KEY = "sk-test-SECRET"
-
+MODEL = "openai:test-model"
 
 quick = settings(max_examples=50, deadline=None)
+loop = asyncio.new_event_loop()  # one for all: a client cannot leave that of its first request
+run = loop.run_until_complete
 
 
 class Mark(BaseModel):
@@ -51,16 +55,17 @@ class Mark(BaseModel):
     points: int = Field(ge=0, le=5)
 
 
-class Remark(BaseModel):
-    text: str
-
-
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a key that must not get out; shorten what the gateway waits between attempts."""
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give a key that must not get out; shorten what is waited between attempts."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 0.05)
+    monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path / "cache"))
+    # No server here speaks TLS, and reading certificates takes longer than most of these tests.
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(throttles, "_BACKOFF", (0.01, 0.05))
 
 
 def good(messages: list[Message]) -> str:
@@ -83,18 +88,32 @@ def always(fault: str) -> Callable[[list[Message], int], str]:
 def serve(
     faults: Any = None, answer: Callable[[list[Message]], str] = good, **settings: Any
 ) -> MisbehavingServer:
-    # A connection outlives its event loop in langchain-openai's cached client; tests share it.
-    return MisbehavingServer(answer, faults, **{"keep_alive": False, **settings})
+    return MisbehavingServer(answer, faults, **settings)
 
 
 @contextmanager
 def opened(
-    folder: Path, server: MisbehavingServer, *, patience: float = 20.0, **settings: Any
+    folder: Path,
+    server: MisbehavingServer | str,
+    *,
+    patience: float = 20.0,
+    most: int = 32,
+    caps: Caps | None = None,
+    price: float | None = None,
+    switch: Switch | None = None,
+    **settings: Any,
 ) -> Iterator[tuple[Gateway, Ledger]]:
-    backend = open_backend("openai:test-model", server.base_url, timeout=patience)
-    settings = {"budget": Budget(), **settings}
+    """Open a gateway to a server (or to an address), over the ledger in a folder."""
+    base_url = server if isinstance(server, str) else server.base_url
+    prices = None if price is None else {MODEL: (price, price)}
+    backend = open_backend(MODEL, base_url, timeout=patience, prices=prices)
+    switch = switch or Switch()
+    throttle = Throttle(backend.name, most, check=switch.check)
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
-        yield Gateway(backend, ledger, **settings), ledger
+        budget = Budget(caps, ledger.spent())
+        yield Gateway(backend, ledger, budget, throttle, switch=switch, **settings), ledger
+        assert backend.close
+        run(backend.close())
 
 
 def request(text: object = "Judge this.", sample: int = 0, max_tokens: int = 64) -> Request:
@@ -104,15 +123,23 @@ def request(text: object = "Judge this.", sample: int = 0, max_tokens: int = 64)
 def ask(gateway: Gateway, *requests: Request) -> list[Any]:
     """Ask for all at once; errors come back in the place of their answers."""
 
-    async def ask_all() -> list[Any]:
-        return await together(gateway.ask(r, agent="test") for r in requests)
-
-    return asyncio.run(ask_all())
+    return run(together(gateway.ask(r, agent="test") for r in requests))
 
 
 def ask_for_mark(gateway: Gateway, wanted: Request) -> tuple[Mark | None, str]:
-    parsed = asyncio.run(gateway.ask_for(Mark, wanted, agent="test"))
+    parsed = run(gateway.ask_for(Mark, wanted, agent="test"))
     return parsed.value, parsed.error
+
+
+def attempts(gateway: Gateway, ledger: Ledger, wanted: Request) -> list[Attempt]:
+    backend = gateway.backend
+    body = backend.body(wanted, None, 0)
+    return ledger.attempts(call_key(backend.name, backend.identity, wanted.prompt, body))
+
+
+def worst_case(gateway: Gateway, wanted: Request) -> Spending:
+    prompt, answer = worst_case_tokens(gateway.backend.body(wanted, None, 0))
+    return Spending(1, prompt + answer, gateway.backend.cost(prompt, answer) or 0.0)
 
 
 async def together(awaitables: Iterable[Awaitable[Any]]) -> list[Any]:
@@ -132,17 +159,40 @@ def kinds(results: list[Any]) -> Counter[str]:
 
 # faults -----------------------------------------------------------------------------------
 
+# What is on record of a request that met the fault, and whether the server said that it will not
+# bill it: all others may have been billed.
+OUTCOMES = {
+    "http_429": ("HTTP 429", True),
+    "http_500": ("HTTP 500", True),
+    "http_502": ("HTTP 502", True),
+    "http_503": ("HTTP 503", True),
+    "http_529": ("HTTP 529", True),
+    "reset": (("OpenAIConnectionError", "OpenAITimeoutError"), False),  # so aiohttp names it
+    "cut": ("OpenAIConnectionError", False),
+    "timeout": ("OpenAITimeoutError", False),
+    "empty": ("NotAnAnswerError", False),
+    "html": ("NotAnAnswerError", False),
+}
 
-@pytest.mark.parametrize("fault", TRANSIENT)
-def test_a_transient_fault_is_retried(tmp_path: Path, fault: str) -> None:
+
+@pytest.mark.parametrize("fault", [*TRANSIENT, *HOLLOW])
+def test_a_passing_fault_is_retried(tmp_path: Path, fault: str) -> None:
     patience = 0.8 if fault == "timeout" else 20
     with (
         serve(once(fault), late=3) as server,
-        opened(tmp_path, server, patience=patience) as (gateway, _),
+        opened(tmp_path, server, patience=patience) as (gateway, ledger),
     ):
         assert ask(gateway, request()) == [Answer(GOOD)]
         assert [seen.fault for seen in server.requests] == [fault, ""]
-    assert server.requests[0].body == server.requests[1].body
+        assert server.requests[0].body == server.requests[1].body
+        failed, answered = attempts(gateway, ledger, request())
+        outcome, refused = OUTCOMES[fault]
+        assert failed.outcome.startswith(outcome)
+        assert failed.spent == (Spending(1) if refused else worst_case(gateway, request()))
+        assert answered.outcome == "answered"
+        assert answered.spent == Spending(1, server.requests[1].tokens)
+        assert ledger.spent() == failed.spent + answered.spent
+        assert [call.attempts for call in ledger.calls()] == [2]
 
 
 def test_the_gateways_own_timeout_is_retried(tmp_path: Path) -> None:
@@ -154,48 +204,157 @@ def test_the_gateways_own_timeout_is_retried(tmp_path: Path) -> None:
         assert [call.attempts for call in ledger.calls()] == [2]
 
 
-def test_retry_after_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 60.0)
+PERSISTENT = [fault for fault in (*TRANSIENT, *HOLLOW) if fault != "http_429"]
+
+
+@pytest.mark.parametrize("fault", PERSISTENT)
+def test_attempts_end_with_the_cause_on_record(tmp_path: Path, fault: str) -> None:
+    patience = 0.2 if fault == "timeout" else 20
     with (
-        serve(once("http_429"), retry_after=1.2) as server,
+        serve(always(fault), late=3) as server,
+        opened(tmp_path, server, patience=patience) as (gateway, ledger),
+    ):
+        (answer,) = ask(gateway, request())
+        (call,) = ledger.calls()
+        assert answer == Answer(error=call.error)
+        assert call.error.startswith(OUTCOMES[fault][0])
+        outcomes = [attempt.outcome for attempt in attempts(gateway, ledger, request())]
+        assert outcomes == [call.error] * call.attempts
+        assert call.attempts == len(server.requests) == 6
+
+
+def test_a_failed_call_is_asked_again(tmp_path: Path) -> None:
+    with serve(lambda messages, times: "http_500" if times < 6 else "") as server:
+        for error in (True, False):
+            with opened(tmp_path, server) as (gateway, ledger):
+                assert bool(ask(gateway, request())[0].error) == error
+                assert [bool(call.error) for call in ledger.calls()] == [error]
+                assert len(attempts(gateway, ledger, request())) == 7 - error
+
+
+def test_a_rate_limit_is_waited_out_for_as_long_as_it_takes(tmp_path: Path) -> None:
+    def limited(messages: list[Message], times: int) -> str:
+        return "http_429" if times < 15 else ""
+
+    with (
+        serve(limited, retry_after=None) as server,
+        opened(tmp_path, server) as (gateway, ledger),
+    ):
+        assert ask(gateway, request()) == [Answer(GOOD)]
+        assert [call.attempts for call in ledger.calls()] == [16]
+        assert ledger.spent() == Spending(16, server.tokens)
+
+
+def test_retry_after_is_obeyed(tmp_path: Path) -> None:
+    with (
+        serve(once("http_429"), retry_after=0.6) as server,
         opened(tmp_path, server) as (gateway, _),
     ):
         assert ask(gateway, request()) == [Answer(GOOD)]
     first, second = server.requests
-    assert second.time - first.time >= 1.2  # the backoff alone is a second at most
+    assert second.time - first.time >= 0.6  # the backoff alone is much shorter
 
 
-def test_attempts_end_with_the_cause_on_record(tmp_path: Path) -> None:
-    with serve(always("http_503")) as server, opened(tmp_path, server) as (gateway, ledger):
-        (answer,) = ask(gateway, request())
-        (call,) = ledger.calls()
-        assert answer.error.startswith("HTTP 503")
-        assert call.error == answer.error
-        assert call.attempts == len(server.requests) > 1
-        before = len(server.requests)
-        ask(gateway, request())  # a failure is no answer: it is asked again
-        assert len(server.requests) > before
+class RefusedError(Exception):
+    status_code = 429
+
+    def __init__(self, retry_after: str) -> None:
+        super().__init__("slow down")
+        self.response = SimpleNamespace(headers={"retry-after": retry_after})
 
 
-@pytest.mark.parametrize("fault", HOLLOW)
-def test_a_response_without_completion_is_an_error_on_record(tmp_path: Path, fault: str) -> None:
-    with serve(always(fault)) as server, opened(tmp_path, server) as (gateway, ledger):
-        (answer,) = ask(gateway, request())
-        assert answer.error
-        assert not answer.text
-        assert [call.error for call in ledger.calls()] == [answer.error]
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("0.5", 0.5, 0.5),
+        ("-3", 0, 0),
+        (format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True), 3000, 3600),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(asked: str, least: float, most: float) -> None:
+    wait = fault_of(RefusedError(asked)).wait
+    assert wait is not None
+    assert least <= wait <= most
+
+
+@quick
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ [\d:]+ .*"))
+def test_any_retry_after_is_read_without_a_crash(asked: str) -> None:
+    fault = fault_of(RefusedError(asked))
+    assert fault.kind == "limited"
+    assert fault.wait is None or fault.wait >= 0
+
+
+def test_a_server_that_only_refuses_stops_all_that_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttles, "PATIENCE", 0.5)
+    with serve(always("http_429")) as server, opened(tmp_path, server) as (gateway, _):
+        results = ask(gateway, *map(request, range(5)))
+    assert kinds(results) == {"TooManyErrors": 5}
+    assert "HTTP 429" in str(results[0])
+
+
+def test_a_server_that_asks_for_more_than_patience_stops_at_once(tmp_path: Path) -> None:
+    with (
+        serve(always("http_429"), retry_after=throttles.PATIENCE + 1) as server,
+        opened(tmp_path, server) as (gateway, _),
+    ):
+        assert kinds(ask(gateway, request())) == {"TooManyErrors": 1}
+    assert len(server.requests) == 1
+
+
+REFUSALS = {
+    "http_401": "refused the key (HTTP 401)",
+    "http_403": "refused access (HTTP 403)",
+    "http_404": "does not know the model or address (HTTP 404)",
+    "quota": "has no credit left (HTTP 429)",
+}
 
 
 @pytest.mark.parametrize("fault", FATAL)
-def test_an_unusable_model_is_one_clear_sentence(tmp_path: Path, fault: str) -> None:
+def test_an_unusable_model_is_one_clear_sentence(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttles, "PATIENCE", 0.3)
     with serve(always(fault)) as server, opened(tmp_path, server) as (gateway, _):
         (error,) = ask(gateway, request())
     assert isinstance(error, ModelError)
-    assert str(error).startswith("openai:test-model ")
-    assert f"HTTP {fault[5:]}" in str(error)
+    assert str(error).startswith(f"{MODEL} {REFUSALS[fault]}")
     assert "\n" not in str(error)
     assert "{" not in str(error)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("fault", REQUESTS)
+def test_a_request_that_cannot_succeed_is_not_tried_again(tmp_path: Path, fault: str) -> None:
+    with serve(once(fault)) as server, opened(tmp_path, server) as (gateway, ledger):
+        assert ask(gateway, request()) == [Answer(error=f"HTTP 400: Error code: 400 - {TOO_LONG}")]
+        assert [call.attempts for call in ledger.calls()] == [1]
+        assert ledger.spent() == Spending(1)
+        assert ask(gateway, request()) == [Answer(GOOD)]
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    with opened(tmp_path, closed_port()) as (gateway, ledger):
+        (error,) = ask(gateway, request())
+        assert isinstance(error, ModelError)
+        assert f"cannot be reached at {gateway.backend.endpoint}" in str(error)
+        tried = attempts(gateway, ledger, request())
+    assert [attempt.spent for attempt in tried] == [Spending(1)] * 6
+
+
+def test_a_server_that_went_away_is_a_failed_call(tmp_path: Path) -> None:
+    server = serve()
+    with opened(tmp_path, server) as (gateway, ledger):
+        with server:
+            assert ask(gateway, request(1)) == [Answer(GOOD)]
+        (answer,) = ask(gateway, request(2))
+        assert answer.error
+        assert [call.error for call in ledger.calls()] == ["", answer.error]
 
 
 @pytest.mark.parametrize("fault", WRAPPED)
@@ -205,13 +364,20 @@ def test_a_wrapped_answer_is_found(tmp_path: Path, fault: str) -> None:
     assert len(server.requests) == 1
 
 
+def test_a_text_is_without_thinking(tmp_path: Path) -> None:
+    with serve(always("think")) as server, opened(tmp_path, server) as (gateway, _):
+        assert ask(gateway, request()) == [Answer(GOOD)]
+
+
 CAUSES = {
     "empty_text": "the answer is empty",
     "truncated": "the answer was cut by its length",
     "bad_json": "there is no JSON object in it",
     "wrong_schema": "label: Field required",
     "refusal": "there is no JSON object in it",
-    "tool_call": "the answer is empty",
+    "refusal_field": "the model refused to answer",
+    "content_filter": "the server's content filter stopped the answer",
+    "tool_call": "the model called a tool in place of an answer",
 }
 
 
@@ -235,10 +401,25 @@ def test_an_answer_unusable_twice_is_its_cause(tmp_path: Path, fault: str) -> No
         assert len(server.requests) == len(ledger.calls()) == 2
 
 
-@pytest.mark.parametrize("fault", ["empty_text", "tool_call"])
-def test_an_empty_text_is_an_error(tmp_path: Path, fault: str) -> None:
+AS_TEXT = {
+    "empty_text": Answer(error=CAUSES["empty_text"]),
+    "truncated": Answer(GOOD[:15], truncated=True),
+    "bad_json": Answer("Certainly, the label is good and the points are three."),
+    "wrong_schema": Answer('{"unexpected": [true]}'),
+    "refusal": Answer(REFUSAL),
+    "refusal_field": Answer(error=CAUSES["refusal_field"]),
+    "content_filter": Answer(error=CAUSES["content_filter"]),
+    "tool_call": Answer(error=CAUSES["tool_call"]),
+}
+
+
+@pytest.mark.parametrize("fault", ANSWERS)
+def test_an_answer_as_text_is_what_there_is_or_why_there_is_none(
+    tmp_path: Path, fault: str
+) -> None:
     with serve(always(fault)) as server, opened(tmp_path, server) as (gateway, _):
-        assert ask(gateway, request()) == [Answer(error="empty answer")]
+        assert ask(gateway, request()) == [AS_TEXT[fault]]
+    assert len(server.requests) == 1
 
 
 def test_a_cut_text_is_known_as_such(tmp_path: Path) -> None:
@@ -263,21 +444,20 @@ def test_half_a_character_loses_no_answer(tmp_path: Path) -> None:
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
-    names = (*TRANSIENT[:-1], *HOLLOW, *ANSWERS, *WRAPPED)
+    patient = [fault for fault in TRANSIENT if fault != "timeout"]
+    names = (*patient, *REQUESTS, *HOLLOW, *ANSWERS, *WRAPPED)
     outcomes = []
     for concurrency in (1, 16):
         folder = tmp_path / str(concurrency)
         folder.mkdir()
         with (
-            serve(dict.fromkeys(names, 0.03), seed=7, latency=(0, 0.01)) as server,
-            opened(folder, server, concurrency=concurrency, max_error_rate=1.0) as (gateway, _),
+            serve(dict.fromkeys(names, 0.025), seed=7, latency=(0, 0.01)) as server,
+            opened(folder, server, most=concurrency, max_error_rate=1.0) as (gateway, ledger),
         ):
-
-            async def ask_all(gateway: Gateway = gateway) -> list[Any]:
-                asked = (gateway.ask_for(Mark, request(n), agent="test") for n in range(30))
-                return await together(asked)
-
-            parsed = asyncio.run(ask_all())
+            asked = (gateway.ask_for(Mark, request(n), agent="test") for n in range(30))
+            parsed = run(together(asked))
+            assert ledger.spent().calls == len(server.requests)
+            assert ledger.spent().tokens >= server.tokens  # `cut` ones were billed
         seen = Counter((json.dumps(r.body, sort_keys=True), r.fault) for r in server.requests)
         assert len({fault for _, fault in seen}) > 8
         assert all((p.value is None) == bool(p.error) for p in parsed)
@@ -303,10 +483,65 @@ def test_a_call_is_committed_before_its_answer_is_used(tmp_path: Path) -> None:
             assert call.input_tokens > 0
             assert call.output_tokens > 0 or not answer.text
 
-        async def ask_all() -> list[Any]:
-            return await together(ask_and_look(number) for number in range(40))
+        assert run(together(map(ask_and_look, range(40)))) == [None] * 40
 
-        assert asyncio.run(ask_all()) == [None] * 40
+
+def test_a_request_is_on_record_before_the_server_sees_it(tmp_path: Path) -> None:
+    found = []
+
+    def look(messages: list[Message]) -> str:
+        with closing(Ledger(tmp_path / "ledger.sqlite")) as reader:
+            found.append(reader.spent())
+        return GOOD
+
+    with (
+        serve(answer=look) as server,
+        opened(tmp_path, server, price=1.0) as (gateway, ledger),
+    ):
+        worst = worst_case(gateway, request())
+        ask(gateway, request())
+        assert found == [worst]
+        assert worst.usd > 0
+        (kept,) = attempts(gateway, ledger, request())
+        assert kept.spent == ledger.spent() == Spending(1, server.tokens, server.tokens / 1e6)
+
+
+def test_a_request_whose_process_ended_may_have_cost_its_worst_case(tmp_path: Path) -> None:
+    with serve(latency=(5, 5)) as server, opened(tmp_path, server) as (gateway, ledger):
+
+        async def leave() -> None:
+            asked = asyncio.ensure_future(gateway.ask(request(), agent="test"))
+            await until(lambda: bool(server.requests))
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await together([asked])
+
+        run(leave())
+        worst = worst_case(gateway, request())
+        (left,) = attempts(gateway, ledger, request())
+        assert (left.seconds, left.outcome, left.spent) == (None, "", worst)
+        ledger.begin_attempt("another", time.time(), worst)  # which never ended
+        assert ledger.spent() == worst + worst
+    with (
+        serve() as server,
+        opened(tmp_path, server, caps=Caps(tokens=3 * worst.tokens)) as (gateway, ledger),
+    ):
+        assert kinds(ask(gateway, request())) == {"Answer": 1}
+        assert kinds(ask(gateway, request("of equal"))) == {"BudgetReached": 1}
+        assert ledger.spent() == worst + worst + Spending(1, server.tokens)
+
+
+def test_a_retried_request_has_its_own_time_on_record(tmp_path: Path) -> None:
+    with (
+        serve(once("http_429"), retry_after=0.6) as server,
+        opened(tmp_path, server) as (gateway, ledger),
+    ):
+        ask(gateway, request())
+        first, second = attempts(gateway, ledger, request())
+    assert second.started - first.started >= 0.6
+    assert first.seconds is not None
+    assert second.seconds is not None
+    assert second.started + second.seconds <= time.time()
 
 
 def test_equal_requests_in_flight_are_one(tmp_path: Path) -> None:
@@ -340,20 +575,27 @@ def test_a_cancelled_owner_leaves_its_followers_an_answer(tmp_path: Path) -> Non
             tasks[0].cancel()
             return await together(tasks)
 
-        owner, *followers = asyncio.run(cancel_first())
+        owner, *followers = run(cancel_first())
     assert isinstance(owner, asyncio.CancelledError)
     assert followers == [Answer(GOOD)] * 3
 
 
 def test_a_process_can_run_twice_on_one_server(tmp_path: Path) -> None:
-    with serve(keep_alive=True) as server:
+    async def ask_alone(server: MisbehavingServer, ledger: Ledger, number: int) -> Answer:
+        backend = open_backend(MODEL, server.base_url)
+        answer = await Gateway(backend, ledger).ask(request(number), agent="test")
+        assert backend.close
+        await backend.close()
+        return answer
+
+    with serve() as server, closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         for number in range(2):
-            with opened(tmp_path, server) as (gateway, _):
-                assert ask(gateway, request(number)) == [Answer(GOOD)]
+            assert asyncio.run(ask_alone(server, ledger, number)) == Answer(GOOD)
 
 
-@pytest.mark.parametrize("fault", ["", "http_500", "http_401"])
-def test_no_key_gets_out(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["", "http_500", "http_429", "http_401", "quota"])
+def test_no_key_gets_out(tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
     with serve(always(fault)) as server, opened(tmp_path, server) as (gateway, _):
         (answer,) = ask(gateway, request())
         kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -364,78 +606,52 @@ def test_no_key_gets_out(tmp_path: Path, fault: str) -> None:
     assert KEY not in str(answer)
 
 
-# limits -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("concurrency", [1, 3, 8])
-def test_no_more_in_flight_than_allowed(tmp_path: Path, concurrency: int) -> None:
-    with (
-        serve({"http_500": 0.1}, latency=(0.05, 0.1)) as server,
-        opened(tmp_path, server, concurrency=concurrency) as (gateway, _),
-    ):
-        results = ask(gateway, *map(request, range(4 * concurrency)))
-    assert kinds(results) == {"Answer": 4 * concurrency}
-    assert min(concurrency, 2) <= server.peak <= concurrency
-
-
-def test_a_rate_limit_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 0.5)
-    with (
-        serve(rate_limit=1200) as server,
-        opened(tmp_path, server, concurrency=6) as (gateway, _),
-    ):
-        assert ask(gateway, *map(request, range(30))) == [Answer(GOOD)] * 30
-    assert server.count("rate_limit") > 0
-
-
-@pytest.mark.parametrize("faults", [{}, {"http_500": 0.3}], ids=["well", "with retries"])
-def test_max_calls_is_never_crossed(tmp_path: Path, faults: dict[str, float]) -> None:
-    with (
-        serve(faults, latency=(0, 0.02)) as server,
-        opened(tmp_path, server, budget=Budget(max_calls=40), concurrency=32) as (gateway, _),
-    ):
-        results = ask(gateway, *map(request, range(100)))
-    assert kinds(results).keys() == {"Answer", "BudgetReached"}
-    assert len(server.requests) <= 40
-    assert faults or len(server.requests) == 40
-
-
-@pytest.mark.parametrize("fault", ["", "timeout"])
-def test_max_tokens_is_never_crossed(tmp_path: Path, fault: str) -> None:
-    # An answer that came too late for the client was paid for all the same.
-    patience = 0.8 if fault else 20
-    with (
-        serve(once(fault), lambda messages: "w" * 4000, late=1.2) as server,
-        opened(
-            tmp_path, server, patience=patience, budget=Budget(max_tokens=1000), concurrency=32
-        ) as (gateway, _),
-    ):
-        results = ask(gateway, *map(request, range(60)))
-        asyncio.run(until(lambda: all(seen.status for seen in server.requests)))
-    assert kinds(results)["BudgetReached"] > 0
-    assert 0 < server.tokens <= 1000
+# stops -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("failing", "stops"), [(0.4, False), (0.6, True)])
 def test_a_window_of_failures_stops_the_run(tmp_path: Path, failing: float, stops: bool) -> None:
     def fail(messages: list[Message], times: int) -> str:
-        return "html" if int(messages[0]["content"]) % 10 < failing * 10 else ""
+        return "bad_request" if int(messages[0]["content"]) % 10 < failing * 10 else ""
 
-    with (
-        serve(fail) as server,
-        opened(tmp_path, server, concurrency=1) as (gateway, _),
-    ):
-        results = ask(gateway, *map(request, range(30)))
-    assert ("TooManyErrors" in kinds(results)) == stops
-    if stops:
-        assert [isinstance(r, TooManyErrors) for r in results] == [False] * 20 + [True] * 10
+    with serve(fail) as server, opened(tmp_path, server) as (gateway, _):
+        results = [ask(gateway, request(number))[0] for number in range(30)]
+    ended = [isinstance(result, TooManyErrors) for result in results]
+    assert ended == [False] * 20 + [stops] * 10
+
+
+def test_unusable_answers_count_as_failures(tmp_path: Path) -> None:
+    with serve(always("bad_json")) as server, opened(tmp_path, server) as (gateway, _):
+        for number in range(20):
+            assert ask_for_mark(gateway, request(number)) == (None, CAUSES["bad_json"])
+        with pytest.raises(TooManyErrors, match="20 of the last 20"):
+            ask_for_mark(gateway, request("once more"))
+
+
+def test_a_repaired_answer_is_no_failure(tmp_path: Path) -> None:
+    with serve(once("bad_json")) as server, opened(tmp_path, server) as (gateway, _):
+        for number in range(25):
+            assert ask_for_mark(gateway, request(number))[1] == ""
+
+
+def test_unusable_answers_of_an_earlier_run_are_no_failures(tmp_path: Path) -> None:
+    def fail(messages: list[Message], times: int) -> str:
+        return "empty_text" if messages[0]["content"] != "new" else ""
+
+    with serve(fail) as server:
+        for rate, reused in ((1.0, 0), (0.5, 30)):
+            with opened(tmp_path, server, max_error_rate=rate) as (gateway, _):
+                answers = ask(gateway, *map(request, range(30)))
+                assert answers == [Answer(error=CAUSES["empty_text"])] * 30
+                assert gateway.usage.reused == reused
+                assert not reused or ask(gateway, request("new")) == [Answer(GOOD)]
 
 
 def test_the_switch_lets_calls_under_way_finish(tmp_path: Path) -> None:
     switch = Switch()
     with (
         serve(latency=(0.3, 0.3)) as server,
-        opened(tmp_path, server, concurrency=4, switch=switch) as (gateway, ledger),
+        opened(tmp_path, server, most=4, switch=switch) as (gateway, ledger),
     ):
 
         async def stop_early() -> list[Any]:
@@ -444,90 +660,31 @@ def test_the_switch_lets_calls_under_way_finish(tmp_path: Path) -> None:
             switch.stopped = True
             return await together(tasks)
 
-        assert kinds(asyncio.run(stop_early())) == {"Answer": 4, "Interrupted": 8}
+        assert kinds(run(stop_early())) == {"Answer": 4, "Interrupted": 8}
         assert len(server.requests) == len(ledger.calls()) == 4
         assert isinstance(ask(gateway, request("another"))[0], Interrupted)
 
 
+@pytest.mark.parametrize("fault", ["http_429", "http_500"])
 def test_the_switch_ends_the_wait_for_a_retry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 1.0)
+    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 60.0)
     switch = Switch()
     with (
-        serve(always("http_429"), retry_after=0.8) as server,
+        serve(always(fault), retry_after=60) as server,
         opened(tmp_path, server, switch=switch) as (gateway, _),
     ):
 
         async def stop_in_between() -> list[Any]:
             task = asyncio.create_task(gateway.ask(request(), agent="test"))
             await until(lambda: any(seen.status for seen in server.requests))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
             switch.stopped = True
             return await together([task])
 
-        asyncio.run(stop_in_between())
+        assert kinds(run(stop_in_between())) == {"Interrupted": 1}
     assert len(server.requests) == 1
-
-
-# the budget -------------------------------------------------------------------------------
-
-
-def body(text: str = "abcd", max_tokens: int = 10) -> dict[str, Any]:
-    return {"messages": [["user", text]], "max_tokens": max_tokens}
-
-
-WORST = worst_case_tokens(body())
-
-
-def test_a_call_may_fill_the_budget_and_no_more() -> None:
-    budget = Budget(max_calls=3, max_tokens=WORST * 3, calls=1, tokens=WORST)
-    with (
-        budget.reserve(body()),
-        budget.reserve(body()),
-        pytest.raises(BudgetReached, match="max_calls"),
-        budget.reserve(body()),
-    ):
-        pass
-
-
-def test_a_refused_reservation_holds_nothing() -> None:
-    budget = Budget(max_tokens=WORST)
-    with pytest.raises(BudgetReached, match="max_tokens"), budget.reserve(body("abcde")):
-        pass
-    with budget.reserve(body()):
-        pass
-
-
-def test_settling_frees_what_was_not_used() -> None:
-    budget = Budget(max_tokens=WORST + 5)
-    with budget.reserve(body()) as reservation:
-        reservation.settle(5)
-    with budget.reserve(body()) as reservation:
-        reservation.settle(6)
-    with pytest.raises(BudgetReached), budget.reserve(body()):
-        pass
-
-
-def test_a_call_that_raises_counts_as_a_call() -> None:
-    budget = Budget(max_calls=1)
-    with pytest.raises(ZeroDivisionError), budget.reserve(body()):
-        raise ZeroDivisionError
-    with pytest.raises(BudgetReached, match="max_calls"), budget.reserve(body()):
-        pass
-
-
-@quick
-@given(text=st.text(), max_tokens=st.integers(1, 10_000))
-def test_the_worst_case_is_a_token_a_byte(text: str, max_tokens: int) -> None:
-    assert worst_case_tokens(body(text, max_tokens)) >= len(text.encode()) + max_tokens
-
-
-def test_the_worst_case_counts_the_schema() -> None:
-    backend = open_backend("openai:test-model", "http://127.0.0.1:9/v1")
-    bare, whole = (backend.body(request(), schema, 0) for schema in (None, Mark))
-    schema = json.dumps(whole["schema"]["schema"])
-    assert worst_case_tokens(whole) >= worst_case_tokens(bare) + len(schema)
 
 
 # keys -------------------------------------------------------------------------------------
@@ -575,99 +732,3 @@ def test_a_body_that_differs_in_a_value_has_another_key(
     value = data.draw(values)
     assume(value != content[name])
     assert call_key("", "", "", content) != call_key("", "", "", {**content, name: value})
-
-
-# answers ----------------------------------------------------------------------------------
-
-
-def read(text: str, finish: str = "stop", schema: Any = Mark) -> tuple[Any, str]:
-    return parse(schema, Call("", "", "", "", 0, "", {}, response=text, finish_reason=finish))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param(GOOD, id="bare"),
-        pytest.param(f"\n\t {GOOD} \n", id="white space"),
-        pytest.param(f"My verdict: {GOOD} I hope that it helps.", id="prose around"),
-        pytest.param(f"{GOOD}\nI used the keys {{label}} and {{points}}.", id="braces after"),
-        pytest.param(f"The keys {{label}} and {{points}}: {GOOD}", id="braces before"),
-        pytest.param(f"```json\n{GOOD}\n```", id="fence"),
-        pytest.param(f"```\n{GOOD}\n```", id="fence without language"),
-        pytest.param(f"```JSON\n{GOOD}\n```", id="fence in capitals"),
-        pytest.param(f"```json\n{GOOD}", id="fence left open"),
-        pytest.param(f"```python\nx = 1\n```\n\n```json\n{GOOD}\n```", id="second fence"),
-        pytest.param(f"<think>a {{b}} c</think>{GOOD}", id="thinking"),
-        pytest.param(f"<THINKING>\na\n</THINKING>\n{GOOD}", id="thinking in capitals"),
-        pytest.param(f"<think>a</think> <think>b</think>{GOOD}", id="thinking twice"),
-        pytest.param(f"<think>```json\n{{}}\n```</think>{GOOD}", id="fence in thinking"),
-        pytest.param(f"Is it {{this}}? No.\n</think>\n{GOOD}", id="thinking opened by the prompt"),
-    ],
-)
-def test_an_answer_is_found(text: str) -> None:
-    assert read(text) == (Mark(label="good", points=3), "")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a {b {c} d} e}",
-        'quoted "braces }{" and \\ backslash',
-        "héllo 世界 🎉 \u2028",
-        "```python\nprint({})\n```",
-        "the tag <think> begins a thought",
-        "<think>all of it</think>",
-    ],
-)
-@pytest.mark.parametrize("frame", ["{}", "```json\n{}\n```"], ids=["bare", "fence"])
-def test_a_text_inside_an_answer_stays_as_it_is(text: str, frame: str) -> None:
-    answer = frame.replace("{}", json.dumps({"text": text}))
-    assert read(answer, schema=Remark) == (Remark(text=text), "")
-
-
-@pytest.mark.parametrize(
-    ("text", "finish", "cause"),
-    [
-        ("", "stop", "the answer is empty"),
-        (" \n", "stop", "the answer is empty"),
-        ("<think>all thought</think>", "stop", "the answer is empty"),
-        (f"<think>never ends {GOOD}", "stop", "the answer is empty"),
-        (f"<think>never ends {GOOD}", "length", "the answer was cut by its length"),
-        ("}{", "stop", "there is no JSON object in it"),
-        ("Sorry.", "stop", "there is no JSON object in it"),
-        (GOOD[:20], "length", "the answer was cut by its length"),
-        ('{"label": "good", "points": {"a": 1}', "length", "the answer was cut by its length"),
-        ('{"label": "fair", "points": 3}', "stop", "label: Input should be 'good' or 'bad'"),
-        ('{"label": "good", "points": 9}', "stop", "points: Input should be less than or equal"),
-        ('{"label": "good", "points": }', "stop", "Invalid JSON"),
-    ],
-)
-def test_an_unusable_answer_has_its_cause(text: str, finish: str, cause: str) -> None:
-    value, error = read(text, finish)
-    assert value is None
-    assert error.startswith(cause)
-
-
-def test_a_whole_answer_may_end_at_the_limit() -> None:
-    assert read(GOOD, "length") == (Mark(label="good", points=3), "")
-
-
-@given(st.text())
-@quick
-def test_any_text_is_read_without_a_crash(text: str) -> None:
-    assert read(text)[0] is None
-    assert read(f"{text}{GOOD[:-1]}", "length")[0] is None
-
-
-@pytest.mark.parametrize(
-    ("text", "rest"),
-    [
-        ("<think>a</think>b", "b"),
-        ("<thinking>a\n</thinking>\nb", "b"),
-        ("<think>never ends", ""),
-        ("Models open a thought with <think>. It ends later.", None),
-        ("Write `<think>x</think>` around it.", None),
-    ],
-)
-def test_only_a_models_own_thinking_is_removed(text: str, rest: str | None) -> None:
-    assert without_thinking(text).strip() == (text if rest is None else rest)

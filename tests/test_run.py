@@ -1,29 +1,18 @@
 """Whole runs, through the command and through the library, with a scripted chat model."""
 
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
-from support import SCRIPTED, read_dataset
+from support import SCRIPTED, go, read_dataset
 
 from lift_agent.config import resolve
-from lift_agent.errors import RunFolderError, SourceError, UsageError
-from lift_agent.graph.progress import Progress
-from lift_agent.graph.run import run
+from lift_agent.errors import SourceError, UsageError
 from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.vectors import VectorStore
-
-
-def go(sources, out, **settings):
-    sources = sources if isinstance(sources, tuple) else (sources,)
-    settings = {"llm": SCRIPTED, "target_size": 40, "round_size": 16, **settings}
-    return run(resolve({"sources": sources, "out": out, **settings}), Progress())
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +115,8 @@ def test_subspaces_are_named_apart_and_vectors_are_those_of_the_ledger(finished)
 def test_the_same_seed_and_answers_give_the_same_dataset(finished, tmp_path):
     _, folder, _ = finished
     again = tmp_path / "again"
-    go(folder.parent / "seeds.jsonl", again, concurrency=3)
+    go(folder.parent / "seeds.jsonl", again, concurrency=3, cache=False)
     assert (again / "dataset.jsonl").read_bytes() == (folder / "dataset.jsonl").read_bytes()
-
-
-def test_a_finished_run_is_not_run_over(finished):
-    _, folder, _ = finished
-    with pytest.raises(UsageError, match="finished run"):
-        go(folder.parent / "seeds.jsonl", folder)
 
 
 def test_trace_and_why_tell_what_happened(finished, command):
@@ -175,16 +158,6 @@ def test_too_few_rows_stop_with_a_reason_and_exit_code_3(seeds, command, tmp_pat
     summary = json.loads(done.stdout)
     assert summary["stop"] == "rounds"
     assert summary["rows"] == len(read_dataset(tmp_path / "short")) < 90
-
-
-def test_a_cap_on_calls_is_kept_and_named(seeds, tmp_path):
-    summary = go(seeds, tmp_path / "capped", max_calls=30)
-    assert summary.stop == "budget"
-    assert summary.calls == 30
-    assert summary.not_judged > 0
-    more = go(seeds, tmp_path / "capped", max_calls=2000)
-    assert more.stop == "target"
-    assert more.rows == 40
 
 
 def test_curation_needs_no_model(seeds, tmp_path):
@@ -335,103 +308,8 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert "LOADED []" in done.stdout
 
 
-def test_one_process_a_run(seeds, tmp_path):
-    from filelock import FileLock
-
-    (tmp_path / "locked").mkdir()
-    with FileLock(tmp_path / "locked" / ".lock"), pytest.raises(RunFolderError, match="another"):
-        go(seeds, tmp_path / "locked")
-
-
 def test_a_file_without_a_usable_row_is_an_error(tmp_path):
     empty = tmp_path / "empty.jsonl"
     empty.write_text('{"a": 1}\n')
     with pytest.raises(SourceError, match="no usable row"):
         go(empty, tmp_path / "out")
-
-
-SLOW = """
-import importlib.util, pathlib, time
-spec = importlib.util.spec_from_file_location("scripted", {path!r})
-scripted = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(scripted)
-
-def answer(messages):
-    with open({log!r}, "a") as log:
-        log.write("asked\\n")
-    time.sleep(0.1)
-    return scripted.answer(messages)
-"""
-
-
-def test_a_killed_run_goes_on_to_the_same_dataset(seeds, tmp_path):
-    log = tmp_path / "asked.log"
-    slow = tmp_path / "slow_model.py"
-    slow.write_text(SLOW.format(path=SCRIPTED.removeprefix("scripted:"), log=str(log)))
-    settings = ("--target-size", "40", "--round-size", "16", "--out", str(tmp_path / "killed"))
-    command = [
-        *(sys.executable, "-m", "lift_agent", "run", str(seeds), "--llm", f"scripted:{slow}"),
-        *settings,
-    ]
-    for enough in (10, 60, 80):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            if log.exists() and log.read_text().count("asked") >= enough:
-                break
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
-    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert again.returncode == 0, again.stderr
-    whole = go(seeds, tmp_path / "whole")
-    killed, straight = (read_dataset(tmp_path / name) for name in ("killed", "whole"))
-    assert killed == straight
-    # Only the requests under way at a kill may be asked again.
-    assert log.read_text().count("asked") <= whole.calls + 3 * 8
-
-
-def test_ctrl_c_saves_says_how_to_go_on_and_the_same_command_continues(seeds, tmp_path):
-    log = tmp_path / "asked.log"
-    slow = tmp_path / "slow_model.py"
-    slow.write_text(SLOW.format(path=SCRIPTED.removeprefix("scripted:"), log=str(log)))
-    command = [
-        sys.executable,
-        "-m",
-        "lift_agent",
-        "run",
-        str(seeds),
-        "--llm",
-        f"scripted:{slow}",
-        "--target-size",
-        "40",
-        "--round-size",
-        "16",
-        "--out",
-        str(tmp_path / "stopped"),
-    ]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if log.exists() and log.read_text().count("asked") >= 10:
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "Go on with: lift-agent run" in err
-    asked = log.read_text().count("asked")
-    with_ledger = sqlite3.connect(tmp_path / "stopped" / "ledger.sqlite")
-    assert with_ledger.execute("SELECT COUNT(*) FROM calls").fetchone()[0] == asked
-
-    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert again.returncode == 0, again.stderr
-    assert "continuing the run" in again.stderr
-    whole = go(seeds, tmp_path / "whole")
-    assert whole.rows == 40
-    total = log.read_text().count("asked")
-    assert total == whole.calls  # nothing was asked twice
-    stopped, straight = (read_dataset(tmp_path / name) for name in ("stopped", "whole"))
-    assert stopped == straight

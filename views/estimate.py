@@ -18,7 +18,7 @@ def print_estimate(estimate: Estimate, rows: int, console: Console) -> None:
     console.print(Text(f"{number(rows)} rows read. Nothing was sent to a model.\n"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("agent", "calls", "tokens in", "tokens out", "money", "time"):
-        table.add_column(name, justify="left" if name == "agent" else "right")
+        table.add_column(name, justify="left" if name == "agent" else "right", no_wrap=True)
     for part in estimate.parts:
         table.add_row(
             part.agent,
