@@ -39,8 +39,8 @@ def without_thinking(text: str) -> str:
 def plain(call: Call) -> tuple[str, str]:
     """Return a call's answer as text, and the cause if there is none that can be used."""
     text = without_thinking(call.response).strip()
-    if call.finish_reason == "refusal":
-        return "", _CAUSES["refusal"]
+    if call.finish_reason in ("refusal", "content_filter"):  # what there is, is no answer
+        return "", _CAUSES[call.finish_reason]
     return text, "" if text else _CAUSES.get(call.finish_reason, "the answer is empty")
 
 
@@ -76,6 +76,9 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
 def _validated(schema: type[Answered], text: str) -> Answered:
     """Validate a JSON object; a string that is too long is cut, not refused: it was paid for."""
     value = json.loads(text, strict=False)
+    for name, said in value.items():
+        if isinstance(said, str):  # half a character may be written as an escape
+            value[name] = said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     for name, field in schema.model_fields.items():
         limits = [m.max_length for m in field.metadata if isinstance(m, MaxLen)]
         if limits and isinstance(value.get(name), str):

@@ -138,7 +138,7 @@ class Backend:
             if not self.openai_compatible:
                 raise
             raise NotAnAnswerError(
-                f"the server's answer is not a chat completion ({type(error).__name__})"
+                f"the server's answer is not a chat completion ({type(error).__name__}: {error})"
             ) from None
         return _reply(message)
 
@@ -164,8 +164,6 @@ def _reply(message: AIMessage) -> Reply:
     told = message.response_metadata
     finish = str(told.get("finish_reason") or told.get("stop_reason") or "")
     text = str(message.text if isinstance(message.text, str) else message.text())
-    if refusal := message.additional_kwargs.get("refusal"):
-        text, finish = text or str(refusal), "refusal"
     return Reply(
         text=text.encode("utf-8", "replace").decode(),
         finish_reason=_FINISH.get(finish, finish),
@@ -320,11 +318,9 @@ def open_openai(
     prices: tuple[float, float] | None = None,
 ) -> Backend:
     """Open a model of OpenAI, or of any server that speaks its protocol at `base_url`."""
-    from langchain_openai import ChatOpenAI
-    from openai import DefaultAioHttpClient
     from pydantic import SecretStr
 
-    from .completions import PlainCompletions
+    from .completions import ChatCompletions
 
     key = key or os.environ.get("OPENAI_API_KEY")
     if not key and not base_url:
@@ -332,19 +328,15 @@ def open_openai(
             f"{name} needs a key: set OPENAI_API_KEY, or give the address of your own server "
             "with --base-url"
         )
-    # A client of its own: LangChain's is shared between event loops, and fails in the second.
-    client = DefaultAioHttpClient(timeout=timeout)
-    chat = ChatOpenAI(
+    chat = ChatCompletions(
         model=model,
         base_url=base_url,
         api_key=SecretStr(key or "none"),
         max_retries=0,  # the gateway retries, and counts it
         timeout=timeout,
-        http_async_client=client,
-        http_socket_options=(),  # the client has its own; otherwise LangChain warns of proxies
+        http_socket_options=(),  # otherwise LangChain warns of proxies
         stream_usage=True,
     )
-    chat.async_client = PlainCompletions(chat.root_async_client)
     return Backend(
         name=name,
         chat=chat,
@@ -353,7 +345,7 @@ def open_openai(
         concurrency=concurrency,
         sampling=sampling or {},
         prices=prices,
-        close=client.aclose,
+        close=chat.close,
         secrets=_secrets(key),
     )
 

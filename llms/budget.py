@@ -12,6 +12,8 @@ from typing import Any
 from ..errors import BudgetReached
 from ..records import Spending
 
+_FRAME = 64  # tokens around all messages, and around a schema that stands in the prompt
+
 
 @dataclass(frozen=True, slots=True)
 class Caps:
@@ -83,6 +85,8 @@ class Budget:
     def settle(self, worst: Spending, spent: Spending) -> None:
         """Replace the worst case of a call by what it spent."""
         self._held -= worst
+        if not self._held.calls:
+            self._held = Spending()  # what adding and taking away has left of the dollars
         self.spent += spent
         self._settled.set()
 
@@ -95,4 +99,4 @@ def worst_case_tokens(request: Mapping[str, Any]) -> tuple[int, int]:
     """
     prompt = sum(len(content.encode("utf-8", "replace")) + 16 for _, content in request["messages"])
     schema = len(json.dumps(request["schema"])) if "schema" in request else 0
-    return prompt + schema, int(request["max_tokens"])
+    return prompt + schema + _FRAME, int(request["max_tokens"])

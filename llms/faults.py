@@ -16,7 +16,7 @@ _FATAL = {
 }
 _PASSING = {408, 409, 425, 500, 502, 503, 504, 520, 529}
 _OVERLOADED = {503, 529}
-_UNREACHABLE = {"ConnectError", "ConnectTimeout", "ConnectionRefusedError"}
+_UNREACHABLE = {"ConnectError", "ClientConnectorError", "ConnectionRefusedError"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def fault_of(error: Exception, secrets: Sequence[str] = ()) -> Fault:
     wait = _retry_after(error)
     if status in _FATAL:
         return Fault("fatal", f"{_FATAL[status]} (HTTP {status}): {said}", status, refused=True)
-    if status == 429 and "insufficient_quota" in str(error):
+    if status == 429 and "insufficient_quota" in f"{error} {getattr(error, 'code', '')}":
         return Fault("fatal", f"has no credit left (HTTP 429): {said}", status, refused=True)
     if status == 429:
         return Fault("limited", cause, status, wait, refused)
@@ -74,8 +74,10 @@ def _status(error: Exception) -> int:
 
 def _retry_after(error: Exception) -> float | None:
     """Seconds that the server asks to wait, given as seconds or as a date."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
-    asked = headers.get("retry-after", "")
+    headers: Any = getattr(error, "headers", None)
+    if headers is None:
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    asked = headers.get("retry-after") or headers.get("Retry-After") or ""
     try:
         return max(0.0, float(asked))
     except ValueError:
@@ -87,12 +89,18 @@ def _retry_after(error: Exception) -> float | None:
 
 def _is_transport(error: Exception) -> bool:
     kinds = " ".join(_kinds(error))
-    return "Timeout" in kinds or "Connect" in kinds or isinstance(error, OSError)
+    marks = ("Timeout", "Connect", "Disconnect", "Payload")
+    return isinstance(error, OSError) or any(mark in kinds for mark in marks)
 
 
 def _kinds(error: Exception) -> list[str]:
-    """Names of the error's classes and of those of its cause, which clients wrap."""
-    return [kind.__name__ for kind in (*type(error).__mro__, *type(error.__cause__).__mro__)]
+    """Names of the classes of the error and of its causes, which clients wrap."""
+    names: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        names.extend(kind.__name__ for kind in type(cause).__mro__)
+        cause = cause.__cause__
+    return names
 
 
 def _first_line(error: Exception) -> str:

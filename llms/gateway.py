@@ -147,14 +147,16 @@ class Gateway:
     ) -> None:
         self.backend = backend
         self.usage = usage or Usage()
+        self._switch = switch or Switch()
         self._log = log
         self._cache = cache
         self._budget = budget or Budget()
-        self._throttle = throttle or Throttle(backend.name, backend.concurrency)
+        self._throttle = throttle or Throttle(
+            backend.name, backend.concurrency, check=self._switch.check
+        )
         self._timeout = timeout
         self._seed = seed
         self._max_error_rate = max_error_rate
-        self._switch = switch or Switch()
         self._in_flight: dict[str, asyncio.Task[Call]] = {}
         self._failures: deque[bool] = deque(maxlen=_WINDOW)
         self._reached = False  # whether the server was ever there
@@ -302,7 +304,7 @@ class Gateway:
             passing += 1
             if outcome.kind == "passing" and passing < _ATTEMPTS:
                 backoff = min(_LONGEST_WAIT, 0.5 * 2**passing) * random.uniform(0.5, 1)
-                await self._pause(max(outcome.wait or 0.0, backoff))
+                await self._pause(max(min(outcome.wait or 0.0, _LONGEST_WAIT), backoff))
                 continue
             if not self._reached:
                 raise ModelError(
@@ -342,6 +344,8 @@ class Gateway:
                     reply = await asyncio.wait_for(self.backend.send(blank.request), self._timeout)
                 except Exception as error:
                     fault = fault_of(error, self.backend.secrets)
+                    if isinstance(error, asyncio.TimeoutError):
+                        fault = replace(fault, cause=f"no answer within {self._timeout:g} seconds")
                     if fault.refused or fault.unreachable:
                         spent = Spending(1)
                     seconds = time.monotonic() - clock
@@ -349,7 +353,7 @@ class Gateway:
                     if fault.slows:
                         self._throttle.refused(fault, clock)
                     return fault
-                call = self._answered(blank, reply)
+                call = self._answered(blank, reply, time.monotonic() - clock)
                 if reply.counted:
                     used = reply.input_tokens + reply.output_tokens
                     spent = Spending(1, used, call.cost or 0.0)
@@ -361,7 +365,7 @@ class Gateway:
             self._cache.put(call)
         return call
 
-    def _answered(self, blank: Call, reply: Reply) -> Call:
+    def _answered(self, blank: Call, reply: Reply, seconds: float) -> Call:
         cost = self.backend.cost(reply.input_tokens, reply.output_tokens)
         return replace(
             blank,
@@ -370,7 +374,7 @@ class Gateway:
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
             cost=cost if reply.counted or cost == 0 else None,
-            seconds=time.time() - blank.started,
+            seconds=seconds,
         )
 
     async def _pause(self, seconds: float) -> None:
@@ -379,6 +383,7 @@ class Gateway:
         while (rest := until - time.monotonic()) > 0 and not self._switch.stopped:
             await asyncio.sleep(min(0.1, rest))
         self._switch.check()
+        self._budget.check_time()
 
     def _check_failures(self) -> None:
         seen, failed = len(self._failures), sum(self._failures)

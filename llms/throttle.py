@@ -56,17 +56,13 @@ class Throttle:
         self._opens = 0.0
         self._cut_at = 0.0
         self._refusals = 0  # since the last answer
-        self._answered_at = time.monotonic()
+        self._silent_since: float | None = None  # the first refusal since the last answer
         self._said_at = float("-inf")
 
     @asynccontextmanager
     async def place(self, tokens: int) -> AsyncIterator[None]:
         """Wait for a place, and for the time at which `tokens` may be sent."""
-        while self._in_flight >= int(self._width):
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            await turn
-        self._in_flight += 1
+        await self._enter()
         try:
             while True:
                 now = time.monotonic()
@@ -79,13 +75,29 @@ class Throttle:
             self._token_pace.took(tokens)
             yield
         finally:
-            self._in_flight -= 1
-            self._wake()
+            self._leave()
+
+    async def _enter(self) -> None:
+        if self._in_flight < int(self._width) and not self._waiting:
+            self._in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # the place had been given already
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._wake()
 
     def answered(self, tokens_over: int = 0) -> None:
         """Note an answer, which used so many tokens more than was thought when it was sent."""
         self._refusals = 0
-        self._answered_at = time.monotonic()
+        self._silent_since = None
         self._token_pace.took(tokens_over)
         if self._width < self.most:
             self._width = min(self.most, self._width + (1 if self._searching else 1 / self._width))
@@ -112,21 +124,21 @@ class Throttle:
         first, longest = _BACKOFF
         backoff = min(longest, first * 2 ** min(self._refusals, 10)) * random.uniform(0.5, 1)
         wait = backoff if fault.wait is None else fault.wait * random.uniform(1, 1.05)
-        silent = now - self._answered_at
-        if fault.kind == "limited" and max(silent, wait) > PATIENCE:
+        self._silent_since = self._silent_since or sent
+        if now + wait - self._silent_since > PATIENCE:
             raise TooManyErrors(
-                f"{self._name} has answered nothing for {silent / 60:.0f} minutes and asks to "
-                f"wait {wait:.0f} seconds: {fault.cause}"
+                f"{self._name} has answered nothing for {now - self._silent_since:.0f} seconds and "
+                f"asks to wait {wait:.0f} more: {fault.cause}"
             )
         self._opens = max(self._opens, now + wait)
 
     def _wake(self) -> None:
-        free = int(self._width) - self._in_flight
-        while free > 0 and self._waiting:
+        """Give the free places to those who wait longest."""
+        while self._in_flight < int(self._width) and self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
+                self._in_flight += 1
                 turn.set_result(None)
-                free -= 1
 
 
 class _Pace:

@@ -171,6 +171,8 @@ def clear_cache(path: Path) -> int:
         RunFolderError: the file cannot be written.
     """
     calls = sum(model.calls for model in cached_models(path))
+    if not path.is_file():
+        return 0
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("DROP TABLE IF EXISTS calls")

@@ -106,7 +106,8 @@ def opened(
     """Open a gateway to a server (or to an address), over the ledger in a folder."""
     base_url = server if isinstance(server, str) else server.base_url
     prices = None if price is None else {MODEL: (price, price)}
-    backend = open_backend(MODEL, base_url, timeout=patience, prices=prices)
+    backend = open_backend(MODEL, base_url, prices=prices)
+    settings = {"timeout": patience, **settings}
     switch = switch or Switch()
     throttle = Throttle(backend.name, most, check=switch.check)
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
@@ -167,9 +168,9 @@ OUTCOMES = {
     "http_502": ("HTTP 502", True),
     "http_503": ("HTTP 503", True),
     "http_529": ("HTTP 529", True),
-    "reset": (("OpenAIConnectionError", "OpenAITimeoutError"), False),  # so aiohttp names it
-    "cut": ("OpenAIConnectionError", False),
-    "timeout": ("OpenAITimeoutError", False),
+    "reset": ("ClientOSError: [Errno 104] Connection reset by peer", False),
+    "cut": ("ClientPayloadError: Response payload is not completed", False),
+    "timeout": ("no answer within", False),
     "empty": ("NotAnAnswerError", False),
     "html": ("NotAnAnswerError", False),
 }
@@ -177,7 +178,7 @@ OUTCOMES = {
 
 @pytest.mark.parametrize("fault", [*TRANSIENT, *HOLLOW])
 def test_a_passing_fault_is_retried(tmp_path: Path, fault: str) -> None:
-    patience = 0.8 if fault == "timeout" else 20
+    patience = 0.6 if fault == "timeout" else 20
     with (
         serve(once(fault), late=3) as server,
         opened(tmp_path, server, patience=patience) as (gateway, ledger),
@@ -198,7 +199,7 @@ def test_a_passing_fault_is_retried(tmp_path: Path, fault: str) -> None:
 def test_the_gateways_own_timeout_is_retried(tmp_path: Path) -> None:
     with (
         serve(once("timeout"), late=3) as server,
-        opened(tmp_path, server, timeout=0.8) as (gateway, ledger),
+        opened(tmp_path, server, timeout=0.6) as (gateway, ledger),
     ):
         assert ask(gateway, request()) == [Answer(GOOD)]
         assert [call.attempts for call in ledger.calls()] == [2]
@@ -209,7 +210,7 @@ PERSISTENT = [fault for fault in (*TRANSIENT, *HOLLOW) if fault != "http_429"]
 
 @pytest.mark.parametrize("fault", PERSISTENT)
 def test_attempts_end_with_the_cause_on_record(tmp_path: Path, fault: str) -> None:
-    patience = 0.2 if fault == "timeout" else 20
+    patience = 0.1 if fault == "timeout" else 20
     with (
         serve(always(fault), late=3) as server,
         opened(tmp_path, server, patience=patience) as (gateway, ledger),
@@ -220,7 +221,8 @@ def test_attempts_end_with_the_cause_on_record(tmp_path: Path, fault: str) -> No
         assert call.error.startswith(OUTCOMES[fault][0])
         outcomes = [attempt.outcome for attempt in attempts(gateway, ledger, request())]
         assert outcomes == [call.error] * call.attempts
-        assert call.attempts == len(server.requests) == 6
+        assert call.attempts == 6
+        run(until(lambda: len(server.requests) == 6))
 
 
 def test_a_failed_call_is_asked_again(tmp_path: Path) -> None:
@@ -247,12 +249,12 @@ def test_a_rate_limit_is_waited_out_for_as_long_as_it_takes(tmp_path: Path) -> N
 
 def test_retry_after_is_obeyed(tmp_path: Path) -> None:
     with (
-        serve(once("http_429"), retry_after=0.6) as server,
+        serve(once("http_429"), retry_after=0.4) as server,
         opened(tmp_path, server) as (gateway, _),
     ):
         assert ask(gateway, request()) == [Answer(GOOD)]
     first, second = server.requests
-    assert second.time - first.time >= 0.6  # the backoff alone is much shorter
+    assert second.time - first.time >= 0.4  # the backoff alone is much shorter
 
 
 class RefusedError(Exception):
@@ -290,7 +292,7 @@ def test_any_retry_after_is_read_without_a_crash(asked: str) -> None:
 def test_a_server_that_only_refuses_stops_all_that_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.5)
+    monkeypatch.setattr(throttles, "PATIENCE", 0.3)
     with serve(always("http_429")) as server, opened(tmp_path, server) as (gateway, _):
         results = ask(gateway, *map(request, range(5)))
     assert kinds(results) == {"TooManyErrors": 5}
@@ -331,7 +333,9 @@ def test_an_unusable_model_is_one_clear_sentence(
 @pytest.mark.parametrize("fault", REQUESTS)
 def test_a_request_that_cannot_succeed_is_not_tried_again(tmp_path: Path, fault: str) -> None:
     with serve(once(fault)) as server, opened(tmp_path, server) as (gateway, ledger):
-        assert ask(gateway, request()) == [Answer(error=f"HTTP 400: Error code: 400 - {TOO_LONG}")]
+        assert ask(gateway, request()) == [
+            Answer(error=f"HTTP 400: {TOO_LONG} (context_length_exceeded)")
+        ]
         assert [call.attempts for call in ledger.calls()] == [1]
         assert ledger.spent() == Spending(1)
         assert ask(gateway, request()) == [Answer(GOOD)]
@@ -533,12 +537,12 @@ def test_a_request_whose_process_ended_may_have_cost_its_worst_case(tmp_path: Pa
 
 def test_a_retried_request_has_its_own_time_on_record(tmp_path: Path) -> None:
     with (
-        serve(once("http_429"), retry_after=0.6) as server,
+        serve(once("http_429"), retry_after=0.4) as server,
         opened(tmp_path, server) as (gateway, ledger),
     ):
         ask(gateway, request())
         first, second = attempts(gateway, ledger, request())
-    assert second.started - first.started >= 0.6
+    assert second.started - first.started >= 0.4
     assert first.seconds is not None
     assert second.seconds is not None
     assert second.started + second.seconds <= time.time()
@@ -650,7 +654,7 @@ def test_unusable_answers_of_an_earlier_run_are_no_failures(tmp_path: Path) -> N
 def test_the_switch_lets_calls_under_way_finish(tmp_path: Path) -> None:
     switch = Switch()
     with (
-        serve(latency=(0.3, 0.3)) as server,
+        serve(latency=(0.2, 0.2)) as server,
         opened(tmp_path, server, most=4, switch=switch) as (gateway, ledger),
     ):
 

@@ -120,12 +120,12 @@ def test_one_who_stops_waiting_holds_nothing() -> None:
 
 
 def test_sums_of_money_leave_no_rest_that_is_held() -> None:
-    budget = Budget(Caps(usd=0.3))
-    tenth, fifth = Spending(1, 0, 0.1), Spending(1, 0, 0.2)
-    reserve(budget, tenth, fifth)
-    budget.settle(tenth, Spending(1))
-    budget.settle(fifth, Spending(1))
-    reserve(budget, Spending(1, 0, 0.3))
+    budget = Budget(Caps(usd=0.15))
+    first, second = Spending(1, 0, 0.01), Spending(1, 0, 0.12)  # 0.01 + 0.12 - 0.01 - 0.12 > 0
+    reserve(budget, first, second)
+    budget.settle(first, Spending(1))
+    budget.settle(second, Spending(1))
+    reserve(budget, Spending(1, 0, 0.15))
 
 
 def test_time_that_is_up_ends_the_run() -> None:
@@ -218,7 +218,7 @@ def test_the_worst_case_is_a_token_a_byte(text: str, max_tokens: int) -> None:
 
 def test_the_worst_case_counts_every_message_and_the_schema() -> None:
     two = {**body(), "messages": [["system", "abcd"], ["user", "abcd"]]}
-    assert worst_case_tokens(two)[0] == 2 * worst_case_tokens(body())[0]
+    assert worst_case_tokens(two)[0] >= worst_case_tokens(body())[0] + len("systemabcd")
     backend = open_backend("openai:test-model", "http://127.0.0.1:9/v1")
     bare, whole = (backend.body(request(), schema, 0) for schema in (None, Mark))
     schema = json.dumps(whole["schema"]["schema"])
@@ -346,19 +346,19 @@ def test_nobody_starts_before_the_time_that_the_server_asks_for() -> None:
     async def one(first: bool) -> float:
         async with throttle.place(1):
             if first:
-                refuse(throttle, limited(0.3))
+                refuse(throttle, limited(0.2))
             return time.monotonic() - asked
 
     began = run(together(one(number == 0) for number in range(8)))
-    assert min(began[1:]) >= 0.3
+    assert min(began[1:]) >= 0.2
     assert len(began) == 8
 
 
 def test_the_longest_wait_that_was_asked_for_counts() -> None:
     throttle, asked = Throttle("m", 4), time.monotonic()
-    refuse(throttle, limited(0.3))
+    refuse(throttle, limited(0.2))
     refuse(throttle, limited(0.0))
-    assert min(take(throttle, 2)) - asked >= 0.3
+    assert min(take(throttle, 2)) - asked >= 0.2
 
 
 def test_without_a_time_to_wait_the_wait_grows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,16 +373,13 @@ def test_without_a_time_to_wait_the_wait_grows(monkeypatch: pytest.MonkeyPatch) 
 def test_a_rate_of_requests_is_kept() -> None:
     throttle = Throttle("m", 50, rpm=1500)  # one in 0.04 seconds
     asked = time.monotonic()
-    began = take(throttle, 20)
-    assert began[-1] - asked >= 19 * 0.04 - 0.3
-    assert began[-1] - began[9] >= 9 * 0.04
+    assert take(throttle, 15)[-1] - asked >= 14 * 0.04 - 0.25
 
 
 def test_a_rate_of_tokens_is_kept() -> None:
     throttle = Throttle("m", 50, tpm=60_000)  # 1000 a second
     asked = time.monotonic()
-    began = take(throttle, 10, tokens=80)
-    assert began[-1] - asked >= 9 * 0.08 - 0.3
+    assert take(throttle, 10, tokens=80)[-1] - asked >= 9 * 0.08 - 0.25
 
 
 def test_tokens_that_were_not_foreseen_are_waited_for() -> None:
@@ -397,8 +394,8 @@ def test_a_rate_does_not_add_up_while_nothing_is_asked() -> None:
     throttle = Throttle("m", 50, rpm=1500)
     take(throttle, 1)
     time.sleep(0.4)
-    began = take(throttle, 12)
-    assert began[-1] - began[0] >= 11 * 0.04 - 0.3
+    asked = time.monotonic()
+    assert take(throttle, 12)[-1] - asked >= 11 * 0.04 - 0.25
 
 
 def test_the_user_is_told_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,7 +442,7 @@ def test_one_who_leaves_the_queue_leaves_its_turn_to_the_next() -> None:
             first, second = (asyncio.ensure_future(one()) for _ in range(2))
             await asyncio.sleep(0.01)
         first.cancel()  # it was just given the place
-        await asyncio.wait_for(second, 2)
+        await asyncio.wait_for(second, 1)
 
     run(leave())
 
@@ -453,10 +450,10 @@ def test_one_who_leaves_the_queue_leaves_its_turn_to_the_next() -> None:
 def test_patience_ends_with_a_server_that_answers_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.2)
+    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
     throttle = Throttle("openai:m", 4)
     refuse(throttle)
-    time.sleep(0.3)
+    time.sleep(0.15)
     with pytest.raises(TooManyErrors, match=r"openai:m has answered nothing .* HTTP 429"):
         refuse(throttle)
     throttle.answered()
@@ -466,12 +463,12 @@ def test_patience_ends_with_a_server_that_answers_nothing(
 def test_time_in_which_nothing_was_asked_does_not_try_patience(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.2)
+    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
     throttle = Throttle("m", 4)
-    time.sleep(0.3)  # a run embeds for longer than PATIENCE
+    time.sleep(0.15)  # a run embeds for longer than PATIENCE
     refuse(throttle)
     throttle.answered()
-    time.sleep(0.3)
+    time.sleep(0.15)
     refuse(throttle)
 
 
@@ -486,7 +483,7 @@ def test_a_server_that_asks_for_more_than_patience_ends_the_run(status: int) -> 
 # gateway and server -----------------------------------------------------------------------
 
 FAULTS = {"http_500": 0.1, "http_429": 0.1, "http_503": 0.03, "reset": 0.1, "cut": 0.05}
-ASKED = 150
+ASKED = 100
 
 
 def stress(faults: dict[str, float], **settings: Any) -> MisbehavingServer:
@@ -547,8 +544,8 @@ def test_neither_tokens_nor_money_are_ever_crossed(
 
 def test_an_answer_that_came_too_late_was_paid_for(tmp_path: Path) -> None:
     with (
-        serve(once("timeout"), lambda messages: "w" * 4000, late=1.2) as server,
-        opened(tmp_path, server, patience=0.8, caps=Caps(tokens=1000)) as (gateway, ledger),
+        serve(once("timeout"), lambda messages: "w" * 4000, late=1.0) as server,
+        opened(tmp_path, server, patience=0.6, caps=Caps(tokens=1000)) as (gateway, ledger),
     ):
         results = ask(gateway, *map(request, range(60)))
         run(until(lambda: all(seen.status for seen in server.requests)))
