@@ -32,5 +32,11 @@ format: $(STAMP)  ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+bench: $(STAMP)  ## Measure what docs/durability.md promises (about an hour)
+	@for name in gateway_cpu faults budgets throughput resume kills; do \
+	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py || failed=1; done; \
+	  echo "== throughput under a limit"; $(BIN)/python benchmarks/throughput.py --rpm 600 || failed=1; \
+	  test -z "$$failed"
+
 clean:  ## Remove .venv and what tools left behind
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -67,10 +67,11 @@ def _setting(name: str) -> inspect.Parameter:
             option = typer.Option(f"{flag}/--no-{flag[2:]}", help=field.description)
             kind = Annotated[bool | None, option]
         else:
-            default = "" if field.default in (None, PydanticUndefined) else field.default
+            shown = field.default not in (None, PydanticUndefined)
+            default = f" [default: {field.default}]" if shown else ""
             option = typer.Option(
                 flag,
-                help=f"{field.description}{f' [default: {default}]' if default else ''}",
+                help=f"{field.description}{default}",
                 metavar="|".join(choices) or _METAVARS.get(name) or _metavar(field.annotation),
                 autocompletion=(lambda: list(choices)) if choices else None,
             )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .backends import Backend, Reply
 
 _ATTEMPTS = 6  # for faults that pass; a rate limit is waited out
+_FIRST_TRIES = 3  # where no server was ever reached
 _LONGEST_WAIT = 60.0
 _WINDOW = 50  # answers over which the share of failures is taken
 _WINDOW_MINIMUM = 20
@@ -302,7 +303,9 @@ class Gateway:
             if outcome.kind == "limited":
                 continue  # the throttle waits
             passing += 1
-            if outcome.kind == "passing" and passing < _ATTEMPTS:
+            if outcome.kind == "passing" and passing < (
+                _ATTEMPTS if self._reached else _FIRST_TRIES
+            ):
                 backoff = min(_LONGEST_WAIT, 0.5 * 2**passing) * random.uniform(0.5, 1)
                 await self._pause(max(min(outcome.wait or 0.0, _LONGEST_WAIT), backoff))
                 continue

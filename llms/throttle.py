@@ -2,7 +2,9 @@
 
 The number in flight grows by one a round trip and is cut when the server says that it is too
 much (additive increase, multiplicative decrease: Chiu and Jain, 1989). After a rate limit
-nobody sends before the time that the server asked for.
+nobody sends before the time that the server asked for, and from then on no faster than the
+server was found to answer; that pace grows slowly until the next refusal. Once it is found, a rate
+limit changes it and no longer the number in flight.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from .faults import Fault
 
 PATIENCE = 900.0  # seconds for which a server may only refuse before the run is stopped
 _CUT = 0.6
+_PACE_ANSWERS = 12  # the last answers, by which the server's pace is found
+_SLOWER, _FASTER = 0.97, 1.002  # the pace at a refusal, and after each answer
 _BACKOFF = (0.5, 60.0)  # seconds: the first wait without Retry-After, and the longest
 _CREDIT = 0.25  # seconds of a rate that may be made up for
 _SAID_EVERY = 30.0
@@ -49,6 +53,8 @@ class Throttle:
         self._searching = start is not None  # until the first refusal, it grows fast
         self._pace = _Pace(rpm)
         self._token_pace = _Pace(tpm)
+        self._found_pace = _Pace(None, credit=0.0)
+        self._answers: deque[float] = deque(maxlen=_PACE_ANSWERS)  # when they came
         self._check = check
         self._say = say
         self._in_flight = 0
@@ -66,12 +72,14 @@ class Throttle:
         try:
             while True:
                 now = time.monotonic()
-                start = max(self._opens, self._pace.next, self._token_pace.next)
+                paces = (self._pace, self._token_pace, self._found_pace)
+                start = max(self._opens, *(pace.next for pace in paces))
                 if start <= now:
                     break
                 await asyncio.sleep(min(0.1, start - now))
                 self._check()
             self._pace.took(1)
+            self._found_pace.took(1)
             self._token_pace.took(tokens)
             yield
         finally:
@@ -92,12 +100,16 @@ class Throttle:
 
     def _leave(self) -> None:
         self._in_flight -= 1
+        if not self._in_flight and not self._waiting:
+            self._answers.clear()  # what comes after a rest says nothing about the server's pace
         self._wake()
 
     def answered(self, tokens_over: int = 0) -> None:
         """Note an answer, which used so many tokens more than was thought when it was sent."""
         self._refusals = 0
         self._silent_since = None
+        self._answers.append(time.monotonic())
+        self._found_pace.change(_FASTER)
         self._token_pace.took(tokens_over)
         if self._width < self.most:
             self._width = min(self.most, self._width + (1 if self._searching else 1 / self._width))
@@ -113,14 +125,12 @@ class Throttle:
         if sent >= self._cut_at:  # those sent before the last cut say nothing about it
             self._searching = False
             self._refusals += 1
-            self._width = max(1.0, self._width * _CUT)
             self._cut_at = now
+            if not (fault.kind == "limited" and self._found(now)):
+                self._width = max(1.0, self._width * _CUT)
             if now - self._said_at > _SAID_EVERY:
                 self._said_at = now
-                self._say(
-                    f"{self._name} is at its limit ({fault.cause[:80]}): going on with "
-                    f"{int(self._width)} requests at a time"
-                )
+                self._say(f"{self._name} is at its limit ({fault.cause[:80]}): {self._speed()}")
         first, longest = _BACKOFF
         backoff = min(longest, first * 2 ** min(self._refusals, 10)) * random.uniform(0.5, 1)
         wait = backoff if fault.wait is None else fault.wait * random.uniform(1, 1.05)
@@ -132,6 +142,19 @@ class Throttle:
             )
         self._opens = max(self._opens, now + wait)
 
+    def _found(self, now: float) -> bool:
+        """Take the pace at which answers came as the server's, if there are enough of them."""
+        if len(self._answers) < _PACE_ANSWERS:
+            return False
+        rate = 60 * (_PACE_ANSWERS - 1) / (now - self._answers[0])
+        self._found_pace = _Pace(rate * _SLOWER, credit=0.0)
+        return True
+
+    def _speed(self) -> str:
+        if rate := self._found_pace.rate:
+            return f"going on with about {rate:.0f} requests a minute"
+        return f"going on with {int(self._width)} requests at a time"
+
     def _wake(self) -> None:
         """Give the free places to those who wait longest."""
         while self._in_flight < int(self._width) and self._waiting:
@@ -142,13 +165,23 @@ class Throttle:
 
 
 class _Pace:
-    """A rate a minute as the time at which the next may begin."""
+    """A rate a minute, if there is one, as the time at which the next may begin."""
 
-    def __init__(self, rate: float | None) -> None:
+    def __init__(self, rate: float | None, credit: float = _CREDIT) -> None:
         self.next = float("-inf")
         self._seconds = 60 / rate if rate else 0.0
+        self._credit = credit
+
+    @property
+    def rate(self) -> float:
+        """The rate a minute, 0 if there is none."""
+        return 60 / self._seconds if self._seconds else 0.0
+
+    def change(self, factor: float) -> None:
+        """Make the rate so many times what it is."""
+        self._seconds /= factor
 
     def took(self, amount: float) -> None:
         if self._seconds:
-            start = max(self.next, time.monotonic() - _CREDIT)
+            start = max(self.next, time.monotonic() - self._credit)
             self.next = start + amount * self._seconds

@@ -45,9 +45,10 @@ def print_estimate(estimate: Estimate, rows: int, console: Console) -> None:
 
 def in_one_line(estimate: Estimate) -> str:
     """The estimate's totals."""
+    price = _span(estimate.usd, _about) if estimate.usd else "price unknown"
     return (
         f"{_span(estimate.calls, compact)} calls, {_span(estimate.tokens, compact)} tokens, "
-        f"{_span(estimate.usd, _about)}, {_span(estimate.seconds, duration)}"
+        f"{price}, {_span(estimate.seconds, duration)}"
     )
 
 
