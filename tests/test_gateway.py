@@ -348,7 +348,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
         assert isinstance(error, ModelError)
         assert f"cannot be reached at {gateway.backend.endpoint}" in str(error)
         tried = attempts(gateway, ledger, request())
-    assert [attempt.spent for attempt in tried] == [Spending(1)] * 6
+    assert [attempt.spent for attempt in tried] == [Spending(1)] * 3
 
 
 def test_a_server_that_went_away_is_a_failed_call(tmp_path: Path) -> None:
