@@ -193,7 +193,8 @@ def runs(
     from .stores.folder import runs_under
     from .views.runs import print_runs
 
-    print_runs(list(runs_under(folder)), folder, Console())
+    entries = list(runs_under(folder, lambda line: typer.echo(f"error: {line}", err=True)))
+    print_runs(entries, folder, Console())
 
 
 @app.command()
@@ -369,7 +370,9 @@ def _ledger(folder: Path) -> Iterator[Ledger]:
 
 def _begun(folder: Path) -> bool:
     """Whether there is a run in the folder that has read its sources."""
-    if not (folder / "ledger.sqlite").is_file():
+    from .stores.ledger import LEDGER
+
+    if not (folder / LEDGER).is_file():
         return False
     with _ledger(folder) as ledger:
         return bool(ledger.sources())
@@ -419,7 +422,7 @@ def _confirm(settings: RunConfig, estimate: Estimate) -> None:
             abort=True,
             err=True,
         )
-    most = estimate.usd.high if estimate.usd else 0.0
+    most = sum(part.usd.high for part in estimate.parts if part.usd)
     if settings.budget_usd is None and most > ASK_OVER_USD:
         typer.confirm(
             f"This run may take {in_one_line(estimate)}, without --budget-usd. Go on?",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import BudgetReached, TooManyErrors
+from ..errors import BudgetReached, RunStopped, TooManyErrors
 from ..geometry.duplicates import first_come
 from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
@@ -43,11 +43,12 @@ class RedundancyAgent:
         kept_vectors: Vectors,
         *,
         round: int = 0,
-    ) -> list[Verdict]:
+    ) -> tuple[list[Verdict], RunStopped | None]:
         """Give a verdict on each new row, in order, against the kept rows and each other.
 
         No two rows that remain are at the duplicate cosine or above, or equal but for case,
-        punctuation and spacing. When no model can be asked any more, a borderline row stays.
+        punctuation and spacing. When no model can be asked any more, a borderline row stays, and
+        why comes back beside the verdicts.
         """
         rows = [*kept, *new]
         copies = _copies(new, kept)
@@ -70,26 +71,29 @@ class RedundancyAgent:
             if self._gateway and not verdict.duplicate and verdict.cosine >= self._borderline:
                 doubtful.append(verdict)
         by_id = {row.id: row for row in rows}
-        for settled in await self._settle(doubtful, by_id, round):
+        answers, stopped = await self._settle(doubtful, by_id, round)
+        for settled in answers:
             # A row that repeats one which is itself removed has nothing left that it repeats.
             gone = settled.other in verdicts and verdicts[settled.other].duplicate
             verdicts[settled.row] = replace(settled, duplicate=settled.duplicate and not gone)
-        return [verdicts[row.id] for row in new]
+        return [verdicts[row.id] for row in new], stopped
 
     async def _settle(
         self, doubtful: Sequence[Verdict], rows: Mapping[str, Row], round: int
-    ) -> list[Verdict]:
+    ) -> tuple[list[Verdict], RunStopped | None]:
         results = await asyncio.gather(
             *(self._ask(verdict, rows, round) for verdict in doubtful), return_exceptions=True
         )
-        settled = []
+        settled: list[Verdict] = []
+        stopped: RunStopped | None = None
         for result in results:
             if isinstance(result, (BudgetReached, TooManyErrors)):
-                continue
-            if isinstance(result, BaseException):
+                stopped = stopped or result
+            elif isinstance(result, BaseException):
                 raise result
-            settled.append(result)
-        return settled
+            else:
+                settled.append(result)
+        return settled, stopped
 
     async def _ask(self, verdict: Verdict, rows: Mapping[str, Row], round: int) -> Verdict:
         assert self._gateway is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 
 from ..geometry.neighbours import Vectors, unit
@@ -46,20 +45,20 @@ async def _vectors_of(rows: Sequence[Row], context: RunContext) -> Vectors:
     return await asyncio.to_thread(context.embedder.embed, [row.text for row in rows])
 
 
-async def mend_vectors(context: RunContext) -> None:
-    """Compare the vector store with the ledger: remove strangers, embed what was lost."""
-    rounds = context.ledger.embedded_ids()
+async def mend_vectors(context: RunContext, last: int) -> None:
+    """Compare the vector store with the ledger: remove strangers, embed what was lost.
+
+    The rows of the rounds up to `last` have been embedded; later ones are about to be.
+    """
+    rounds = context.ledger.ids_by_round(last)
     known = {id for ids in rounds.values() for id in ids}
     stored = set(context.vectors.ids())
     lost = known - stored
-    if strangers := stored - known - set(context.ledger.ids()):
+    if strangers := stored - set(context.ledger.ids()):
         context.vectors.remove(sorted(strangers))
     if not lost:
         return
     context.progress.say(f"{len(lost):,} vectors are missing: making them again from the ledger")
-    by_round: dict[int, list[Row]] = defaultdict(list)
-    for row in context.ledger.rows():
-        by_round[row.round].append(row)
     for round, ids in rounds.items():
         if lost.intersection(ids):
-            await embed_rows(by_round[round], context)
+            await embed_rows(context.ledger.rows(round=round), context)

@@ -18,7 +18,7 @@ from ..llms.backends import FIRST_CONCURRENCY, Prospect, prospect
 from ..llms.prices import listed_on
 from ..records import Row
 from ..stores.cache import Pace, pace_of
-from .nodes import SMALLEST_ROUND
+from .stopping import SMALLEST_ROUND
 
 SAMPLE = 64  # rows that are embedded
 _KEEPS = (0.35, 0.95)  # share of the tasks that end as accepted rows

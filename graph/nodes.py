@@ -26,7 +26,7 @@ from .embedding import embed_rows
 from .measure import coverage
 from .pool import for_each
 from .state import RunContext, RunState
-from .stopping import stop_reason
+from .stopping import SMALLEST_ROUND, stop_reason
 
 Update = dict[str, Any]
 
@@ -36,9 +36,6 @@ class Node(Protocol):
 
     def __call__(self, state: RunState, *, runtime: Runtime[RunContext]) -> Awaitable[Update]:
         """Do the node's work; return what changes in the state."""
-
-
-SMALLEST_ROUND = 8
 
 
 def node(body: Callable[[RunState, RunContext], Awaitable[Update]]) -> Node:
@@ -110,8 +107,8 @@ def _check_given(config: RunConfig, records: int) -> None:
 async def embed(state: RunState, context: RunContext) -> Update:
     """Give every row a vector, and see where the generated ones landed."""
     # The recipe paper writes all its rounds before it embeds them.
-    first = 0 if context.config.recipe == "paper" else state["round"]
-    for round in range(first, state["round"] + 1):
+    paper, config = context.config.recipe == "paper", context.config
+    for round in range(config.max_rounds + 1) if paper else [state["round"]]:
         await embed_rows(context.ledger.rows(round=round), context)
     _land([row for row in context.ledger.rows("new") if row.subspace], context)
     return {}
@@ -217,7 +214,7 @@ async def deduplicate(state: RunState, context: RunContext) -> Update:
     ledger, progress = context.ledger, context.progress
     new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
     progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")
-    verdicts = await context.redundancy.check(
+    verdicts, stopped = await context.redundancy.check(
         new,
         context.vectors.get([row.id for row in new]),
         kept,
@@ -227,6 +224,8 @@ async def deduplicate(state: RunState, context: RunContext) -> Update:
     ledger.add_verdicts(verdicts)
     removed = sum(verdict.duplicate for verdict in verdicts)
     progress.say(f"{_when(state)}: removed {removed} near-duplicates of {len(new)} rows")
+    if stopped:
+        raise stopped
     return {}
 
 

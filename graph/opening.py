@@ -13,7 +13,7 @@ from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
-from ..errors import UsageError
+from ..errors import RunFolderError, UsageError
 from ..llms.backends import FIRST_CONCURRENCY, Backend, open_backend
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
@@ -34,6 +34,8 @@ class Recording:
 
     def backend(self, name: str) -> Backend:
         """The backend that the recorded run opened by this name; it can be asked nothing."""
+        if name not in self.backends:
+            raise RunFolderError(f"the recorded run does not say what {name} was: resume it once")
         return Backend(chat=None, **self.backends[name])
 
 
@@ -59,7 +61,9 @@ async def opened(
             progress.activity = f"opening {name}"
             backend = recording.backend(name) if recording else _backend(name, config)
             backends[name] = backend
-            ledger.note("backends", {n: _facts(b) for n, b in backends.items()})
+            known = ledger.noted("backends", {})
+            _identify(backend, known.get(name))
+            ledger.note("backends", {**known, name: _facts(backend)})
             gateways[name] = Gateway(
                 backend,
                 ledger,
@@ -93,12 +97,12 @@ async def opened(
             progress=progress,
         )
     finally:
-        ledger.note("seconds", budget.seconds)
         for backend in backends.values():
             if backend.close:
                 await backend.close()
         if shared:
             shared.close()
+        ledger.note("seconds", budget.seconds)
 
 
 def _backend(name: str, config: RunConfig) -> Backend:
@@ -109,6 +113,21 @@ def _backend(name: str, config: RunConfig) -> Backend:
             f'"{name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
         )
     return backend
+
+
+def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
+    """Let a model keep the identity that it had in this run: its address may have changed.
+
+    Raises:
+        RunFolderError: it is another model, by its weights or its script.
+    """
+    if before and before["identity"] != backend.identity:
+        if not backend.endpoint or backend.name.startswith("local:"):
+            raise RunFolderError(
+                f"{backend.name} is not the model that this run began with (its file has "
+                "changed): bring that back, or use another folder with --out"
+            )
+        backend.identity = before["identity"]
 
 
 def _facts(backend: Backend) -> dict[str, Any]:
@@ -142,7 +161,7 @@ def _throttle(
 
 def _embedder(name: str, ledger: Ledger, vectors: VectorStore) -> LazyEmbedder:
     """The run's embedder, checked by a vector that it made before."""
-    for id in vectors.ids(limit=1):
+    for id in vectors.ids(limit=9):
         for row in ledger.rows_by_id([id]).values():
             return LazyEmbedder(name, (row.text, vectors.get([id])))
     return LazyEmbedder(name)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ..errors import (
     BudgetReached,
-    Interrupted,
     ModelError,
     RunFolderError,
     TooManyErrors,
@@ -26,7 +25,7 @@ from .opening import Recording
 from .progress import Progress
 from .run import run, settings_of
 
-_STOPS = {"budget": BudgetReached, "errors": TooManyErrors, "interrupted": Interrupted}
+_STOPS = {"budget": BudgetReached, "errors": TooManyErrors}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def replay(folder: Path, out: Path, progress: Progress) -> Summary:
         }
     )
     with contextlib.closing(Ledger(folder / LEDGER)) as ledger:
-        if not ledger.noted("stop"):
+        if ledger.noted("stop") in (None, "interrupted"):
             raise RunFolderError(f"the run in {folder} has not ended: resume it first")
         if before := ledger.noted("extended"):
             raise RunFolderError(

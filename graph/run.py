@@ -9,13 +9,14 @@ import platform
 import signal
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from pydantic import ValidationError
 
 from .. import __version__
 from ..config import MAY_CHANGE, RunConfig
@@ -66,14 +67,16 @@ def run(
         check_settings(config)
     try:
         with held(config.out) as crashed:
-            if crashed:
+            if crashed and not force:
                 progress.say(f"{crashed} ended in {config.out} without a word: going on from there")
             if force:
                 clear(config.out)
             with contextlib.closing(Ledger(config.out / LEDGER, sync=config.sync)) as ledger:
                 if recorded:
                     ledger.copy_sources(recorded[0])
-                _settle_settings(config, ledger)
+                    ledger.note("replay_of", str(recorded[0].path.parent))
+                    ledger.note("fingerprints", recorded[0].noted("fingerprints"))
+                _settle_settings(config, ledger, progress)
                 if estimate and ledger.noted("estimate") is None:
                     ledger.note("estimate", estimate)
                 return asyncio.run(_run(config, ledger, progress, recorded and recorded[1]))
@@ -117,10 +120,15 @@ def settings_of(folder: Path) -> RunConfig:
         settings = ledger.noted("settings")
     if settings is None:
         raise RunFolderError(f"the run in {folder} ended before it began: start it with run")
-    return RunConfig(**settings, out=folder)
+    try:
+        return RunConfig(**settings, out=folder)
+    except ValidationError:
+        raise RunFolderError(
+            f"the run in {folder} has settings of another version of lift-agent"
+        ) from None
 
 
-def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
+def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> None:
     """Record the settings of a new run; compare those of one that goes on."""
     settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
     if config.base_url:
@@ -129,10 +137,12 @@ def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
     if not read:
         check_sources(config)
     known = ledger.noted("fingerprints", {})
-    fingerprints = {
-        str(path): fingerprint(path) if path.is_file() else known.get(str(path))
-        for path in config.sources
-    }
+    fingerprints = known
+    if not ledger.noted("replay_of"):
+        fingerprints = {
+            str(path): fingerprint(path) if path.is_file() else known.get(str(path))
+            for path in config.sources
+        }
     before = ledger.noted("settings")
     if before is not None:
         _compare(config, ledger, before, settings)
@@ -141,6 +151,12 @@ def _settle_settings(config: RunConfig, ledger: Ledger) -> None:
                 f"a source of the run in {config.out} has changed since it was read: bring it "
                 "back, or use another folder with --out"
             )
+        for name, value in settings.items():
+            if before.get(name) != value:
+                progress.say(f"{name} was {_shown(before.get(name))}, now {_shown(value)}")
+        if read and config.target_size > before["target_size"]:
+            ledger.note("extended", ledger.noted("extended", before["target_size"]))
+        ledger.forget("stop")  # from now on it has not ended
     ledger.note("settings", settings)
     ledger.note("fingerprints", fingerprints)
     ledger.note("target", config.target_size)
@@ -159,14 +175,20 @@ def _compare(
     more_rows = config.target_size > before["target_size"]
     more_rounds = stop == "rounds" and config.max_rounds > len(ledger.rounds()) - 1
     differing = [
-        f"{name} was {before.get(name)}, now {value}"
+        f"{name} was {_shown(before.get(name))}, now {_shown(value)}"
         for name, value in settings.items()
-        if name not in MAY_CHANGE and before.get(name) != value
+        if before.get(name) != value
+        # Another address may be given, but not none: the rows would go to somebody else.
+        and (name not in MAY_CHANGE or (name == "base_url" and value is None))
     ]
     if config.target_size < before["target_size"]:
         differing.append(
             f"target_size was {before['target_size']}, now {config.target_size}: it may only grow"
         )
+    if config.max_rounds < len(ledger.rounds()) - 1:
+        differing.append(f"rounds is now {config.max_rounds}, but there were more already")
+    if ledger.noted("replay_of"):
+        raise UsageError(f"{config.out} holds a replay: go on with the run that it replays")
     if differing:
         raise UsageError(
             f"{config.out} holds a run with other settings ({'; '.join(differing)}): use those, "
@@ -177,36 +199,41 @@ def _compare(
             f"{config.out} holds a finished run: give the new one another folder with --out, or "
             "--force to start anew"
         )
-    if more_rows and ledger.noted("extended") is None and ledger.sources():
-        ledger.note("extended", before["target_size"])
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value in (None, {}) else str(value)
 
 
 async def _run(
     config: RunConfig, ledger: Ledger, progress: Progress, recording: Recording | None
 ) -> Summary:
+    import aiosqlite
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     progress.target, progress.max_rounds = config.target_size, config.max_rounds
     switch = Switch()
     async with (
         opened(config, ledger, progress, switch, recording) as context,
-        AsyncSqliteSaver.from_conn_string(str(ledger.path)) as checkpointer,
+        # Without isolation each statement commits: no lock is held while this loop goes on and
+        # writes to the ledger.
+        aiosqlite.connect(str(ledger.path), isolation_level=None) as checkpoints,
     ):
-        graph = build_graph(config.recipe, checkpointer)
+        graph = build_graph(config.recipe, AsyncSqliteSaver(checkpoints))
         thread: RunnableConfig = {
             "configurable": {"thread_id": ledger.noted("run_id")},
             "recursion_limit": 10 + 6 * (config.max_rounds + 1),
         }
         state = await graph.aget_state(thread)
-        if state.values:
-            progress.say(f"continuing the run in {config.out}")
-            _restore(progress, ledger, state.values)
-            await mend_vectors(context)
-            if not state.next:  # it had come to its end: go on where work is left
-                after = _reopen(context, state.values)
-                await graph.aupdate_state(thread, {"stop": ""}, as_node=after)
         with _stop_on_interrupt(switch, progress), _heartbeat(ledger):
             try:
+                if state.values:
+                    progress.say(f"continuing the run in {config.out}")
+                    _restore(progress, ledger, state.values)
+                    await mend_vectors(context, _embedded(state.next, state.values, config))
+                    if state.values.get("stop") or not state.next:  # it had come to its end
+                        after = _reopen(context, state.values)
+                        await graph.aupdate_state(thread, {"stop": ""}, as_node=after)
                 await graph.ainvoke(
                     None if state.values else {"run_id": ledger.noted("run_id")},
                     thread,
@@ -223,6 +250,13 @@ def _restore(progress: Progress, ledger: Ledger, values: Mapping[str, Any]) -> N
     progress.round = values.get("round", 0)
     progress.accepted = values.get("accepted", 0)
     progress.count([r for r in ledger.rounds() if r["round"] <= progress.round])
+
+
+def _embedded(following: Sequence[str], values: Mapping[str, Any], config: RunConfig) -> int:
+    """The last round whose rows have been embedded, -1 if none has."""
+    if not {"ingest", "rewrite", "generate", "embed"} & set(following):
+        return config.max_rounds
+    return -1 if config.recipe == "paper" else int(values.get("round", 0)) - 1
 
 
 def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
@@ -248,7 +282,8 @@ def _heartbeat(ledger: Ledger) -> Iterator[None]:
     async def beat() -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT)
-            ledger.note("seconds", before + loop.time() - began)
+            with contextlib.suppress(sqlite3.Error):  # whoever writes next will say so
+                ledger.note("seconds", before + loop.time() - began)
 
     task = loop.create_task(beat())
     try:

@@ -59,7 +59,7 @@ class Reply:
 class Backend:
     """An opened chat model and what is known about it.
 
-    `chat` is None in a replay;
+    `chat` is None in a replay.
     `endpoint` is the server's address, "" for the provider's own; `identity` is a digest of what
     tells it from other models of its name: that address, or the weights.
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
@@ -133,7 +133,7 @@ class Backend:
             if "schema" in body and _refuses_schemas(error):
                 self.takes_schemas = False  # from now on it stands in the prompt
                 raise SchemaRefusedError("the server takes no JSON schema") from None
-            if not isinstance(error, (AttributeError, TypeError, ValueError)):
+            if not isinstance(error, (AttributeError, LookupError, TypeError, ValueError)):
                 raise
             if not self.openai_compatible:
                 raise
@@ -254,7 +254,14 @@ def _list_price(name: str, base_url: str | None) -> tuple[float, float] | None:
     """The package's price of a model; another server's price is its own."""
     from .prices import price_of
 
-    return None if base_url else price_of(name)
+    return None if _address(name, base_url) else price_of(name)
+
+
+def _address(name: str, base_url: str | None) -> str | None:
+    """The address of a model's server, None if it is the provider's own."""
+    if not name.startswith("openai:"):
+        return None
+    return base_url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
 
 
 def open_backend(
@@ -302,7 +309,7 @@ def _open(name: str, base_url: str | None, timeout: float) -> Backend:
     if not model:
         raise UsageError(f"llm = {name}: the model's name is missing after {provider}:")
     if provider == "openai":
-        return open_openai(name, model, base_url, timeout=timeout)
+        return open_openai(name, model, _address(name, base_url), timeout=timeout)
     return _open_other(name, provider, timeout)
 
 
@@ -352,7 +359,7 @@ def open_openai(
 
 def _secrets(key: str | None) -> tuple[str, ...]:
     """What must never be written down: the key, and the keys in the environment."""
-    named = ("_API_KEY", "_TOKEN", "_SECRET")
+    named = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
     found = {value for name, value in os.environ.items() if name.endswith(named)}
     return tuple(sorted(value for value in found | {key or ""} if len(value) >= 6))
 
@@ -370,4 +377,14 @@ def _open_other(name: str, provider: str, timeout: float) -> Backend:
         raise UsageError(f"llm = {name}: {str(error).splitlines()[0]}") from None
     except Exception as error:  # each provider has its own error for a missing key
         raise ModelError(f"cannot open {name}: {str(error).splitlines()[0]}") from None
-    return Backend(name=name, chat=chat, openai_compatible=False, secrets=_secrets(None))
+    places = (
+        getattr(chat, name, None) for name in ("azure_endpoint", "anthropic_api_url", "base_url")
+    )
+    where = next((str(place) for place in places if place), "")
+    return Backend(
+        name=name,
+        chat=chat,
+        identity=digest(without_secrets(where)) if where else "",
+        openai_compatible=False,
+        secrets=_secrets(None),
+    )

@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
+import yarl
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
@@ -33,6 +34,7 @@ class ChatCompletions(ChatOpenAI):
     """Posts chat completions by aiohttp; models of OpenAI's responses go the usual way."""
 
     _session: aiohttp.ClientSession | None = PrivateAttr(None)
+    _url: str = PrivateAttr("")
     _headers: dict[str, str] = PrivateAttr(default_factory=dict)
 
     async def _agenerate(
@@ -55,19 +57,24 @@ class ChatCompletions(ChatOpenAI):
             ValueError: its answer is not JSON.
             aiohttp.ClientError: there is no answer, or no whole one.
         """
-        url = f"{str(self.root_async_client.base_url).rstrip('/')}/chat/completions"
-        content = json.dumps({**payload, **payload.pop("extra_body", {})}).encode()
+        extra = payload.pop("extra_body", {})
+        content = json.dumps({**payload, **extra}).encode()
         session = self._opened()
-        async with session.post(url, data=content, headers=self._headers) as response:
+        async with session.post(self._url, data=content, headers=self._headers) as response:
             text = await response.text(errors="replace")
             if response.status >= 400:
-                raise RefusedError(response.status, _said(text), dict(response.headers))
+                raise RefusedError(response.status, _said(text), response.headers)
         return _with_refusal(json.loads(text))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # in the event loop that uses it
             server = self.root_async_client
+            address = yarl.URL(str(server.base_url))
+            self._url = str(address.with_user(None) / "chat/completions")
             headers = {**server.default_headers, **server.auth_headers}
+            if address.user:
+                login = aiohttp.BasicAuth(address.user, address.password or "")
+                headers["Authorization"] = login.encode()
             self._headers = {k: v for k, v in headers.items() if isinstance(v, str)}
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=httpx.create_ssl_context()),
@@ -106,4 +113,4 @@ def _said(text: str) -> str:
         code = error.get("code") or ""
         return f"{error['message']}{f' ({code})' if code else ''}"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return " ".join(text.split())[:200] or "no explanation"
+        return " ".join(text.split())[:2000] or "no explanation"

@@ -16,6 +16,7 @@ _FATAL = {
 }
 _PASSING = {408, 409, 425, 500, 502, 503, 504, 520, 529}
 _OVERLOADED = {503, 529}
+_PERHAPS_BILLED = {408, 502, 504, 520}  # a proxy gave up on a server that may have answered
 _UNREACHABLE = {"ConnectError", "ClientConnectorError", "ConnectionRefusedError"}
 
 
@@ -46,11 +47,12 @@ class Fault:
 def fault_of(error: Exception, secrets: Sequence[str] = ()) -> Fault:
     """Name the fault behind an exception of a provider's client; `secrets` are cut out."""
     status = _status(error)
-    said = _first_line(error)
+    said = str(error)
     for secret in secrets:
         said = said.replace(secret, "[key]")
+    said = (said.strip().splitlines() or [type(error).__name__])[0][:300]
     cause = f"{f'HTTP {status}' if status else type(error).__name__}: {said}"
-    refused = status >= 400
+    refused = status >= 400 and status not in _PERHAPS_BILLED
     wait = _retry_after(error)
     if status in _FATAL:
         return Fault("fatal", f"{_FATAL[status]} (HTTP {status}): {said}", status, refused=True)
@@ -66,10 +68,16 @@ def fault_of(error: Exception, secrets: Sequence[str] = ()) -> Fault:
 
 
 def _status(error: Exception) -> int:
-    status = getattr(error, "status_code", None)
-    if status is None:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else 0
+    """The HTTP status that the error or one of its causes carries, 0 if none does."""
+    cause: BaseException | None = error
+    while cause is not None:
+        response = getattr(cause, "response", None)
+        for owner, name in ((cause, "status_code"), (response, "status_code"), (cause, "code")):
+            status = getattr(owner, name, None)
+            if isinstance(status, int) and 100 <= status < 600:
+                return status
+        cause = cause.__cause__
+    return 0
 
 
 def _retry_after(error: Exception) -> float | None:
@@ -101,7 +109,3 @@ def _kinds(error: Exception) -> list[str]:
         names.extend(kind.__name__ for kind in type(cause).__mro__)
         cause = cause.__cause__
     return names
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from pydantic import BaseModel
 
-from ..errors import Interrupted, ModelError, TooManyErrors
+from ..errors import Interrupted, LiftAgentError, ModelError, TooManyErrors
 from ..records import Call, Spending
 from .answers import Answered, parse, plain
 from .budget import Budget, worst_case_tokens
@@ -91,7 +91,7 @@ class CallCache(Protocol):
     """Answers of other runs, by the same keys."""
 
     def get(self, key: str) -> Call | None:
-        """The call with this key; only what was answered counts."""
+        """The call with this key as it ended there, if it was made."""
 
     def put(self, call: Call) -> None:
         """Keep an answered call."""
@@ -160,6 +160,7 @@ class Gateway:
         self._max_error_rate = max_error_rate
         self._in_flight: dict[str, asyncio.Task[Call]] = {}
         self._failures: deque[bool] = deque(maxlen=_WINDOW)
+        self._over: LiftAgentError | None = None  # why nothing more is sent
         self._reached = False  # whether the server was ever there
 
     @property
@@ -298,23 +299,24 @@ class Gateway:
                 self._reached = True
                 break
             if outcome.kind == "fatal":
-                raise ModelError(f"{self.backend.name} {outcome.cause}")
+                self._over = ModelError(f"{self.backend.name} {outcome.cause}")
+                raise self._over
             self._reached = self._reached or not outcome.unreachable
             if outcome.kind == "limited":
                 continue  # the throttle waits
             passing += 1
-            if outcome.kind == "passing" and passing < (
-                _ATTEMPTS if self._reached else _FIRST_TRIES
-            ):
+            most = _ATTEMPTS if self._reached else _FIRST_TRIES
+            if outcome.kind == "passing" and passing < most:
                 backoff = min(_LONGEST_WAIT, 0.5 * 2**passing) * random.uniform(0.5, 1)
                 await self._pause(max(min(outcome.wait or 0.0, _LONGEST_WAIT), backoff))
                 continue
             if not self._reached:
-                raise ModelError(
-                    f"{self.backend.name} cannot be reached"
-                    f"{f' at {self.backend.address}' if self.backend.address else ''}: "
-                    "is the server running, and the address right?"
+                where = f" at {self.backend.address}" if self.backend.address else ""
+                self._over = ModelError(
+                    f"{self.backend.name} cannot be reached{where} ({outcome.cause}): is the "
+                    "server running, and the address right?"
                 )
+                raise self._over
             outcome = replace(
                 blank,
                 error=outcome.cause,
@@ -334,12 +336,12 @@ class Gateway:
         prompt, answer = worst_case_tokens(blank.request)
         worst = Spending(1, prompt + answer, self.backend.cost(prompt, answer) or 0.0)
         likely = prompt // 4 + answer
+        self._check()
         await self._budget.reserve(worst)
         spent = Spending()
         try:
             async with self._throttle.place(likely):
-                self._switch.check()
-                self._check_failures()
+                self._check()
                 began, clock = time.time(), time.monotonic()
                 attempt = self._log.begin_attempt(blank.key, began, worst)
                 spent = worst  # until the server says otherwise, it may bill all of it
@@ -354,7 +356,11 @@ class Gateway:
                     seconds = time.monotonic() - clock
                     self._log.end_attempt(attempt, seconds, fault.cause, spent)
                     if fault.slows:
-                        self._throttle.refused(fault, clock)
+                        try:
+                            self._throttle.refused(fault, clock)
+                        except TooManyErrors as over:
+                            self._over = over
+                            raise
                     return fault
                 call = self._answered(blank, reply, time.monotonic() - clock)
                 if reply.counted:
@@ -388,6 +394,14 @@ class Gateway:
         self._switch.check()
         self._budget.check_time()
 
+    def _check(self) -> None:
+        """Raise if nothing more may be sent."""
+        self._switch.check()
+        self._budget.check_time()
+        if self._over:
+            raise self._over
+        self._check_failures()
+
     def _check_failures(self) -> None:
         seen, failed = len(self._failures), sum(self._failures)
         if seen >= _WINDOW_MINIMUM and failed > self._max_error_rate * seen:
@@ -396,7 +410,7 @@ class Gateway:
             )
 
 
-def call_key(model: str, endpoint: str, prompt: str, body: Mapping[str, Any]) -> str:
+def call_key(model: str, identity: str, prompt: str, body: Mapping[str, Any]) -> str:
     """Return the content address of a call: equal for equal requests, whoever makes them."""
-    content = json.dumps([model, endpoint, prompt, body], sort_keys=True, ensure_ascii=False)
+    content = json.dumps([model, identity, prompt, body], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -144,9 +144,11 @@ class Throttle:
 
     def _found(self, now: float) -> bool:
         """Take the pace at which answers came as the server's, if there are enough of them."""
+        if self._refusals > 1:  # since then nothing was answered that could tell more
+            return self._found_pace.rate > 0
         if len(self._answers) < _PACE_ANSWERS:
             return False
-        rate = 60 * (_PACE_ANSWERS - 1) / (now - self._answers[0])
+        rate = 60 * (_PACE_ANSWERS - 1) / max(1e-3, now - self._answers[0])
         self._found_pace = _Pace(rate * _SLOWER, credit=0.0)
         return True
 

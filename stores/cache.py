@@ -153,7 +153,7 @@ def cached_models(path: Path) -> list[CachedModel]:
 def pace_of(model: str) -> Pace | None:
     """How long a model's calls took, if the cache knows enough of them."""
     path = cache_path()
-    if not path.is_file():
+    if not os.access(path, os.R_OK):
         return None
     sql = "SELECT COUNT(*), AVG(seconds) FROM (SELECT seconds FROM calls WHERE model = ? LIMIT ?)"
     try:

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,14 +110,18 @@ def is_held(folder: Path) -> bool:
 
 
 def clear(folder: Path) -> None:
-    """Remove a run's own files from its folder; others stay."""
+    """Remove a run's own files from its folder; without a run in it, nothing is its own."""
+    if not (folder / LEDGER).is_file():
+        return
     remove_vectors(folder / VECTORS)
     for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", DATASET, QUARANTINE, CARD, SETTINGS):
         (folder / name).unlink(missing_ok=True)
 
 
-def runs_under(folder: Path, depth: int = 3) -> Iterator[RunEntry]:
-    """Find the runs in a folder and, to a depth, in those below it.
+def runs_under(
+    folder: Path, say: Callable[[str], None] = lambda line: None, depth: int = 3
+) -> Iterator[RunEntry]:
+    """Find the runs in a folder and, to a depth, in those below it; `say` names unreadable ones.
 
     Raises:
         RunFolderError: there is no such folder.
@@ -125,12 +129,15 @@ def runs_under(folder: Path, depth: int = 3) -> Iterator[RunEntry]:
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is not a folder")
     if (folder / LEDGER).is_file():
-        yield _entry(folder)
+        try:
+            yield _entry(folder)
+        except RunFolderError as error:
+            say(str(error))
     elif depth:
         with suppress(PermissionError):
             for child in sorted(folder.iterdir()):
                 if child.is_dir() and not child.name.startswith(".") and not child.is_symlink():
-                    yield from runs_under(child, depth - 1)
+                    yield from runs_under(child, say, depth - 1)
 
 
 def _entry(folder: Path) -> RunEntry:

@@ -131,6 +131,8 @@ class Ledger:
             )
         for number in range(version, len(MIGRATIONS)):
             with self._transaction() as db:
+                if db.execute("PRAGMA user_version").fetchone()[0] > number:
+                    continue  # another process was first
                 MIGRATIONS[number](db)
                 db.execute(f"PRAGMA user_version = {number + 1}")
 
@@ -161,6 +163,10 @@ class Ledger:
         """Return the value kept under a name."""
         found = self._query("SELECT value FROM meta WHERE name = ?", (name,))
         return json.loads(found[0][0]) if found else default
+
+    def forget(self, name: str) -> None:
+        """Remove the value kept under a name."""
+        self._db.execute("DELETE FROM meta WHERE name = ?", (name,))
 
     # rows ---------------------------------------------------------------------------------
 
@@ -232,10 +238,10 @@ class Ledger:
         """The ids of all rows."""
         return [id for (id,) in self._query("SELECT id FROM rows")]
 
-    def embedded_ids(self) -> dict[int, list[str]]:
-        """The ids of the rows that must have a vector, as they were decided about, by round."""
+    def ids_by_round(self, last: int) -> dict[int, list[str]]:
+        """The ids of the rows of each round up to `last`."""
         found: dict[int, list[str]] = {}
-        for round, id in self._query("SELECT round, id FROM rows WHERE status != 'new'"):
+        for round, id in self._query("SELECT round, id FROM rows WHERE round <= ?", (last,)):
             found.setdefault(round, []).append(id)
         return found
 

@@ -58,10 +58,19 @@ class VectorStore:
         self.get(self.ids(limit=1))  # a store that is damaged says so now
 
     def put(self, ids: Sequence[str], vectors: Vectors) -> None:
-        """Add or replace the vectors of rows."""
+        """Add or replace the vectors of rows.
+
+        Raises:
+            OSError: Chroma cannot write them.
+        """
+        from chromadb.errors import ChromaError
+
         for start in range(0, len(ids), _WRITE_BATCH):
             span = slice(start, start + _WRITE_BATCH)
-            self._collection.upsert(ids=list(ids[span]), embeddings=vectors[span])
+            try:
+                self._collection.upsert(ids=list(ids[span]), embeddings=vectors[span])
+            except ChromaError as error:
+                raise OSError(f"the vector store: {error}") from None
 
     def get(self, ids: Sequence[str]) -> Vectors:
         """Return the vectors of rows, in the order of `ids`: (n, d).

@@ -44,6 +44,23 @@ ANSWERS = (
 WRAPPED = ("think", "fence")  # the right answer, dressed up
 FAULTS = (*TRANSIENT, *FATAL, *REQUESTS, *HOLLOW, *ANSWERS, *WRAPPED)
 
+# What it takes, as strictly as OpenAI.
+PARAMETERS = frozenset(
+    [
+        "model",
+        "messages",
+        "temperature",
+        "max_tokens",
+        "max_completion_tokens",
+        "seed",
+        "response_format",
+        "stop",
+        "stream",
+        "n",
+        "tools",
+    ]
+)
+
 REFUSAL = "I'm sorry, but I can't help with that."
 TOO_LONG = "This model's maximum context length is 4096 tokens"
 PAGE = "<!doctype html><html><body><h1>Welcome to the guest network</h1></body></html>"
@@ -186,6 +203,8 @@ class MisbehavingServer:
         return "", delay
 
     def _respond(self, body: dict[str, Any], fault: str, key: str, wait: float) -> Response | None:
+        if unknown := set(body) - PARAMETERS:
+            return problem(400, f"Unrecognized request argument supplied: {', '.join(unknown)}")
         no = f"This server says no to {key}."
         if fault == "reset":
             return None

@@ -163,7 +163,9 @@ def check(new, kept=(), vectors=None, kept_vectors=None):
     vectors = unit_rows(np.arange(len(new))) if vectors is None else vectors
     if kept_vectors is None:
         kept_vectors = unit_rows(np.arange(len(kept)) + 0.5)
-    return asyncio.run(agent.check(new, vectors, kept, kept_vectors))
+    verdicts, stopped = asyncio.run(agent.check(new, vectors, kept, kept_vectors))
+    assert stopped is None
+    return verdicts
 
 
 def test_copies_are_named_exact_or_normalised_and_point_to_the_first():

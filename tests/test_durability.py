@@ -204,6 +204,31 @@ def test_an_unknown_price_is_said(server, embedder, seeds, command, tmp_path):
     assert "unknown" in shown.split("together")[1]
 
 
+def test_the_paper_goes_on_where_a_cap_stopped_its_rewriting(quick, tmp_path):
+    paper = {"recipe": "paper", "rounds": 1, "target_size": 5}
+    assert quick("capped", max_calls=30, **paper).stop == "budget"
+    assert quick("capped", **paper).stop == "target"
+    quick("whole", **paper)
+    assert dataset(tmp_path / "capped") == dataset(tmp_path / "whole")
+
+
+def test_time_that_is_up_stops_those_who_wait_for_a_place(quick, tmp_path):
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import runpy, time\n"
+        f"scripted = runpy.run_path({SCRIPTED.removeprefix('scripted:')!r})\n"
+        "def answer(messages):\n    time.sleep(0.2)\n    return scripted['answer'](messages)\n"
+    )
+    summary = quick(llm=f"scripted:{slow}", max_time="3s", concurrency=2)
+    assert summary.stop == "budget"
+    with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
+        begun = [call.started for call in ledger.calls()]
+    assert max(begun, default=0) - min(begun, default=0) < 3.5
+    slow.write_text(slow.read_text().replace("0.2", "0.0"))
+    with pytest.raises(RunFolderError, match="not the model that this run began with"):
+        quick(llm=f"scripted:{slow}")
+
+
 # the folder -------------------------------------------------------------------------------
 
 
@@ -251,6 +276,43 @@ def test_a_finished_run_can_be_made_larger(quick, tmp_path):
     assert len(read_dataset(tmp_path / "run")) == 48
     with pytest.raises(RunFolderError, match="extended from 40 rows to 48"):
         replay(tmp_path / "run", tmp_path / "again", Progress())
+
+
+def test_an_extension_that_is_killed_goes_on(server, embedder, seeds, tmp_path):
+    flags = {"embedder": embedder, "cache": False, "llm": "openai:test"}
+    go(seeds, tmp_path / "run", base_url=server.base_url, **flags)
+    before = len(server.requests)
+    more = http(server, embedder, tmp_path / "run", target_size=56)
+    process = begin("run", seeds, *more)
+    wait_for(lambda: len(server.requests) > before + 2, process)
+    process.kill()
+    process.communicate()
+    assert [entry.state for entry in runs_under(tmp_path)] == ["unfinished"]
+    done = go(
+        seeds, tmp_path / "run", base_url=server.base_url, target_size=56, concurrency=8, **flags
+    )
+    assert (done.stop, done.rows) == ("target", 56)
+
+
+def test_another_address_is_the_same_model_and_none_is_refused(embedder, seeds, tmp_path):
+    flags = {"embedder": embedder, "cache": False, "llm": "openai:test"}
+    with MisbehavingServer(answer) as one, MisbehavingServer(answer) as two:
+        first = go(seeds, tmp_path / "run", base_url=one.base_url, max_calls=30, **flags)
+        with pytest.raises(UsageError, match="base_url was http.*now not set"):
+            go(seeds, tmp_path / "run", **flags)
+        done = go(seeds, tmp_path / "run", base_url=two.base_url, **flags)
+        assert first.calls == len(one.requests) == 30
+        assert done.calls == len(one.requests) + len(two.requests)
+        whole = go(seeds, tmp_path / "whole", base_url=two.base_url, **flags)
+        assert whole.calls == done.calls  # nothing of what the first answered was asked again
+    assert first_difference(tmp_path / "run", tmp_path / "whole") == ""
+
+
+def test_force_takes_nothing_from_a_folder_without_a_run(quick, tmp_path):
+    (tmp_path / "run" / "vectors").mkdir(parents=True)
+    (tmp_path / "run" / "vectors" / "mine.txt").write_text("mine")
+    quick(force=True, recipe="curate", llm="none", target_size=5)
+    assert (tmp_path / "run" / "vectors" / "mine.txt").read_text() == "mine"
 
 
 def test_a_run_out_of_rounds_goes_on_with_more(quick):
@@ -326,6 +388,24 @@ def test_vectors_that_were_lost_are_made_again(harm, quick, tmp_path):
     assert dataset(tmp_path / "run") == dataset(tmp_path / "whole")
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
         assert set(VectorStore(tmp_path / "run" / "vectors").ids()) == set(ledger.ids())
+
+
+def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
+    server, embedder, seeds, tmp_path
+):
+    # The borderline band is wide, so that the first calls are those of the redundancy agent.
+    flags = http(server, embedder, tmp_path / "run", borderline_cosine=0.3)
+    process = begin("run", seeds, *flags)
+    wait_for(lambda: len(server.requests) >= 4, process)
+    process.kill()
+    process.communicate()
+    with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
+        assert len(ledger.rows("new")) == 42
+    shutil.rmtree(tmp_path / "run" / "vectors")
+    again = begin("run", seeds, *flags)
+    _, err = again.communicate(timeout=300)
+    assert again.returncode in (0, 3), err
+    assert "vectors are missing" in err
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"dimension": 32}], ids=["weights", "dimension"])
@@ -461,6 +541,12 @@ def test_a_replay_of_a_ledger_that_was_changed_is_noticed(quick, tmp_path, comma
     (tmp_path / "a" / "dataset.jsonl").write_text("1\n2\n")
     (tmp_path / "b" / "dataset.jsonl").write_text("1\n3\n")
     assert "differ from line 2" in first_difference(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_replay_is_not_gone_on_with(quick, tmp_path, command):
+    quick(max_calls=44)
+    replay(tmp_path / "run", tmp_path / "again", Progress())
+    assert "holds a replay" in command("resume", tmp_path / "again", code=2).stderr
 
 
 def test_a_run_that_has_not_ended_is_not_replayed(tmp_path):

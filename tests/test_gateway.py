@@ -736,3 +736,18 @@ def test_a_body_that_differs_in_a_value_has_another_key(
     value = data.draw(values)
     assume(value != content[name])
     assert call_key("", "", "", content) != call_key("", "", "", {**content, name: value})
+
+
+@pytest.mark.parametrize("fault", ["http_401", "http_403", "http_404"])
+def test_nothing_more_is_sent_to_a_model_that_cannot_be_used(tmp_path: Path, fault: str) -> None:
+    with serve(always(fault)) as server, opened(tmp_path, server, most=4) as (gateway, _):
+        results = ask(gateway, *map(request, range(100)))
+    assert kinds(results) == {"ModelError": 100}
+    assert len(server.requests) <= 4
+
+
+def test_a_user_and_password_in_the_address_are_sent_as_login(tmp_path: Path) -> None:
+    with serve() as server:
+        address = server.base_url.replace("http://", "http://anna:hunter2@")
+        with opened(tmp_path, address) as (gateway, _):
+            assert ask(gateway, request()) == [Answer(GOOD)]
