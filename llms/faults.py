@@ -69,15 +69,16 @@ def fault_of(error: Exception, secrets: Sequence[str] = ()) -> Fault:
 
 def _status(error: Exception) -> int:
     """The HTTP status that the error or one of its causes carries, 0 if none does."""
+    found = [getattr(error, "code", None)]  # of Google's errors
     cause: BaseException | None = error
     while cause is not None:
-        response = getattr(cause, "response", None)
-        for owner, name in ((cause, "status_code"), (response, "status_code"), (cause, "code")):
-            status = getattr(owner, name, None)
-            if isinstance(status, int) and 100 <= status < 600:
-                return status
+        found += [getattr(owner, "status_code", None) for owner in (cause, _response(cause))]
         cause = cause.__cause__
-    return 0
+    return next((status for status in found if isinstance(status, int) and status >= 100), 0)
+
+
+def _response(error: BaseException) -> Any:
+    return getattr(error, "response", None)
 
 
 def _retry_after(error: Exception) -> float | None:

@@ -45,21 +45,10 @@ WRAPPED = ("think", "fence")  # the right answer, dressed up
 FAULTS = (*TRANSIENT, *FATAL, *REQUESTS, *HOLLOW, *ANSWERS, *WRAPPED)
 
 # What it takes, as strictly as OpenAI.
-PARAMETERS = frozenset(
-    [
-        "model",
-        "messages",
-        "temperature",
-        "max_tokens",
-        "max_completion_tokens",
-        "seed",
-        "response_format",
-        "stop",
-        "stream",
-        "n",
-        "tools",
-    ]
+_PARAMETERS = (
+    "model messages temperature max_tokens max_completion_tokens seed response_format stop stream"
 )
+PARAMETERS = frozenset(_PARAMETERS.split())
 
 REFUSAL = "I'm sorry, but I can't help with that."
 TOO_LONG = "This model's maximum context length is 4096 tokens"

@@ -298,7 +298,7 @@ def test_another_address_is_the_same_model_and_none_is_refused(embedder, seeds, 
     flags = {"embedder": embedder, "cache": False, "llm": "openai:test"}
     with MisbehavingServer(answer) as one, MisbehavingServer(answer) as two:
         first = go(seeds, tmp_path / "run", base_url=one.base_url, max_calls=30, **flags)
-        with pytest.raises(UsageError, match="base_url was http.*now not set"):
+        with pytest.raises(UsageError, match=r"base_url was http.*now not set"):
             go(seeds, tmp_path / "run", **flags)
         done = go(seeds, tmp_path / "run", base_url=two.base_url, **flags)
         assert first.calls == len(one.requests) == 30

@@ -165,7 +165,7 @@ def kinds(results: list[Any]) -> Counter[str]:
 OUTCOMES = {
     "http_429": ("HTTP 429", True),
     "http_500": ("HTTP 500", True),
-    "http_502": ("HTTP 502", True),
+    "http_502": ("HTTP 502", False),  # a proxy's: the server behind it may bill
     "http_503": ("HTTP 503", True),
     "http_529": ("HTTP 529", True),
     "reset": ("ClientOSError: [Errno 104] Connection reset by peer", False),
