@@ -23,7 +23,10 @@ RESUMABLE = ("interrupted", "budget", "errors")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run read, removed, made, accepted and spent, and why it stopped."""
+    """What a run read, removed, made, accepted and spent, and why it stopped.
+
+    `requests` are those that were sent, refused and repeated ones included.
+    """
 
     target: int
     rows: int
@@ -47,6 +50,7 @@ class Summary:
     coverage: dict[str, dict[str, Any]]
     usage: dict[str, dict[str, float | None]]
     subspaces: int
+    requests: int
     seconds: float
     estimate: dict[str, list[float] | None]
 
@@ -132,6 +136,7 @@ def summarise(ledger: Ledger) -> Summary:
         coverage=ledger.noted("coverage", {}),
         usage=ledger.usage(),
         subspaces=len({subspace.id for subspace in ledger.subspaces()}),
+        requests=ledger.spent().calls,
         seconds=ledger.noted("seconds", 0.0),
         estimate=ledger.noted("estimate", {}),
     )

@@ -54,6 +54,11 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     if s.usage:
         console.print()
         console.print(_usage(s))
+        if s.requests > s.calls:
+            repeated = (
+                f"{number(s.requests)} requests were sent, refused and repeated ones included"
+            )
+            console.print(Text(repeated, style="dim"))
     if s.estimate:
         console.print()
         print_estimated_and_actual(s, console)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..errors import UsageError
 from ..llms.answers import parse, without_thinking
-from ..records import Call
+from ..records import Attempt, Call
 from ..stores.ledger import Ledger
 from .format import duration, inert, money, number
 
@@ -91,9 +91,11 @@ def print_call(ledger: Ledger, console: Console, key: str) -> None:
         ("status", f"failed: {call.error}" if call.error else call.finish_reason or "ok"),
         ("tokens", f"{number(call.input_tokens)} in, {number(call.output_tokens)} out"),
         ("money", money(call.cost)),
-        ("time", f"{call.seconds:.2f}s in {call.attempts} attempt(s)"),
+        ("time", f"{call.seconds:.2f}s" + (", reused from the call cache" if call.reused else "")),
     ):
         facts.add_row(Text(name, style="dim"), Text(inert(value)))
+    for count, attempt in enumerate(ledger.attempts(call.key), 1):
+        facts.add_row(Text(f"request {count}", style="dim"), Text(inert(_sent(attempt))))
     console.print(facts)
     parameters = {k: v for k, v in call.request.items() if k not in ("messages", "schema")}
     console.print(Text(f"parameters {inert(str(parameters))}", style="dim"), soft_wrap=True)
@@ -105,6 +107,13 @@ def print_call(ledger: Ledger, console: Console, key: str) -> None:
     if "schema" in call.request:
         console.print(Rule(Text("parsed result", style="green"), align="left"))
         console.print(Text(inert(_parsed(call))), soft_wrap=True)
+
+
+def _sent(attempt: Attempt) -> str:
+    """How one request of a call ended."""
+    if attempt.seconds is None:
+        return "the process ended while it was under way"
+    return f"{attempt.outcome} after {attempt.seconds:.2f}s"
 
 
 def _parsed(call: Call) -> str:
