@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import platform
 import signal
@@ -213,6 +214,7 @@ async def _run(
 
     progress.target, progress.max_rounds = config.target_size, config.max_rounds
     switch = Switch()
+    gc.freeze()  # what was imported lives on: collections need not look through it again
     async with (
         opened(config, ledger, progress, switch, recording) as context,
         # Without isolation each statement commits: no lock is held while this loop goes on and
