@@ -8,8 +8,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -18,11 +17,10 @@ from pydantic_core import PydanticUndefined
 
 from . import __version__
 from .config import MAY_CHANGE, Recipe, RunConfig, resolve
-from .errors import LiftAgentError, RunFolderError, UsageError
+from .errors import LiftAgentError, UsageError
 
 if TYPE_CHECKING:
     from .graph.estimate import Estimate
-    from .stores.ledger import Ledger
 
 app = typer.Typer(
     name="lift-agent",
@@ -295,9 +293,10 @@ def trace(
     """List the calls of a run by agent, or show one CALL whole."""
     from rich.console import Console
 
+    from .stores.folder import opened_ledger
     from .views.trace import print_call, print_calls
 
-    with _ledger(folder) as ledger:
+    with opened_ledger(folder) as ledger:
         if call:
             print_call(ledger, Console(), call)
         else:
@@ -312,9 +311,10 @@ def why(
     """Tell the story of a ROW, kept or dropped."""
     from rich.console import Console
 
+    from .stores.folder import opened_ledger
     from .views.why import print_story
 
-    with _ledger(folder) as ledger:
+    with opened_ledger(folder) as ledger:
         print_story(ledger, Console(), row)
 
 
@@ -355,26 +355,14 @@ def _complain(error: Exception) -> None:
     typer.echo(f"error: {inert(str(error))}", err=True)
 
 
-@contextmanager
-def _ledger(folder: Path) -> Iterator[Ledger]:
-    from .stores.ledger import LEDGER, Ledger
-
-    if not (folder / LEDGER).is_file():
-        raise RunFolderError(f"{folder} is not the folder of a run: it has no {LEDGER}")
-    ledger = Ledger(folder / LEDGER)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
-
-
 def _begun(folder: Path) -> bool:
     """Whether there is a run in the folder that has read its sources."""
+    from .stores.folder import opened_ledger
     from .stores.ledger import LEDGER
 
     if not (folder / LEDGER).is_file():
         return False
-    with _ledger(folder) as ledger:
+    with opened_ledger(folder) as ledger:
         return bool(ledger.sources())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -16,8 +15,8 @@ from ..errors import (
     UsageError,
 )
 from ..records import Call
-from ..stores.folder import is_held
-from ..stores.ledger import LEDGER, Ledger
+from ..stores.folder import is_held, opened_ledger
+from ..stores.ledger import Ledger
 from ..stores.summary import Summary
 from ..stores.vectors import VECTORS
 from ..stores.writers import DATASET
@@ -75,7 +74,7 @@ def replay(folder: Path, out: Path, progress: Progress) -> Summary:
             **dict.fromkeys(("budget_usd", "max_calls", "max_tokens", "max_time", "rpm", "tpm")),
         }
     )
-    with contextlib.closing(Ledger(folder / LEDGER)) as ledger:
+    with opened_ledger(folder) as ledger:
         if ledger.noted("stop") in (None, "interrupted"):
             raise RunFolderError(f"the run in {folder} has not ended: resume it first")
         if before := ledger.noted("extended"):

@@ -24,7 +24,7 @@ from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
 from ..llms.backends import without_secrets
 from ..llms.gateway import Switch
-from ..stores.folder import clear, held
+from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import LEDGER, Ledger
 from ..stores.readers import fingerprint
@@ -115,9 +115,7 @@ def settings_of(folder: Path) -> RunConfig:
     Raises:
         RunFolderError: there is no run in the folder.
     """
-    if not (folder / LEDGER).is_file():
-        raise RunFolderError(f"{folder} is not the folder of a run: it has no {LEDGER}")
-    with contextlib.closing(Ledger(folder / LEDGER)) as ledger:
+    with opened_ledger(folder) as ledger:
         settings = ledger.noted("settings")
     if settings is None:
         raise RunFolderError(f"the run in {folder} ended before it began: start it with run")

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -109,6 +109,19 @@ def is_held(folder: Path) -> bool:
         return False
 
 
+@contextmanager
+def opened_ledger(folder: Path) -> Iterator[Ledger]:
+    """Open the ledger of the run in a folder.
+
+    Raises:
+        RunFolderError: there is no run in it.
+    """
+    if not (folder / LEDGER).is_file():
+        raise RunFolderError(f"{folder} is not the folder of a run: it has no {LEDGER}")
+    with closing(Ledger(folder / LEDGER)) as ledger:
+        yield ledger
+
+
 def clear(folder: Path) -> None:
     """Remove a run's own files from its folder; without a run in it, nothing is its own."""
     if not (folder / LEDGER).is_file():
@@ -141,11 +154,8 @@ def runs_under(
 
 
 def _entry(folder: Path) -> RunEntry:
-    ledger = Ledger(folder / LEDGER)
-    try:
+    with opened_ledger(folder) as ledger:
         summary = summarise(ledger)
-    finally:
-        ledger.close()
     held_now = is_held(folder)
     state: State = "finished" if summary.finished else "stopped" if summary.stop else "unfinished"
     files = [folder / LEDGER, folder / f"{LEDGER}-wal"]

@@ -1,0 +1,108 @@
+"""Real rows and their embeddings for the benchmarks of the agents, and the tables they write.
+
+The datasets are public files that are not part of this repository; `--data` names their folder.
+Embeddings are computed once and kept in `benchmarks/.cache`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lift_agent.geometry.duplicates import first_come
+from lift_agent.geometry.neighbours import Vectors
+from lift_agent.records import Row
+from lift_agent.stores.readers import read_rows
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parent.parent / "shared" / "data"
+CODE = "code_alpaca_new.json"
+MIXTURE = (CODE, "gsm8k_train.json", "gpteacher_toolformer.json", "seed_tasks.jsonl")
+EMBEDDER = "all-MiniLM-L6-v2"
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser that knows where the data is."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--data", type=Path, default=DATA, help="folder of the public datasets")
+    return made
+
+
+def rows_of(folder: Path, *names: str) -> list[Row]:
+    """The rows of datasets, in order."""
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        sys.exit(f"{folder} has no {', '.join(missing)}: name the folder with --data")
+    read = read_rows([folder / name for name in names])
+    return [row for row in read if isinstance(row, Row)]
+
+
+def embedded(texts: Sequence[str]) -> Vectors:
+    """Unit vectors of texts, (n, d), by the default embedder; computed once."""
+    digest = hashlib.sha256("\0".join([EMBEDDER, *texts]).encode()).hexdigest()[:20]
+    file = HERE / ".cache" / f"{digest}.npy"
+    if not file.is_file():
+        from lift_agent.embedders import LazyEmbedder
+
+        print(f"embedding {len(texts):,} texts, once …", file=sys.stderr)
+        file.parent.mkdir(exist_ok=True)
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        vectors = LazyEmbedder(EMBEDDER).embed([texts[i] for i in order])
+        partial = file.with_suffix(".part.npy")
+        np.save(partial, vectors[np.argsort(order)])
+        partial.replace(file)
+    return np.asarray(np.load(file), dtype=np.float32)
+
+
+def embedded_rows(folder: Path, *names: str) -> tuple[list[Row], Vectors]:
+    """Rows of datasets and the vectors of their texts, a file at a time."""
+    rows: list[Row] = []
+    vectors = []
+    for name in names:
+        part = rows_of(folder, name)
+        rows.extend(part)
+        vectors.append(embedded([row.text for row in part]))
+    return rows, np.concatenate(vectors)
+
+
+def cleared(vectors: Vectors, threshold: float = 0.90) -> np.ndarray:
+    """Indices of the rows that greedy removal at a cosine leaves, in order."""
+    repeats, _, _ = first_come(vectors, vectors[:0], threshold)
+    return np.flatnonzero(~repeats)
+
+
+def report(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    lines: Iterable[Sequence[object]],
+    *,
+    notes: Sequence[str] = (),
+    peers: Sequence[str] = (),
+) -> None:
+    """Print a table and write it to `results/NAME.md`, with its command and versions."""
+    lines = [[str(cell) for cell in line] for line in lines]
+    table = Table(*columns, title=title, title_justify="left")
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+    versions = ", ".join(f"{peer} {version(peer)}" for peer in ("numpy", *peers))
+    said = [*notes, f"Command: `.venv/bin/python benchmarks/{name}.py`. Versions: {versions}."]
+    for note in said:
+        print(note)
+    head = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    body = ["| " + " | ".join(line) + " |" for line in lines]
+    file = HERE / "results" / f"{name}.md"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w", encoding="utf-8") as out:
+        out.write("\n".join([f"# {title}", "", *head, *body, "", *said, ""]))
