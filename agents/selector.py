@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..geometry.neighbours import Vectors
-from ..geometry.selection import facility_location, percentile_ranks
+from ..geometry.selection import choose, percentile_ranks
 from ..records import Row, Score
 
 
@@ -29,7 +29,7 @@ class Selector:
     ) -> list[Row]:
         """Return the chosen rows in the order of choice: the target, or all that can be had."""
         quality = percentile_ranks(np.asarray([scores[row.id].final for row in pool]))
-        chosen = facility_location(
+        chosen = choose(
             vectors,
             quality,
             self.reachable(pool),

@@ -1,6 +1,11 @@
-"""Exact nearest neighbours by cosine, in blocks: never an n × n matrix in memory."""
+"""Nearest neighbours by cosine, in blocks: never an n × n matrix in memory.
+
+Exact up to `EXACT` rows; above, `Cells` looks for a row's neighbours in the cells around it.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +14,11 @@ Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+EXACT = 50_000  # rows up to which every pair is compared
+
 _BLOCK_ENTRIES = 16_000_000  # similarities held at once: 64 MB of float32
+_PROBED = 8_000  # rows among which Cells looks for the neighbours of a row, at least
+_ROUNDS = 6  # of k-means
 
 
 def unit(vectors: NDArray[np.floating]) -> Vectors:
@@ -53,13 +62,106 @@ def nearest(queries: Vectors, data: Vectors, k: int) -> tuple[Vectors, Indices]:
 def nearest_others(vectors: Vectors, k: int) -> tuple[Vectors, Indices]:
     """Return the k nearest other rows of each row: (n, k) similarities and indices.
 
-    A row is never its own neighbour, even among exact copies of it.
+    A row is never its own neighbour, even among exact copies of it. Above `EXACT` rows the
+    neighbours are those that `Cells` finds.
     """
-    k = max(0, min(k, len(vectors) - 1))
-    similarities, indices = nearest(vectors, vectors, k + 1)
-    if len(vectors) == 0:
-        return similarities, indices
-    own = indices == np.arange(len(vectors))[:, None]
+    n = len(vectors)
+    k = max(0, min(k, n - 1))
+    if n > EXACT:
+        similarities, indices = Cells.of(vectors).nearest(vectors, np.arange(n), k + 1)
+    else:
+        similarities, indices = nearest(vectors, vectors, k + 1)
+    return without_own(similarities, indices, np.arange(n))
+
+
+def without_own(similarities: Vectors, indices: Indices, rows: Indices) -> tuple[Vectors, Indices]:
+    """Drop each query's own row from its neighbours: (q, k + 1) to (q, k).
+
+    Args:
+        similarities: (q, k + 1), most similar first.
+        indices: (q, k + 1).
+        rows: (q,) the rows that were asked for.
+    """
+    shape = (len(rows), max(0, indices.shape[1] - 1))
+    if len(rows) == 0:
+        return similarities.reshape(shape), indices.reshape(shape)
+    own = indices == rows[:, None]
     own[~own.any(axis=1), -1] = True  # crowded out by exact copies: drop the last of them
-    shape = (len(vectors), k)
     return similarities[~own].reshape(shape), indices[~own].reshape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Rows grouped around the centres of a spherical k-means (an inverted file).
+
+    `centres` (c, d) unit vectors, `rows` (n,) the rows in the order of their cells, `starts`
+    (c + 1,) where each cell begins in it.
+    """
+
+    centres: Vectors
+    rows: Indices
+    starts: Indices
+
+    @classmethod
+    def of(cls, vectors: Vectors) -> Cells:
+        """Group (n, d) unit vectors into about √n / 2 cells; always the same ones."""
+        n = len(vectors)
+        count = max(1, round(np.sqrt(n) / 2))
+        dice = np.random.default_rng(0)
+        sample = vectors[np.sort(dice.choice(n, min(n, 64 * count), replace=False))]
+        centres = sample[dice.choice(len(sample), count, replace=False)]
+        for _ in range(_ROUNDS):
+            cell = _nearest_centre(sample, centres)
+            order = np.argsort(cell, kind="stable")
+            filled, first = np.unique(cell[order], return_index=True)
+            sums = np.add.reduceat(sample[order], first, axis=0)
+            centres = centres.copy()  # a cell that lost its rows keeps its centre
+            centres[filled] = unit(sums)
+        cell = _nearest_centre(vectors, centres)
+        starts = np.searchsorted(np.sort(cell), np.arange(count + 1))
+        return cls(centres, np.argsort(cell, kind="stable"), starts)
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    def members(self, cell: int) -> Indices:
+        """The rows of a cell."""
+        return self.rows[self.starts[cell] : self.starts[cell + 1]]
+
+    def nearest(self, vectors: Vectors, queries: Indices, k: int) -> tuple[Vectors, Indices]:
+        """Return the k rows most similar to each of some rows, as `nearest` does.
+
+        A row's neighbours are sought in its own cell and those nearest to it, in at least 8,000
+        rows.
+
+        Args:
+            vectors: (n, d) the rows that were grouped.
+            queries: (q,) rows whose neighbours are wanted.
+            k: neighbours wanted, the row itself among them.
+        """
+        similarities = np.zeros((len(queries), k), dtype=np.float32)
+        indices = np.zeros((len(queries), k), dtype=np.int64)
+        cell = np.empty(len(vectors), dtype=np.int64)
+        cell[self.rows] = np.repeat(np.arange(len(self)), np.diff(self.starts))
+        around = np.argsort(-(self.centres @ self.centres.T), axis=1, kind="stable")
+        sizes = np.diff(self.starts)
+        place = np.argsort(cell[queries], kind="stable")
+        bounds = np.searchsorted(cell[queries][place], np.arange(len(self) + 1))
+        for number in range(len(self)):
+            asked = place[bounds[number] : bounds[number + 1]]
+            if len(asked) == 0:
+                continue
+            reach = int(np.searchsorted(np.cumsum(sizes[around[number]]), max(_PROBED, k))) + 1
+            near = np.sort(np.concatenate([self.members(c) for c in around[number][:reach]]))
+            found, where = nearest(vectors[queries[asked]], vectors[near], k)
+            similarities[asked], indices[asked] = found, near[where]
+        return similarities, indices
+
+
+def _nearest_centre(vectors: Vectors, centres: Vectors) -> Indices:
+    step = max(1, _BLOCK_ENTRIES // len(centres))
+    parts = [
+        np.argmax(vectors[start : start + step] @ centres.T, axis=1)
+        for start in range(0, len(vectors), step)
+    ]
+    return np.concatenate(parts)

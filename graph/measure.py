@@ -1,43 +1,86 @@
-"""How the dataset covers the space, beside the seeds and a random sample of equal size."""
+"""How the dataset covers the space, beside the seeds and other choices of equal size."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
-from ..geometry.coverage import coverage_distance, near_duplicate_pairs, vendi_score
+import numpy as np
+
+from ..geometry.coverage import (
+    cell_hit_rate,
+    coverage_radius,
+    near_duplicate_pairs,
+    novel_sum,
+    rarity,
+    vendi_score,
+)
+from ..geometry.neighbours import Cells, Indices, Vectors, nearest_others
+from ..geometry.variance import row_variance
 from ..records import Row
 from .state import RunContext
 
 _MOST = 20_000  # rows of the pool that distances are measured from, drawn at random beyond that
+_LARGEST = 10_000  # rows whose NovelSum is measured, drawn at random beyond that
+_DENSITY = 10  # neighbours that tell how rare a row is
 
 
 def coverage(context: RunContext, chosen: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """Measure three sets of rows against all usable rows (every seed, every accepted row).
+    """Measure sets of rows against all usable rows (every seed, every accepted row).
 
     Returns:
-        For `seeds` (all of them), `random` (as many seeds as the dataset has rows, where there
-        are as many) and `dataset`: rows, Vendi score, coverage distance, near-duplicate pairs.
+        For `seeds` (all of them), `dataset`, and as many seeds as the dataset has rows, by
+        `random` and by the paper's row `variance` (where there are as many): the measures of
+        `measured`.
     """
-    ledger, dice = context.ledger, random.Random(context.config.seed)
+    ledger = context.ledger
+    dice = np.random.default_rng(context.config.seed)
     seeds = ledger.rows("unique", "duplicate", "rejected", "quarantined", "accepted", origin="seed")
-    generated = ledger.rows("accepted", origin="generated")
-    everything = [*seeds, *generated]
-    pool = everything if len(everything) <= _MOST else dice.sample(everything, _MOST)
-    pool_vectors = context.vectors.get([row.id for row in pool])
-    sets: dict[str, Sequence[Row]] = {"seeds": seeds, "dataset": chosen}
+    everything = [*seeds, *ledger.rows("accepted", origin="generated")]
+    place = {row.id: i for i, row in enumerate(everything)}
+    vectors = context.vectors.get(list(place))
+    if len(vectors) == 0:
+        return {}
+    pool = _Pool(vectors, dice)
+    of_seeds = np.arange(len(seeds))
+    sets: dict[str, Indices] = {"seeds": of_seeds}
+    sets["dataset"] = np.asarray([place[row.id] for row in chosen], dtype=np.int64)
     if 0 < len(chosen) <= len(seeds):
-        sets["random"] = dice.sample(seeds, len(chosen))
-    measured = {}
-    for name, rows in sets.items():
-        vectors = context.vectors.get([row.id for row in rows])
-        if len(rows) == 0:
-            continue
-        measured[name] = {
+        sets["random"] = dice.choice(of_seeds, len(chosen), replace=False)
+        ranked = np.argsort(-row_variance(vectors[: len(seeds)]), kind="stable")
+        sets["variance"] = ranked[: len(chosen)]
+    threshold = context.config.duplicate_cosine
+    return {name: pool.measured(rows, threshold) for name, rows in sets.items() if len(rows)}
+
+
+class _Pool:
+    """All usable rows, with what the measures need of them."""
+
+    def __init__(self, vectors: Vectors, dice: np.random.Generator) -> None:
+        self._vectors = vectors
+        self._dice = dice
+        self._sample = vectors[_drawn(np.arange(len(vectors)), _MOST, dice)]
+        self._cells = Cells.of(vectors)
+        similarities, _ = nearest_others(vectors, _DENSITY)
+        self._rarity = rarity(similarities) if similarities.shape[1] else np.ones(len(vectors))
+
+    def measured(self, rows: Indices, threshold: float) -> dict[str, Any]:
+        """Rows, NovelSum, Vendi score, mean and 99th percentile of the distance from the pool to
+        the nearest of them, share of the pool's cells that they hit, near-duplicate pairs.
+        """
+        vectors = self._vectors[rows]
+        distance, far = coverage_radius(self._sample, vectors)
+        some = _drawn(rows, _LARGEST, self._dice)
+        return {
             "rows": len(rows),
+            "novelsum": round(novel_sum(self._vectors[some], self._rarity[some]), 4),
             "vendi": round(vendi_score(vectors), 2),
-            "distance": round(max(0.0, coverage_distance(pool_vectors, vectors)), 4),
-            "pairs": near_duplicate_pairs(vectors, context.config.duplicate_cosine),
+            "distance": round(distance, 4),
+            "distance_p99": round(far, 4),
+            "cells": round(cell_hit_rate(self._cells, rows), 4),
+            "pairs": near_duplicate_pairs(vectors, threshold),
         }
-    return measured
+
+
+def _drawn(rows: Indices, most: int, dice: np.random.Generator) -> Indices:
+    return rows if len(rows) <= most else np.sort(dice.choice(rows, most, replace=False))

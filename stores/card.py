@@ -36,10 +36,12 @@ def card(ledger: Ledger, stop: str) -> str:
     )
     size = next(label for limit, label in _SIZES if s.rows < limit)
     coverage = "\n".join(
-        f"| {label} | {m['rows']:,} | {m['distance']:.3f} | {m['vendi']:.1f} | {m['pairs']:,} |"
+        f"| {label} | {m['rows']:,} | {m['distance']:.3f} | {m['cells']:.0%} | {m['vendi']:.1f} "
+        f"| {m['novelsum']:.3f} | {m['pairs']:,} |"
         for name, label in (
             ("seeds", "all seeds"),
             ("random", "random seeds, as many"),
+            ("variance", "seeds by the paper's row variance, as many"),
             ("dataset", "this dataset"),
         )
         if (m := s.coverage.get(name))
@@ -55,7 +57,7 @@ def card(ledger: Ledger, stop: str) -> str:
     chosen = (
         "the highest scores were chosen among the rows of high variance"
         if settings.get("recipe") == "paper"
-        else "the dataset was chosen by quality and coverage together"
+        else "the dataset was chosen by quality and diversity together"
     )
     models = ", ".join(f"`{_inert(call)}`" for call in ledger.models()) or "none"
     made = (
@@ -97,8 +99,8 @@ Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed
 were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after the same checks.
 Every row was scored {scored}; {chosen}.
 
-| rows | number | mean distance to the nearest row | Vendi score | near-duplicate pairs |
-|---|---|---|---|---|
+| rows | number | mean distance to the nearest row | regions hit | Vendi score | NovelSum | near-duplicate pairs |
+|---|---|---|---|---|---|---|
 {coverage}
 
 ## Columns

@@ -8,17 +8,24 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from lift_agent.geometry import neighbours
-from lift_agent.geometry.coverage import coverage_distance, near_duplicate_pairs, vendi_score
+from lift_agent.geometry import neighbours, selection
+from lift_agent.geometry.coverage import (
+    cell_hit_rate,
+    coverage_radius,
+    near_duplicate_pairs,
+    novel_sum,
+    rarity,
+    vendi_score,
+)
 from lift_agent.geometry.density import Region, region_count, sparse_regions, sparsity
 from lift_agent.geometry.duplicates import first_come
-from lift_agent.geometry.neighbours import Vectors, nearest, nearest_others, unit
-from lift_agent.geometry.selection import facility_location, percentile_ranks
+from lift_agent.geometry.neighbours import Cells, Vectors, nearest, nearest_others, unit
+from lift_agent.geometry.selection import choose, percentile_ranks
 from lift_agent.geometry.variance import (
     length_cap,
     principal_coordinates,
@@ -28,7 +35,6 @@ from lift_agent.geometry.variance import (
 
 NEAR = 1e-5  # float32 similarities against float64 ones
 EMPTY = np.empty((0, 4), dtype=np.float32)
-GREEDY = 1 - 1 / math.e
 
 fuzz = settings(max_examples=30, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -219,26 +225,56 @@ def test_vendi_score_at_its_ends(n: int) -> None:
 
 @fuzz
 @given(clouds(least=2), st.integers(1, 40), st.randoms(use_true_random=False))
-def test_coverage_distance(pool: Vectors, count: int, dice: Any) -> None:
+def test_coverage_radius(pool: Vectors, count: int, dice: Any) -> None:
     rows = dice.sample(range(len(pool)), min(count, len(pool)))
     chosen = pool[rows]
-    distance = coverage_distance(pool, chosen)
-    brute = float((1 - cosines(pool, chosen)).min(axis=1).mean())
-    assert distance == pytest.approx(brute, abs=NEAR)
-    assert coverage_distance(pool, pool) == pytest.approx(0, abs=NEAR)
-    assert coverage_distance(pool[::-1], chosen[::-1]) == pytest.approx(distance, abs=NEAR)
-    assert coverage_distance(pool, chosen[[*range(len(rows)), 0]]) == pytest.approx(
-        distance, abs=NEAR
-    )
+    nearest_chosen = (1 - cosines(pool, chosen)).min(axis=1)
+    radius = pytest.approx(coverage_radius(pool, chosen), abs=NEAR)
+    assert radius == (nearest_chosen.mean(), np.percentile(nearest_chosen, 99))
+    assert coverage_radius(pool, pool) == pytest.approx((0, 0), abs=NEAR)
+    assert coverage_radius(pool[::-1], chosen[::-1]) == radius
+    assert coverage_radius(pool, chosen[[*range(len(rows)), 0]]) == radius  # a duplicate
     wider = pool[[*rows, dice.randrange(len(pool))]]
-    assert coverage_distance(pool, wider) <= distance + NEAR
+    assert coverage_radius(pool, wider)[0] <= coverage_radius(pool, chosen)[0] + NEAR
+
+
+@fuzz
+@given(clouds(least=4, copies=False), st.randoms(use_true_random=False))
+def test_novel_sum_is_its_definition(vectors: Vectors, dice: Any) -> None:
+    n = len(vectors)
+    rare = rarity(nearest_others(vectors, 3)[0])
+    distances = 1 - cosines(vectors, vectors)
+    novelty = []
+    for i in range(n):
+        others = sorted((j for j in range(n) if j != i), key=lambda j: distances[i, j])
+        weights = [1 / rank for rank in range(1, n)]
+        aware = [distances[i, j] / math.sqrt(rare[j]) for j in others]
+        novelty.append(np.average(aware, weights=weights))
+    assert novel_sum(vectors, rare) == pytest.approx(np.mean(novelty), rel=1e-4)
+    order = np.asarray(dice.sample(range(n), n))
+    assert novel_sum(vectors[order], rare[order]) == pytest.approx(np.mean(novelty), rel=1e-4)
+
+
+@fuzz
+@given(clouds(least=2, most=60), st.integers(1, 20), st.randoms(use_true_random=False))
+def test_cell_hit_rate(vectors: Vectors, count: int, dice: Any) -> None:
+    cells = Cells.of(vectors)
+    assert sorted(cells.rows) == list(range(len(vectors)))
+    rows = np.asarray(dice.sample(range(len(vectors)), min(count, len(vectors))))
+    rate = cell_hit_rate(cells, rows)
+    assert 0 < rate <= cell_hit_rate(cells, np.append(rows, dice.randrange(len(vectors)))) <= 1
+    assert cell_hit_rate(cells, np.append(rows, rows[0])) == rate  # a duplicate
+    assert cell_hit_rate(cells, rows[::-1]) == rate
+    assert cell_hit_rate(cells, np.arange(len(vectors))) == 1
 
 
 def test_measures_of_nothing() -> None:
     some = cloud(0, 3, 4)
     assert vendi_score(EMPTY) == 0
     assert near_duplicate_pairs(EMPTY, 0.5) == 0
-    assert [coverage_distance(a, b) for a, b in ((EMPTY, some), (some, EMPTY))] == [0, 1]
+    assert coverage_radius(EMPTY, some) == (0, 0)
+    assert coverage_radius(some, EMPTY) == (1, 1)
+    assert novel_sum(EMPTY, np.empty(0)) == 0
 
 
 @pytest.mark.parametrize(("n", "copies"), [(1, 1), (200, 1), (700, 3)])
@@ -328,18 +364,6 @@ def choices(draw: st.DrawFn, most: int = 25) -> dict[str, Any]:
     }
 
 
-def value(chosen: list[int], choice: dict[str, Any], k: int = 64) -> float:
-    """The objective, from the definition: each row is covered by its k nearest rows only."""
-    similar = np.maximum(cosines(choice["vectors"], choice["vectors"]), 0)
-    n, weight = len(similar), choice["quality_weight"]
-    if k < n:
-        far = np.argsort(-similar, axis=1, kind="stable")[:, k:]
-        np.put_along_axis(similar, far, 0, axis=1)
-    covered = similar[:, chosen].max(axis=1, initial=0).mean()
-    merit = choice["quality"][chosen].sum() / choice["count"]
-    return float((1 - weight) * covered + weight * merit)
-
-
 def allowed(chosen: list[int], choice: dict[str, Any]) -> bool:
     return bool(choice["capped"][chosen].sum() <= choice["cap"])
 
@@ -347,7 +371,7 @@ def allowed(chosen: list[int], choice: dict[str, Any]) -> bool:
 @fuzz
 @given(choices())
 def test_the_choice_has_its_size_and_keeps_the_cap(choice: dict[str, Any]) -> None:
-    chosen = facility_location(**choice)
+    chosen = choose(**choice)
     free, held = (~choice["capped"]).sum(), choice["capped"].sum()
     assert len(chosen) == len(set(chosen)) == min(choice["count"], free + min(held, choice["cap"]))
     assert allowed(chosen, choice)
@@ -358,40 +382,88 @@ def test_the_choice_has_its_size_and_keeps_the_cap(choice: dict[str, Any]) -> No
 def test_quality_alone_takes_the_best_rows(choice: dict[str, Any]) -> None:
     uncapped = choice | {"quality_weight": 1.0, "cap": len(choice["vectors"])}
     best = np.argsort(-choice["quality"])[: choice["count"]]
-    assert facility_location(**uncapped) == best.tolist()
+    assert choose(**uncapped) == best.tolist()
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_ties_go_to_the_lower_index(weight: float) -> None:
     uncapped = {"capped": np.zeros(6, dtype=bool), "cap": 6}
     vectors, quality = np.eye(6, dtype=np.float32), np.full(6, 0.5)
-    assert facility_location(vectors, quality, 4, weight, **uncapped) == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("k", [2, 64])
-@fuzz
-@given(choices())
-def test_lazy_greedy_equals_naive_greedy(k: int, choice: dict[str, Any]) -> None:
-    naive: list[int] = []
-    while len(naive) < choice["count"]:
-        rest = (i for i in range(len(choice["vectors"])) if i not in naive)
-        values = {i: value([*naive, i], choice, k) for i in rest if allowed([*naive, i], choice)}
-        if not values:
-            break
-        best, *others = sorted(values.values(), reverse=True)
-        assume(not others or best - others[0] > 1e-6)  # else rounding decides
-        naive.append(max(values, key=lambda i: values[i]))
-    assert facility_location(**choice, k=k) == naive
+    assert sorted(choose(vectors, quality, 4, weight, **uncapped)) == [0, 1, 2, 3]
 
 
 @fuzz
-@given(choices(most=8))
-def test_greedy_is_near_the_optimum(choice: dict[str, Any]) -> None:
-    chosen = facility_location(**choice)
-    sets = combinations(range(len(choice["vectors"])), len(chosen))
-    best = max(value([*some], choice) for some in sets if allowed([*some], choice))
-    binds = choice["capped"].sum() > choice["cap"]
-    assert value(chosen, choice) >= (0.5 if binds else GREEDY) * best - NEAR
+@given(choices(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(choice: dict[str, Any], dice: Any) -> None:
+    order = np.asarray(dice.sample(range(len(choice["vectors"])), len(choice["vectors"])))
+    moved = choice | {name: choice[name][order] for name in ("vectors", "quality", "capped")}
+    assert sorted(order[choose(**moved)]) == sorted(choose(**choice))
+
+
+@fuzz
+@given(st.integers(3, 12), st.integers(1, 4), seeds)
+def test_copies_come_last(distinct: int, copies: int, seed: int) -> None:
+    vectors = np.concatenate([cloud(seed, distinct, width=16)] * (copies + 1))
+    n = len(vectors)
+    chosen = choose(vectors, np.zeros(n), distinct, 0.0, capped=np.zeros(n, dtype=bool), cap=0)
+    assert len({i % distinct for i in chosen}) == distinct
+
+
+def clusters(seed: int, sizes: list[int], width: int = 32) -> tuple[Vectors, Any]:
+    """Unit vectors around random centres, and the number of each one's centre."""
+    rng = np.random.default_rng(seed)
+    label = np.repeat(np.arange(len(sizes)), sizes)
+    centres = unit(rng.normal(size=(len(sizes), width)))
+    return unit(centres[label] + 0.12 * rng.normal(size=(len(label), width))), label
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_a_choice_beats_chance_on_every_measure_at_once(weight: float) -> None:
+    vectors, label = clusters(3, [400, 200, 100, 60, 30, 20, 10, 10, 6, 4])
+    n, count = len(vectors), 60
+    quality = np.random.default_rng(4).random(n)
+    none = np.zeros(n, dtype=bool)
+    chosen = np.asarray(choose(vectors, quality, count, weight, capped=none, cap=0))
+    rare = rarity(nearest_others(vectors, 10)[0])
+    rng = np.random.default_rng(5)
+    random = [rng.choice(n, count, replace=False) for _ in range(5)]
+
+    def measures(rows: Any) -> list[float]:
+        return [
+            novel_sum(vectors[rows], rare[rows]),
+            vendi_score(vectors[rows]),
+            -coverage_radius(vectors, vectors[rows])[0],
+            len(set(label[rows])),
+        ]
+
+    chance = np.mean([measures(rows) for rows in random], axis=0)
+    assert (np.asarray(measures(chosen)) > chance).all()
+    if weight:
+        assert quality[chosen].mean() > quality.mean() + 0.1
+
+
+@pytest.mark.parametrize("cap", [0, 20, 500])
+def test_a_large_pool_is_thinned_and_still_filled(cap: int) -> None:
+    vectors, label = clusters(6, [1500, 300, 150, 40, 10])
+    n = len(vectors)
+    capped = np.random.default_rng(7).random(n) < 0.97
+    quality = np.zeros(n)
+    with patch.object(selection, "EXACT", 200), patch.object(neighbours, "EXACT", 200):
+        chosen = choose(vectors, quality, 50, 0.0, capped=capped, cap=cap)
+    assert len(chosen) == len(set(chosen)) == min(50, cap + int((~capped).sum()))
+    assert int(capped[chosen].sum()) <= cap
+    if cap == 500:
+        assert set(label[chosen]) == set(range(5))
+
+
+def test_cells_find_nearly_all_neighbours() -> None:
+    vectors, _ = clusters(8, [500] * 12)
+    exact = nearest_others(vectors, 10)[1]
+    with patch.object(neighbours, "EXACT", 10), patch.object(neighbours, "_PROBED", 1500):
+        found = nearest_others(vectors, 10)[1]
+    shared = [len(set(a) & set(b)) for a, b in zip(exact, found, strict=True)]
+    assert np.mean(shared) > 9.5
+    assert not (found == np.arange(len(vectors))[:, None]).any()
 
 
 @fuzz

@@ -45,8 +45,9 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
         console.print(_coverage(s))
         console.print(
             Text(
-                "distance: mean cosine distance from each usable row to its nearest row here; "
-                "lower is better",
+                "distance, 99%: mean and 99th percentile of the cosine distance from each usable "
+                "row to its nearest row here, lower is better; cells: share of the data's "
+                "regions hit; pairs: near-duplicates, without which no other figure means much",
                 style="dim",
             ),
             soft_wrap=True,
@@ -101,11 +102,13 @@ def _flow(s: Summary) -> list[tuple[int, str]]:
 
 def _coverage(s: Summary) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("coverage", "rows", "distance", "Vendi", "duplicate pairs"):
+    names = ("coverage", "rows", "distance", "99%", "cells", "Vendi", "NovelSum", "pairs")
+    for name in names:
         table.add_column(name, justify="left" if name == "coverage" else "right")
     for key, label in (
         ("seeds", "before: all seeds"),
         ("random", "random seeds, as many"),
+        ("variance", "by row variance, as many"),
         ("dataset", "after: the dataset"),
     ):
         if m := s.coverage.get(key):
@@ -113,7 +116,10 @@ def _coverage(s: Summary) -> Table:
                 label,
                 number(m["rows"]),
                 f"{m['distance']:.3f}",
+                f"{m['distance_p99']:.3f}",
+                f"{m['cells']:.0%}",
                 f"{m['vendi']:.1f}",
+                f"{m['novelsum']:.3f}",
                 number(m["pairs"]),
             )
     return table
