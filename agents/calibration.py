@@ -219,9 +219,10 @@ def _notes(told: Mapping[str, Any], counts: Mapping[float, int]) -> Iterator[str
     )
     if rows >= _FEW and (commonest > 0.9 or len(counts) < 3):
         value = max(counts, key=lambda score: counts[score])
+        share = "all" if len(counts) == 1 else f"{commonest:.0%} of"
         yield (
-            f"the judge gave {commonest:.0%} of {rows:,} rows the same score ({value:g}), "
-            f"{len(counts)} different ones in all: it hardly tells rows apart"
+            f"the judge gave {share} {rows:,} rows the same score ({value:g}; different ones: "
+            f"{len(counts)}): it hardly tells them apart"
         )
     correlation = told["length_correlation"]
     if rows >= _FEW and abs(correlation) > 0.5:

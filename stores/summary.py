@@ -124,7 +124,8 @@ def summarise(ledger: Ledger) -> Summary:
 
     rejected: Counter[str] = Counter()
     for (_, status, why), n in counts.items():
-        rejected[why] += n * (status == "rejected")
+        if status == "rejected":
+            rejected[why] += n
 
     return Summary(
         target=int(ledger.noted("target", 0)),

@@ -14,7 +14,7 @@ def answer(messages):
     if "You compare two tasks" in system:
         return json.dumps({"reason": "Another number.", "same": False})
     if "You compare two rows" in system:
-        first, second = last.removeprefix("First row").split("\n\nSecond row")
+        first, second = last.split("\n\nAnswer with")[0][len("First row") :].split("Second row")
         draws = [hashlib.sha256(row.strip().encode()).hexdigest() for row in (first, second)]
         better = "first" if draws[0] >= draws[1] else "second"
         return json.dumps({"reason": "It teaches more.", "better": better})
