@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -79,28 +80,32 @@ def noise(scores: Mapping[str, Score]) -> float:
 
 
 def close_pairs(
-    scores: Mapping[str, float], places: int, reach: float
+    scores: Mapping[str, float], places: int, deviation: float
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of a row among the best `places` and one below that differ by `reach` at most.
+    """Pairs of a row among the best `places` and one below that noise does not tell apart.
 
-    Nearest to the cut first; each row that has a partner comes once before any comes twice, so
-    that the first N pairs are the N best spent. Equal scores are parted by their id, a hash.
+    They differ by the repeatability coefficient at most, in the order of their difference in
+    whole deviations (> 0), the nearest to the cut first, and each row of a step comes once
+    before any comes twice: in `benchmarks/tie_breaks.py` the best of the orders that were tried.
+    Equal scores are parted by their id, a hash.
     """
     ranked = sorted(scores, key=lambda row: (-scores[row], row))
     above, below = ranked[:places][::-1], ranked[places:]
-    if not above or not below:
-        return
-    above = [row for row in above if scores[row] - scores[below[0]] <= reach]
-    below = [row for row in below if scores[ranked[places - 1]] - scores[row] <= reach]
-    most = max(len(above), len(below))
-    for turn in range(min(len(above), len(below))):
-        for i in range(most):
-            if len(above) == most:
-                pair = above[i], below[(i + turn) % len(below)]
-            else:
-                pair = above[(i + turn) % len(above)], below[i]
-            if scores[pair[0]] - scores[pair[1]] <= reach:
-                yield pair
+    reach = repeatability_coefficient(deviation)
+
+    def entry(i: int, j: int) -> tuple[int, int, int, int]:
+        return int((scores[above[i]] - scores[below[j]]) / deviation), abs(i - j), i, j
+
+    heads = [entry(0, 0)] if above and below else []  # of each diagonal, whose differences grow
+    while heads:
+        _, _, i, j = heapq.heappop(heads)
+        if scores[above[i]] - scores[below[j]] > reach:
+            continue
+        yield above[i], below[j]
+        opened = [(0, j + 1)] * (i == 0) + [(i + 1, 0)] * (j == 0)
+        for row, other in [(i + 1, j + 1), *opened]:
+            if row < len(above) and other < len(below):
+                heapq.heappush(heads, entry(row, other))
 
 
 def after_duels(

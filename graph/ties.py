@@ -12,7 +12,6 @@ from ..agents.calibration import (
     close_pairs,
     noise,
     position_consistency,
-    repeatability_coefficient,
 )
 from ..agents.judge import Judge
 from ..records import Duel, Row, Score
@@ -28,8 +27,7 @@ async def break_ties(pool: Sequence[Row], judge: Judge, round: int, context: Run
     ledger, progress = context.ledger, context.progress
     scores = ledger.scores()
     finals = {row.id: scores[row.id].final for row in pool}
-    reach = JUDGE_WEIGHT * repeatability_coefficient(noise(scores))
-    close = close_pairs(finals, context.config.target_size, reach)
+    close = close_pairs(finals, context.config.target_size, JUDGE_WEIGHT * noise(scores))
     pairs = list(islice(close, context.config.tie_breaks))
     rows = {row.id: row for row in pool}
     progress.begin("break ties", f"comparing {len(pairs):,} pairs in both orders", len(pairs))

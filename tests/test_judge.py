@@ -95,17 +95,20 @@ def test_the_noise_of_a_judge_is_measured_near_its_true_value():
 pools = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(0, 12), min_size=2)
 
 
-@given(pools, st.integers(1, 20), st.integers(0, 5))
-def test_pairs_are_distinct_cross_the_cut_and_are_close(scores, places, reach):
-    pairs = list(close_pairs(scores, places, reach))
+@given(pools, st.integers(1, 20), st.floats(0.2, 5))
+def test_pairs_are_all_those_that_cross_the_cut_and_are_close(scores, places, deviation):
+    pairs = list(close_pairs(scores, places, deviation))
     ranked = sorted(scores, key=lambda row: (-scores[row], row))
-    assert len(set(pairs)) == len(pairs)
+    reach = 1.96 * 2**0.5 * deviation
     every = {
         (a, b) for a in ranked[:places] for b in ranked[places:] if scores[a] - scores[b] <= reach
     }
+    assert len(set(pairs)) == len(pairs)
     assert set(pairs) == every
+    steps = [int((scores[a] - scores[b]) / deviation) for a, b in pairs]
+    assert steps == sorted(steps)
     if pairs:
-        assert pairs[0][0] == ranked[places - 1]  # the last place is settled first
+        assert pairs[0] == (ranked[places - 1], ranked[places])  # the last place is settled first
 
 
 def test_equal_scores_are_compared_widely_before_any_row_comes_again():
