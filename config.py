@@ -101,6 +101,12 @@ class RunConfig(BaseModel):
     """Most rows that one round tries to generate."""
     min_score: float | None = Field(default=None, ge=0, le=100)
     """Lowest final score with which a row is accepted. Default: none."""
+    prefilter: bool = True
+    """Reject rows with a fatal fault (a refusal, an echo, a cut response) before any judge."""
+    judge_samples: int = Field(default=1, ge=1, le=20)
+    """Judgements of each of 30 seeds, which show the judge's own noise; 1 measures none."""
+    tie_breaks: int = Field(default=0, ge=0)
+    """Most pairs of rows about the last place that the judge compares, each in both orders."""
     max_seed_share: float = Field(default=0.8, ge=0, le=1)
     """Largest share of the target that seed rows may fill (recipe lift)."""
     quality_weight: float = Field(default=0.5, ge=0, le=1)
@@ -155,6 +161,9 @@ class RunConfig(BaseModel):
         if (self.scores or self.embeddings) and self.max_rounds > 0:
             given = "scores" if self.scores else "embeddings"
             raise ValueError(f"{given} are given for the sources' rows only: add --rounds 0")
+        if self.recipe == "paper" and (self.judge_samples > 1 or self.tie_breaks):
+            extra = "judge_samples" if self.judge_samples > 1 else "tie_breaks"
+            raise ValueError(f"{extra} does not go with the paper recipe, which judges a row once")
         if self.llm == "none" and self.max_rounds > 0:
             raise ValueError(
                 f"llm = none does not go with recipe {self.recipe}, which generates: name a "

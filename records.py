@@ -136,16 +136,52 @@ class Score:
     """The judge's rubric score of a row (0 to 100), the length score, and the two combined.
 
     `parts` holds the points by criterion; `reason` is the judge's own sentence. A judgement that
-    failed has `failed` set to its cause and no score at all.
+    failed has `failed` set to its cause and no score at all. Where a row was judged several times
+    `judgements` holds each total, and `judge` and `parts` are their means. `concatenation` says
+    that a fused row is two tasks joined, for which it is rejected whatever its score.
     """
 
     row: str
     judge: float = 0.0
     length: float = 0.0
     final: float = 0.0
-    parts: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     failed: str = ""
+    judgements: tuple[float, ...] = ()
+    concatenation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """Two rows compared by the judge in both orders, to break a near-tie of their scores.
+
+    `forward` is the id that it preferred when `first` was shown first and `backward` when it was
+    shown second, "" where it called them equal. A comparison that failed has `failed` set to its
+    cause.
+    """
+
+    first: str
+    second: str
+    forward: str = ""
+    backward: str = ""
+    reason: str = ""
+    failed: str = ""
+
+    @property
+    def consistent(self) -> bool:
+        """Whether both orders brought the same verdict."""
+        return not self.failed and self.forward == self.backward
+
+    @property
+    def winner(self) -> str:
+        """The id that was preferred in both orders, "" if none was: position bias cancels."""
+        return self.forward if self.consistent else ""
+
+    @property
+    def loser(self) -> str:
+        """The other id of a duel that has a winner, "" else."""
+        return {self.first: self.second, self.second: self.first}.get(self.winner, "")
 
 
 @dataclass(frozen=True, slots=True)

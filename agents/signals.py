@@ -12,7 +12,7 @@ from .texts import distinct_trigrams, normalised, overlap
 
 _REFUSAL = re.compile(
     r"\b(as an ai( language)? model|i('m| am) sorry,? but|i (cannot|can't|am unable to) "
-    r"(help|assist|answer|provide|fulfil))",
+    r"(help(?! but\b)|assist|answer|provide|fulfil))",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
@@ -55,6 +55,24 @@ def parses(text: str) -> bool:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
     return True
+
+
+_DANGLING = re.compile(r"(,|\b(and|or|the|an?|of|to|with|because))\s*$", re.IGNORECASE)
+
+
+def fault(row: Row) -> str:
+    """Name a fault of the response for which no judge need be asked, "" if there is none."""
+    if not row.output.strip():
+        return "empty response"
+    if is_refusal(row.output):
+        return "refusal"
+    if normalised(row.output) == normalised(row.instruction):
+        return "echo of the instruction"
+    if _DANGLING.search(row.output) or row.output.count("```") % 2:
+        return "cut off"
+    if len(row.output.split()) >= 30 and distinct_trigrams(row.output) < 0.2:
+        return "repetition"
+    return ""
 
 
 FAULTS = {

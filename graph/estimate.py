@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from ..agents.judge import REPEATED
 from ..agents.prompts import load
 from ..config import RunConfig
 from ..embedders import Embedder
@@ -150,7 +151,13 @@ def estimate(config: RunConfig, rows: Sequence[Row], embedder: Embedder | None) 
     if judged.high and judge != "none":
         small = prospect(judge, config.base_url, config.prices).small
         if config.judge_llm or not small:
+            repeated = Span(min(REPEATED, usable.low), min(REPEATED, usable.high))
+            more = config.judge_samples - 1
+            judged = judged.plus(repeated.times(Span(more, more)))
             add("judge", judge, "judge", judged.times(Span(1, _REPAIRS)), size)
+            if config.tie_breaks:
+                pairs = Span(0, 2 * config.tie_breaks)
+                add("judge", judge, "compare", pairs.times(Span(1, _REPAIRS)), 2 * size)
     embedded = Span(len(rows) + written.low, len(rows) + written.high)
     embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)

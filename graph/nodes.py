@@ -6,6 +6,8 @@ Every node may be run again at any time: what is in the ledger is not done twice
 from __future__ import annotations
 
 import math
+import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, Protocol
@@ -13,20 +15,24 @@ from typing import Any, Protocol
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..agents.judge import GivenScores, Judge, text_length
+from ..agents import signals
+from ..agents.calibration import described
+from ..agents.judge import REPEATED, GivenScores, Judge, text_length
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
-from ..records import Rejected, Row, Task
+from ..records import Rejected, Row, Score, Task
 from ..stores.card import write_card
 from ..stores.given import load_embeddings, load_scores
 from ..stores.readers import read_rows
+from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
 from .measure import coverage
 from .pool import for_each
 from .state import RunContext, RunState
 from .stopping import SMALLEST_ROUND, stop_reason
+from .ties import break_ties, settled
 
 Update = dict[str, Any]
 
@@ -231,19 +237,23 @@ async def deduplicate(state: RunState, context: RunContext) -> Update:
 
 @node
 async def judge(state: RunState, context: RunContext) -> Update:
-    """Score the rows that remain, and accept those with at least the lowest score."""
-    ledger, progress = context.ledger, context.progress
+    """Reject what is plainly broken, score what remains, accept what is good enough."""
+    ledger, progress, config = context.ledger, context.progress, context.config
+    if config.prefilter and config.recipe != "paper":
+        _reject_broken(state, context)
     rows = ledger.rows("unique")
     ledger.note("judge", judge_name(context))
     if ledger.noted("longest") is None and rows:
         ledger.note("longest", length_cap(np.asarray([text_length(row) for row in rows])))
+    repeated = _repeated(rows, context)
     scored = ledger.scores()
     open_rows = [row for row in rows if row.id not in scored]
     progress.begin("judge", f"scoring {len(open_rows):,} rows", len(open_rows))
     judge = judge_of(context)
 
     async def score(row: Row) -> None:
-        ledger.add_scores([await judge.score(row, round=state["round"])])
+        samples = config.judge_samples if row.id in repeated else 1
+        ledger.add_scores([await judge.score(row, round=state["round"], samples=samples)])
         progress.step()
 
     gateway = context.judge_gateway
@@ -251,7 +261,33 @@ async def judge(state: RunState, context: RunContext) -> Update:
         await for_each(open_rows, score, gateway.concurrency if gateway else 1)
     finally:
         _accept(context)
+    judged = ledger.scores()
+    told = described({row.id: judged[row.id] for row in rows if row.id in judged})
+    for line in judging_lines(told)[:1] + (told["notes"] if told and not state["round"] else []):
+        progress.say(f"{_when(state)}: {line}")
     return {}
+
+
+def _reject_broken(state: RunState, context: RunContext) -> None:
+    """Reject the rows that have a fault for which no judge need be paid."""
+    found = [(row.id, signals.fault(row)) for row in context.ledger.rows("unique")]
+    broken = [(id, fault) for id, fault in found if fault]
+    context.ledger.set_statuses((id, "rejected", fault) for id, fault in broken)
+    if broken:
+        named = ", ".join(f"{n} {why}" for why, n in Counter(why for _, why in broken).items())
+        context.progress.say(f"{_when(state)}: rejected {len(broken)} rows unjudged ({named})")
+
+
+def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:
+    """The rows that are judged several times: some of those that the run judged first."""
+    ledger, config = context.ledger, context.config
+    if config.judge_samples == 1:
+        return set()
+    if ledger.noted("repeated") is None and rows:
+        dice = random.Random(config.seed)
+        ids = [row.id for row in rows]
+        ledger.note("repeated", dice.sample(ids, min(REPEATED, len(ids))))
+    return set(ledger.noted("repeated", []))
 
 
 def judge_name(context: RunContext) -> str:
@@ -270,14 +306,19 @@ def judge_of(context: RunContext) -> Judge | GivenScores:
 
 
 def _accept(context: RunContext) -> None:
-    """Move scored rows into the pool, or out of it when their score is too low."""
+    """Move scored rows into the pool, or out of it, with the reason."""
     scores, lowest = context.ledger.scores(), context.config.min_score or float("-inf")
-    final = {
-        row.id: scores[row.id].final for row in context.ledger.rows("unique") if row.id in scores
+
+    def fault(score: Score) -> str:
+        if score.concatenation:
+            return "concatenation"
+        return LOW_SCORE if score.final < lowest else ""
+
+    found = {
+        row.id: fault(scores[row.id]) for row in context.ledger.rows("unique") if row.id in scores
     }
     context.ledger.set_statuses(
-        (id, *(("accepted", "") if score >= lowest else ("rejected", "score below min_score")))
-        for id, score in final.items()
+        (id, "rejected" if why else "accepted", why) for id, why in found.items()
     )
 
 
@@ -297,6 +338,8 @@ async def select(state: RunState, context: RunContext) -> Update:
         f"{_when(state)}: {accepted} of {context.config.target_size} accepted"
         + (f"; stop: {stop}" if stop else "")
     )
+    if context.config.tie_breaks and stop and not state["stop"] and context.judge_gateway:
+        await break_ties(pool, Judge(context.judge_gateway, 1.0), state["round"], context)
     return {"accepted": accepted, "stop": stop}
 
 
@@ -313,8 +356,11 @@ def finish(context: RunContext, stop: str) -> None:
     ledger = context.ledger
     pool = ledger.rows("accepted")
     vectors = context.vectors.get([row.id for row in pool])
-    chosen = context.selector.choose(pool, vectors, ledger.scores()) if pool else []
+    scores, duels = ledger.scores(), ledger.duels()
+    chosen = context.selector.choose(pool, vectors, settled(scores, duels)) if pool else []
     ledger.select([row.id for row in chosen])
+    finals = {row.id: scores[row.id].final for row in pool}
+    ledger.note("judging", described(scores, duels, pool=finals, places=context.config.target_size))
     ledger.note("coverage", coverage(context, chosen))
     write_dataset(ledger, context.config.out)
     write_card(ledger, context.config.out, stop)

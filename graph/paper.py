@@ -7,6 +7,7 @@ import numpy as np
 from ..geometry.variance import varied_rows
 from ..records import Task
 from ..stores.given import load_embeddings
+from ..stores.summary import LOW_VARIANCE
 from .nodes import Update, carry_out, node
 from .state import RunContext, RunState
 
@@ -44,7 +45,7 @@ async def keep_varied(state: RunState, context: RunContext) -> Update:
         vectors = context.vectors.get([row.id for row in rows]).astype(np.float64)
     kept = varied_rows(vectors)
     ledger.set_statuses(
-        (row.id, *(("unique", "") if keep else ("rejected", "row variance too low")))
+        (row.id, *(("unique", "") if keep else ("rejected", LOW_VARIANCE)))
         for row, keep in zip(rows, kept, strict=True)
     )
     context.progress.say(f"kept {int(kept.sum()):,} of {len(rows):,} rows by their variance")

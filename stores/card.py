@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from .ledger import Ledger
-from .summary import summarise
+from .summary import judging_lines, summarise
 from .writers import CARD, DATASET, replace_file
 
 _SIZES = (
@@ -59,6 +59,10 @@ def card(ledger: Ledger, stop: str) -> str:
         if settings.get("recipe") == "paper"
         else "the dataset was chosen by quality and diversity together"
     )
+    judging = "\n".join(
+        f"- {line[0].upper()}{line[1:]}."
+        for line in [*judging_lines(s.judging), *s.judging.get("notes", ())]
+    )
     models = ", ".join(f"`{_inert(call)}`" for call in ledger.models()) or "none"
     made = (
         f"{s.generated_chosen:,} rows were generated, each by fusing the instructions of its "
@@ -97,7 +101,9 @@ It stopped with `{s.stop}`: {s.why} ({s.rows:,} of {s.target:,} rows).
 
 Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; {s.tasks:,} tasks
 were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after the same checks.
-Every row was scored {scored}; {chosen}.
+Every row that was left was scored {scored}; {chosen}.
+
+{judging}
 
 | rows | number | mean distance to the nearest row | regions hit | Vendi score | NovelSum | near-duplicate pairs |
 |---|---|---|---|---|---|---|

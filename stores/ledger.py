@@ -17,7 +17,19 @@ from typing import Any
 import numpy as np
 
 from ..errors import RunFolderError
-from ..records import Attempt, Call, Rejected, Row, Score, Spending, Status, Subspace, Task, Verdict
+from ..records import (
+    Attempt,
+    Call,
+    Duel,
+    Rejected,
+    Row,
+    Score,
+    Spending,
+    Status,
+    Subspace,
+    Task,
+    Verdict,
+)
 
 LEDGER = "ledger.sqlite"
 
@@ -93,8 +105,23 @@ def _keep_attempts(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_judgements(db: sqlite3.Connection) -> None:
+    """Keep each judgement of a row that has several, and the pairs that the judge compared."""
+    db.execute("ALTER TABLE scores ADD COLUMN judgements TEXT NOT NULL DEFAULT '[]'")
+    db.execute("ALTER TABLE scores ADD COLUMN concatenation INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "CREATE TABLE duels (position INTEGER PRIMARY KEY, first TEXT NOT NULL,"
+        " second TEXT NOT NULL, forward TEXT NOT NULL, backward TEXT NOT NULL,"
+        " reason TEXT NOT NULL, failed TEXT NOT NULL)"
+    )
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _keep_attempts)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _create,
+    _keep_attempts,
+    _keep_judgements,
+)
 
 
 def _json(value: Any) -> str:
@@ -433,8 +460,11 @@ class Ledger:
         with self._transaction() as db:
             for s in scores:
                 db.execute(
-                    "INSERT OR REPLACE INTO scores VALUES (?,?,?,?,?,?,?)",
-                    (s.row, s.judge, s.length, s.final, _json(dict(s.parts)), s.reason, s.failed),
+                    f"INSERT OR REPLACE INTO scores ({_SCORE}) VALUES (?,?,?,?,?,?,?,?,?)",
+                    (
+                        *(s.row, s.judge, s.length, s.final, _json(dict(s.parts)), s.reason),
+                        *(s.failed, _json(s.judgements), s.concatenation),
+                    ),
                 )
                 if s.failed:
                     db.execute(
@@ -445,11 +475,36 @@ class Ledger:
     def scores(self) -> dict[str, Score]:
         """The score of each judged row, by its id."""
         return {
-            row: Score(row, judge, length, final, json.loads(parts), reason, failed)
-            for row, judge, length, final, parts, reason, failed in self._query(
-                "SELECT * FROM scores"
+            row: Score(
+                *(row, judge, length, final, json.loads(parts), reason, failed),
+                tuple(json.loads(judgements)),
+                bool(concatenation),
             )
+            for (
+                *(row, judge, length, final, parts, reason, failed),
+                judgements,
+                concatenation,
+            ) in self._query(f"SELECT {_SCORE} FROM scores")
         }
+
+    def set_duels(self, duels: Sequence[Duel]) -> None:
+        """Make these the pairs that the judge compared, in this order."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM duels")
+            db.executemany(
+                f"INSERT INTO duels (position, {_DUEL}) VALUES (?,?,?,?,?,?,?)",
+                (
+                    (i, d.first, d.second, d.forward, d.backward, d.reason, d.failed)
+                    for i, d in enumerate(duels)
+                ),
+            )
+
+    def duels(self, row: str | None = None) -> list[Duel]:
+        """The pairs that the judge compared, optionally only those with a row."""
+        sql = (
+            f"SELECT {_DUEL} FROM duels WHERE ?1 IS NULL OR ?1 IN (first, second) ORDER BY position"
+        )
+        return [Duel(*found) for found in self._query(sql, (row,))]
 
     def reopen(self, round: int) -> None:
         """Undo what was decided from a round on that was cut short, so that it is decided whole.
@@ -468,8 +523,9 @@ class Ledger:
                     (round,),
                 )
             db.execute("UPDATE rows SET status = 'new', reason = '' WHERE round >= ?", (round,))
+            db.execute("DELETE FROM duels")
             if round == 0:
-                db.execute("DELETE FROM meta WHERE name = 'longest'")
+                db.execute("DELETE FROM meta WHERE name IN ('longest', 'repeated')")
 
     def clear_scores(self) -> None:
         """Forget all scores, so that they are combined anew from the calls that were made."""
@@ -624,6 +680,8 @@ def _row(found: tuple[Any, ...]) -> Row:
     return Row(**values)
 
 
+_SCORE = ", ".join(field.name for field in fields(Score))
+_DUEL = ", ".join(field.name for field in fields(Duel))
 _CALL = ", ".join(field.name for field in fields(Call))
 _CALL_PLACES = ", ".join("?" * len(fields(Call)))
 

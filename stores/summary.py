@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +18,10 @@ EXPLANATIONS = {
     "interrupted": "you stopped it",
 }
 
+
+# Why a row is rejected that is whole: the other reasons name a fault.
+LOW_SCORE = "score below min_score"
+LOW_VARIANCE = "row variance too low"
 
 # Stop reasons after which the same command continues the run.
 RESUMABLE = ("interrupted", "budget", "errors")
@@ -39,6 +45,7 @@ class Summary:
     near_duplicates: int
     seed_near_duplicates: int
     low_scores: int
+    rejected: dict[str, int]
     judge_quarantined: int
     not_judged: int
     tasks: int
@@ -48,6 +55,8 @@ class Summary:
     faults: dict[str, int]
     rounds: int
     coverage: dict[str, dict[str, Any]]
+    judge: str
+    judging: dict[str, Any]
     usage: dict[str, dict[str, float | None]]
     subspaces: int
     requests: int
@@ -113,6 +122,11 @@ def summarise(ledger: Ledger) -> Summary:
             n for (o, s, _), n in counts.items() if s == status and (not origin or o == origin)
         )
 
+    rejected: Counter[str] = Counter()
+    for (_, status, why), n in counts.items():
+        if status == "rejected":
+            rejected[why] += n
+
     return Summary(
         target=int(ledger.noted("target", 0)),
         rows=len(selected),
@@ -124,7 +138,8 @@ def summarise(ledger: Ledger) -> Summary:
         generated_chosen=sum(row.origin == "generated" for row in selected),
         near_duplicates=count("duplicate"),
         seed_near_duplicates=count("duplicate", "seed"),
-        low_scores=count("rejected"),
+        low_scores=sum(rejected.pop(why, 0) for why in (LOW_SCORE, LOW_VARIANCE)),
+        rejected=dict(rejected),
         judge_quarantined=count("quarantined"),
         not_judged=count("unique") + count("new"),
         tasks=sum(outcomes.values()),
@@ -134,9 +149,46 @@ def summarise(ledger: Ledger) -> Summary:
         faults={why: n for (kind, why), n in outcomes.items() if kind != "row"},
         rounds=sum(r["round"] > 0 for r in rounds),
         coverage=ledger.noted("coverage", {}),
+        judge=str(ledger.noted("judge", "")),
+        judging=ledger.noted("judging", {}),
         usage=ledger.usage(),
         subspaces=len({subspace.id for subspace in ledger.subspaces()}),
         requests=ledger.spent().calls,
         seconds=ledger.noted("seconds", 0.0),
         estimate=ledger.noted("estimate", {}),
     )
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def judging_lines(judging: Mapping[str, Any]) -> list[str]:
+    """What a run's judge did, in sentences: its scores, how it repeats itself, the near-ties."""
+    if not judging:
+        return []
+    lowest, first, middle, third, highest = judging["quartiles"]
+    most = max(judging["histogram"])
+    bars = "".join(_BARS[-(-n * 7 // most)] for n in judging["histogram"])
+    lines = [
+        f"scored {judging['rows']:,} rows from {lowest:g} to {highest:g}, half of them between "
+        f"{first:g} and {third:g}, median {middle:g} (0 {bars} 100); correlation with length "
+        f"{judging['length_correlation']:.2f}"
+    ]
+    if repeats := judging["repeats"]:
+        near = repeats.get("undecided")
+        lines.append(
+            f"judged {repeats['rows']} rows {repeats['samples']} times: a score varies by "
+            f"±{repeats['deviation']:.1f} points (ICC {repeats['icc']:.2f}), so scores less than "
+            f"{repeats['reach']:.1f} apart are not told apart"
+            + (f": {near:,} rows lie that close to the last place" if near is not None else "")
+        )
+    if ties := judging["ties"]:
+        lines.append(
+            f"compared {ties['pairs']:,} pairs about the last place in both orders: "
+            + (
+                f"the same verdict in {ties['consistency']:.0%}, {ties['decided']:,} decided"
+                if ties["consistency"] is not None
+                else "no verdict"
+            )
+        )
+    return lines

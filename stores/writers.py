@@ -85,6 +85,8 @@ def record(row: Row, score: Score, subspace: str) -> dict[str, Any]:
         "rubric": dict(score.parts),
         "reason": score.reason,
     }
+    if score.judgements:
+        story["scores"]["judgements"] = list(score.judgements)
     if "lift" in row.extra:
         story["previous"] = row.extra["lift"]
     out["lift"] = story

@@ -13,6 +13,11 @@ def answer(messages):
         return json.dumps({"name": name[:48], "brief": f"Asks for {name}. Missing is depth."[:240]})
     if "You compare two tasks" in system:
         return json.dumps({"reason": "Another number.", "same": False})
+    if "You compare two rows" in system:
+        first, second = last.split("\n\nAnswer with")[0][len("First row") :].split("Second row")
+        draws = [hashlib.sha256(row.strip().encode()).hexdigest() for row in (first, second)]
+        better = "first" if draws[0] >= draws[1] else "second"
+        return json.dumps({"reason": "It teaches more.", "better": better})
     if "You grade one row" in system:
         draw = int(hashlib.sha256(last.encode()).hexdigest(), 16)
         return json.dumps(
@@ -22,6 +27,7 @@ def answer(messages):
                 "difficulty": draw // 16 % 26,
                 "explanations": draw // 500 % 26,
                 "accuracy": draw // 20000 % 36,
+                "concatenation": False,
             }
         )
     if "two tasks" in system:

@@ -246,6 +246,7 @@ def test_the_paper_takes_the_best_and_breaks_ties_by_order():
         "answer_small",
         "name_subspace",
         "judge",
+        "compare",
         "same_task",
         "deepen",
         "deepen_code",

@@ -21,6 +21,7 @@ _AGENTS = {
     "generate": "generator",
     "deduplicate": "redundancy agent",
     "judge": "judge",
+    "break ties": "judge",
     "select": "selector",
 }
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..stores.summary import Summary
+from ..stores.summary import Summary, judging_lines
 from ..stores.writers import DATASET, QUARANTINE
 from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
@@ -40,6 +40,12 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     for count, what in _flow(s):
         flow.add_row(number(count), Text(inert(what)))
     console.print(flow)
+    if s.judging:
+        console.print()
+        for line in judging_lines(s.judging):
+            console.print(Text(inert(f"judge: {line}")), soft_wrap=True)
+        for note in s.judging["notes"]:
+            console.print(Text(inert(f"note: {note}"), style="yellow"), soft_wrap=True)
     if s.coverage:
         console.print()
         console.print(_coverage(s))
@@ -89,6 +95,8 @@ def _flow(s: Summary) -> list[tuple[int, str]]:
         steps.append((s.generated_accepted, "of them accepted"))
     for fault, count in list(s.faults.items())[:5]:
         steps.append((count, f"drafts dropped: {fault}"))
+    for why, count in s.rejected.items():
+        steps.append((count, f"rows rejected: {why}"))
     if s.low_scores:
         steps.append((s.low_scores, "rows rejected by variance or score"))
     if s.judge_quarantined:

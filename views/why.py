@@ -7,7 +7,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ..errors import UsageError
-from ..records import Row
+from ..records import Duel, Row
 from ..stores.ledger import Ledger
 from .format import duration, inert, money, number
 from .trace import SHORT
@@ -102,6 +102,14 @@ def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
             f"judge: {score.judge:g} of 100{f' ({parts})' if parts else ''}, length "
             f"{score.length:.1f}, final {score.final:.1f}: {score.reason}",
         )
+        if score.judgements:
+            each = ", ".join(f"{total:g}" for total in score.judgements)
+            _say(console, f"judge: the mean of {len(score.judgements)} judgements: {each}")
+        if score.concatenation:
+            _say(console, "judge: two tasks joined, each of which could be done without the other")
+    for duel in ledger.duels(row.id):
+        opponent = duel.second if duel.first == row.id else duel.first
+        _say(console, f"tie-break against {opponent}: {_outcome(duel, row.id)}")
     status, reason = ledger.status(row.id)
     _say(console, f"status: {status}{f' ({reason})' if reason else ''}")
     rank = ledger.rank(row.id)
@@ -109,6 +117,16 @@ def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
         _say(console, f"selector: in the dataset, chosen as number {rank}")
     elif status == "accepted":
         _say(console, "selector: in the pool, but not among the rows chosen")
+
+
+def _outcome(duel: Duel, row: str) -> str:
+    if duel.failed:
+        return f"failed, {duel.failed}"
+    if not duel.consistent:
+        return "undecided, because the verdict changed with the order"
+    if not duel.winner:
+        return f"equal in both orders: {duel.reason}"
+    return f"{'better' if duel.winner == row else 'worse'} in both orders: {duel.reason}"
 
 
 def _rule(console: Console, title: str) -> None:

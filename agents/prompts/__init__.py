@@ -35,8 +35,8 @@ class Prompt:
         """What the prompt itself says: the system's turn and the last turn's frame."""
         return f"{self.turns[0][1]} {_PLACEHOLDER.sub(' ', self.turns[-1][1])}"
 
-    def ask(self, *, sample: int = 0, **values: str) -> Request:
-        """Fill the placeholders of the last turn.
+    def ask(self, *, sample: int = 0, temperature: float | None = None, **values: str) -> Request:
+        """Fill the placeholders of the last turn; a `temperature` replaces the prompt's own.
 
         Raises:
             KeyError: a placeholder has no value.
@@ -46,7 +46,7 @@ class Prompt:
         return Request(
             prompt=f"{self.name}@{self.version}",
             messages=(*self.turns[:-1], (role, last)),
-            temperature=self.temperature,
+            temperature=self.temperature if temperature is None else temperature,
             max_tokens=self.max_tokens,
             sample=sample,
             stop_if_small=self.stop_if_small,

@@ -1,0 +1,58 @@
+"""Near-ties about the last place of the dataset, which the judge breaks by comparing pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from ..agents.calibration import (
+    JUDGE_WEIGHT,
+    after_duels,
+    close_pairs,
+    noise,
+    position_consistency,
+)
+from ..agents.judge import Judge
+from ..records import Duel, Row, Score
+from .pool import for_each
+from .state import RunContext
+
+
+async def break_ties(pool: Sequence[Row], judge: Judge, round: int, context: RunContext) -> None:
+    """Compare pairs of rows whose scores the judge's noise does not tell apart, and keep them.
+
+    The pairs are drawn anew from the whole pool; what was compared before costs nothing.
+    """
+    ledger, progress = context.ledger, context.progress
+    scores = ledger.scores()
+    finals = {row.id: scores[row.id].final for row in pool}
+    close = close_pairs(finals, context.config.target_size, JUDGE_WEIGHT * noise(scores))
+    pairs = list(islice(close, context.config.tie_breaks))
+    rows = {row.id: row for row in pool}
+    progress.begin("break ties", f"comparing {len(pairs):,} pairs in both orders", len(pairs))
+    duels: dict[tuple[str, str], Duel] = {}
+
+    async def compare(pair: tuple[str, str]) -> None:
+        duels[pair] = await judge.compare(rows[pair[0]], rows[pair[1]], round=round)
+        progress.step()
+
+    assert context.judge_gateway is not None
+    try:
+        await for_each(pairs, compare, context.judge_gateway.concurrency)
+    finally:
+        ledger.set_duels([duels[pair] for pair in pairs if pair in duels])
+    consistency = position_consistency(list(duels.values()))
+    if consistency is not None:
+        decided = sum(bool(duel.winner) for duel in duels.values())
+        progress.say(
+            f"compared {len(duels)} pairs about the last place: the same verdict in both orders "
+            f"for {consistency:.0%}, {decided} decided"
+        )
+
+
+def settled(scores: Mapping[str, Score], duels: Sequence[Duel]) -> dict[str, Score]:
+    """The scores by which the dataset is chosen: final scores corrected by the pairs compared."""
+    finals = {row: score.final for row, score in scores.items() if not score.failed}
+    corrected = after_duels(finals, duels, JUDGE_WEIGHT * noise(scores))
+    return {row: replace(scores[row], final=final) for row, final in corrected.items()}
