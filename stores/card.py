@@ -105,7 +105,7 @@ Every row that was left was scored {scored}; {chosen}.
 
 {judging}
 
-| rows | number | mean distance to the nearest row | regions hit | Vendi score | NovelSum | near-duplicate pairs |
+| rows | number | mean distance to nearest | regions hit | Vendi | NovelSum | near-duplicates |
 |---|---|---|---|---|---|---|
 {coverage}
 
