@@ -65,7 +65,7 @@ def _setting(name: str) -> inspect.Parameter:
             option = typer.Option(f"{flag}/--no-{flag[2:]}", help=field.description)
             kind = Annotated[bool | None, option]
         else:
-            shown = field.default not in (None, PydanticUndefined)
+            shown = field.default not in (None, (), PydanticUndefined)
             default = f" [default: {field.default}]" if shown else ""
             option = typer.Option(
                 flag,
@@ -73,12 +73,13 @@ def _setting(name: str) -> inspect.Parameter:
                 metavar="|".join(choices) or _METAVARS.get(name) or _metavar(field.annotation),
                 autocompletion=(lambda: list(choices)) if choices else None,
             )
-            kind = Annotated[str | None, option]
+            several = get_origin(field.annotation) is tuple
+            kind = Annotated[list[str] | None if several else str | None, option]
     either = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(name, either, default=None, annotation=kind)
 
 
-_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME"}
+_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME", "toward": "SOURCE"}
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:

@@ -81,6 +81,8 @@ class RunConfig(BaseModel):
 
     sources: tuple[Path, ...] = ()
     """Instruction data: JSON or JSONL files, plain or gzipped."""
+    toward: tuple[Path, ...] = ()
+    """Prompts that show what the data is wanted for; may be repeated. Default: the model's own."""
     target_size: int = Field(default=500, ge=1)
     """Rows wanted in the dataset."""
     out: Path = Path("lift-run")
@@ -155,6 +157,8 @@ class RunConfig(BaseModel):
         if (self.scores or self.embeddings) and self.max_rounds > 0:
             given = "scores" if self.scores else "embeddings"
             raise ValueError(f"{given} are given for the sources' rows only: add --rounds 0")
+        if self.toward and (self.recipe == "paper" or self.max_rounds == 0):
+            raise ValueError("toward steers what is generated: it needs recipe lift with rounds")
         if self.llm == "none" and self.max_rounds > 0:
             raise ValueError(
                 f"llm = none does not go with recipe {self.recipe}, which generates: name a "
