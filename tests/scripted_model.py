@@ -7,10 +7,33 @@ import re
 
 def answer(messages):
     system, last = messages[0]["content"], messages[-1]["content"]
-    if "You name groups" in system:
-        words = re.findall(r"[A-Za-z]{5,}", last.split("{")[0])
-        name = " ".join(words[2:5]).capitalize() or "Small group"
+    if "You name gaps" in system:
+        told = re.findall(r"^- (.+)", last, re.MULTILINE)
+        words = re.findall(r"[A-Za-z]{5,}", " ".join(told[-1:])) + ["Small", "group"]
+        name = " ".join([words[0], words[-1], hashlib.sha256(last.encode()).hexdigest()[:3]])
         return json.dumps({"name": name[:48], "brief": f"Asks for {name}. Missing is depth."[:240]})
+    if "You plan what a dataset" in system:
+        words = re.findall(r"[A-Za-z]{4,}", last.split("Covered")[0].lower())
+        return json.dumps(
+            {
+                "group": f"tasks on {words[-1]}",
+                "skill": f"teaching a child about {words[-1]}",
+                "topic": f"the history of {words[-1]}",
+                "level": f"hard questions on {words[-2]} and {words[-1]}",
+            }
+        )
+    if "You write what people would ask" in system:
+        theme = last.split("Theme: ")[1].split("\n")[0]
+        forms = (
+            "Explain",
+            "Compare two books about",
+            "Write a short essay on",
+            "Name six facts on",
+        )
+        return "\n".join(f"{form} {theme} for reader {len(form)}." for form in forms) + "\nNo"
+    if "You check requests" in system:
+        count = len(re.findall(r"^\d+\. ", last, re.MULTILINE))
+        return json.dumps({"verdicts": ["yes"] * (count - 1) + ["no"] * (count == 4)})
     if "You compare two tasks" in system:
         return json.dumps({"reason": "Another number.", "same": False})
     if "You grade one row" in system:

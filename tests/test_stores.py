@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lift_agent.errors import RunFolderError
-from lift_agent.records import Call, Rejected, Row, Score, Subspace, Task, TrackRecord, Verdict, row_id
+from lift_agent.records import (
+    Call,
+    Rejected,
+    Row,
+    Score,
+    Subspace,
+    Task,
+    TrackRecord,
+    Verdict,
+    row_id,
+)
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
 from lift_agent.stores.writers import record, replace_file
