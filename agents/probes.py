@@ -26,6 +26,7 @@ FEWEST = 12  # plausible probes below which they are no reference
 REDRAWN_EVERY = 3  # rounds after which a quarter as many new themes are drawn
 _SHOWN = 6  # tasks of a cluster in a prompt
 _THEMES_A_CLUSTER = 3
+_REFUSED = "not plausible, says the model"
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 
 
@@ -170,11 +171,7 @@ class ProbeWriter:
         good = [text for text, fault in zip(texts, faults, strict=True) if not fault]
         refused = await self._refused(theme, good, round)
         return [
-            (
-                text,
-                theme.name,
-                fault or ("not plausible, says the model" if text in refused else ""),
-            )
+            (text, theme.name, fault or (_REFUSED if text in refused else ""))
             for text, fault in zip(texts, faults, strict=True)
         ]
 

@@ -72,7 +72,7 @@ def prompts(value: Any) -> list[tuple[str, str] | str]:
         return [(value, "") if value.strip() else "empty prompt"]
     if isinstance(value, list):
         return [prompt for item in value for prompt in prompts(item)]
-    found = []
+    found: list[tuple[str, str] | str] = []
     for example in examples(value):
         if isinstance(example, Example):
             found.append((example.instruction, example.input))

@@ -9,7 +9,7 @@ def answer(messages):
     system, last = messages[0]["content"], messages[-1]["content"]
     if "You name gaps" in system:
         told = re.findall(r"^- (.+)", last, re.MULTILINE)
-        words = re.findall(r"[A-Za-z]{5,}", " ".join(told[-1:])) + ["Small", "group"]
+        words = [*re.findall(r"[A-Za-z]{5,}", " ".join(told[-1:])), "Small", "group"]
         name = " ".join([words[0], words[-1], hashlib.sha256(last.encode()).hexdigest()[:3]])
         return json.dumps({"name": name[:48], "brief": f"Asks for {name}. Missing is depth."[:240]})
     if "You plan what a dataset" in system:
@@ -29,11 +29,12 @@ def answer(messages):
             "Compare two books about",
             "Write a short essay on",
             "Name six facts on",
+            "Give examples and sources for",
         )
         return "\n".join(f"{form} {theme} for reader {len(form)}." for form in forms) + "\nNo"
     if "You check requests" in system:
         count = len(re.findall(r"^\d+\. ", last, re.MULTILINE))
-        return json.dumps({"verdicts": ["yes"] * (count - 1) + ["no"] * (count == 4)})
+        return json.dumps({"verdicts": ["yes"] * (count - 1) + ["no"]})
     if "You compare two tasks" in system:
         return json.dumps({"reason": "Another number.", "same": False})
     if "You grade one row" in system:
