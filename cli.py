@@ -373,13 +373,15 @@ def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estim
         return None
     from .embedders import LazyEmbedder
     from .graph.estimate import estimate
-    from .records import Row
+    from .records import Reference, Row
+    from .stores.prompts import read_prompts
     from .stores.readers import read_rows
     from .views.estimate import in_one_line
 
     rows = [record for record in read_rows(settings.sources) if isinstance(record, Row)]
     embedder = None if settings.embeddings else LazyEmbedder(settings.embedder)
-    made = estimate(settings, rows, embedder)
+    prompts = sum(isinstance(record, Reference) for record in read_prompts(settings.toward))
+    made = estimate(settings, rows, embedder, prompts)
     if not dry_run and not quiet:
         typer.echo(f"estimated: {in_one_line(made)}", err=True)
     return made, len(rows)

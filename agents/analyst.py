@@ -79,7 +79,7 @@ class CoverageAnalyst:
         """
         latest = {subspace.id: subspace for subspace in known}
         given_up = {id for id, subspace in latest.items() if subspace.given_up}
-        count = min(region_count(len(rows)), size)
+        count = min(region_count(max(len(rows), len(wanted.prompts) if wanted else 0)), size)
         regions = _regions(vectors, wanted, count + len(given_up))
         subspaces = _placed(regions, rows, wanted, round, latest)
         live = [s for s in subspaces if s.id not in given_up][:count]

@@ -19,7 +19,8 @@ def clusters(vectors: Vectors, count: int, seed: int, *, turns: int = 10) -> lis
         The rows of each cluster, nearest to its centre first; all rows, or those of a sample.
     """
     dice = np.random.default_rng(seed)
-    n = len(vectors)
+    if (n := len(vectors)) == 0:
+        return []
     rows = np.arange(n) if n <= _MOST else np.sort(dice.choice(n, _MOST, replace=False))
     points = vectors[rows]
     centres = points[_spread(points, count, dice)]
@@ -38,8 +39,6 @@ def clusters(vectors: Vectors, count: int, seed: int, *, turns: int = 10) -> lis
 
 def _spread(points: Vectors, count: int, dice: np.random.Generator) -> list[int]:
     """Rows drawn with probability in proportion to the squared distance from those drawn."""
-    if len(points) == 0:
-        return []
     drawn = [int(dice.integers(len(points)))]
     apart = np.full(len(points), np.inf)
     while len(drawn) < count:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from .ledger import Ledger
-from .summary import summarise
+from .summary import Summary, summarise
 from .writers import CARD, DATASET, replace_file
 
 _SIZES = (
@@ -95,7 +95,7 @@ It stopped with `{s.stop}`: {s.why} ({s.rows:,} of {s.target:,} rows).
 
 Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; {s.tasks:,} tasks
 were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after the same checks.
-Every row was scored {scored}; {chosen}.
+{_compared(s)}Every row was scored {scored}; {chosen}.
 
 | rows | number | mean distance to the nearest row | Vendi score | near-duplicate pairs |
 |---|---|---|---|---|
@@ -111,6 +111,17 @@ its id, origin, round, strategy, parents, subspace and scores with the judge's r
 Scores and generated rows are a model's: read some before you train on them. `run.toml` has the
 settings, and `ledger.sqlite` every call, verdict and score.
 """
+
+
+def _compared(s: Summary) -> str:
+    """What the rows were compared with to see what they lack."""
+    if not s.subspaces:
+        return ""
+    if s.toward:
+        return f"What was missing was judged by {s.toward:,} prompts that are not in the dataset.\n"
+    if s.plausible:
+        return f"What was missing was judged by {s.plausible:,} probes that the model wrote.\n"
+    return "What was missing was judged by the rows alone.\n"
 
 
 def _inert(text: object) -> str:
