@@ -431,6 +431,9 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
         named = json.dumps([call.request for call in ledger.calls(agent="analyst")])
         assert prompts[places[0].wanted[0]].instruction in named
         assert set(ledger.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())
+    wanted.unlink()
+    replay(tmp_path / "run", tmp_path / "again", Progress())
+    assert first_difference(tmp_path / "run", tmp_path / "again") == ""
 
 
 def test_a_model_that_knows_the_reference_cannot_bring_it_in(skewed, embedder, tmp_path):
