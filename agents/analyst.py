@@ -96,15 +96,10 @@ class CoverageAnalyst:
         """Give the subspaces their quotas, or up."""
         arms = _arms(subspaces, record)
         hopes = [not lost for lost in hopeless(arms)]
-        live = iter(
-            quotas(
-                size,
-                [a for a, hope in zip(arms, hopes, strict=True) if hope],
-                f"{self._seed} {round}",
-            )
-        )
+        live = [arm for arm, hope in zip(arms, hopes, strict=True) if hope]
+        shares = iter(quotas(size, live, f"{self._seed} {round}"))
         return [
-            replace(s, quota=next(live))
+            replace(s, quota=next(shares))
             if hope
             else replace(
                 s, given_up=f"{arm.won} of {arm.tried} tasks became accepted rows that landed there"
@@ -163,7 +158,8 @@ class CoverageAnalyst:
         # Without a usable answer the place is still worth filling; its rows name it.
         name = said.name if said else ""
         if not name or _is_example_name(name) or texts.shown_in(name):
-            name = first_words((members or shown.themes(subspace) or nearby)[0], 5)
+            texts_there = members or shown.themes(subspace) or nearby or [subspace.id]
+            name = first_words(texts_there[0], 5)
         brief = texts.trimmed(_own_sentences(said.brief)) if said else ""
         return replace(subspace, name=name, brief=brief)
 

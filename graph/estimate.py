@@ -142,7 +142,7 @@ def estimate(
     main, judge = config.llm, config.judge_llm or config.llm
     if not config.scores and main != "none":
         if config.recipe == "lift" and tasks.high:
-            regions = min(region_count(len(rows)), config.round_size)
+            regions = min(region_count(max(len(rows), prompts)), config.round_size)
             rounds = math.ceil(tasks.high / config.round_size)
             add("analyst", main, "name_subspace", Span(1, 2 * regions * rounds), 12 * 120)
             if not config.toward:
