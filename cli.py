@@ -65,7 +65,7 @@ def _setting(name: str) -> inspect.Parameter:
             option = typer.Option(f"{flag}/--no-{flag[2:]}", help=field.description)
             kind = Annotated[bool | None, option]
         else:
-            shown = field.default not in (None, PydanticUndefined)
+            shown = field.default not in (None, (), PydanticUndefined)
             default = f" [default: {field.default}]" if shown else ""
             option = typer.Option(
                 flag,
@@ -73,12 +73,13 @@ def _setting(name: str) -> inspect.Parameter:
                 metavar="|".join(choices) or _METAVARS.get(name) or _metavar(field.annotation),
                 autocompletion=(lambda: list(choices)) if choices else None,
             )
-            kind = Annotated[str | None, option]
+            several = get_origin(field.annotation) is tuple
+            kind = Annotated[list[str] | None if several else str | None, option]
     either = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(name, either, default=None, annotation=kind)
 
 
-_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME"}
+_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME", "toward": "SOURCE"}
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:
@@ -372,13 +373,15 @@ def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estim
         return None
     from .embedders import LazyEmbedder
     from .graph.estimate import estimate
-    from .records import Row
+    from .records import Reference, Row
+    from .stores.prompts import read_prompts
     from .stores.readers import read_rows
     from .views.estimate import in_one_line
 
     rows = [record for record in read_rows(settings.sources) if isinstance(record, Row)]
     embedder = None if settings.embeddings else LazyEmbedder(settings.embedder)
-    made = estimate(settings, rows, embedder)
+    prompts = sum(isinstance(record, Reference) for record in read_prompts(settings.toward))
+    made = estimate(settings, rows, embedder, prompts)
     if not dry_run and not quiet:
         typer.echo(f"estimated: {in_one_line(made)}", err=True)
     return made, len(rows)

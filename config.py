@@ -81,6 +81,8 @@ class RunConfig(BaseModel):
 
     sources: tuple[Path, ...] = ()
     """Instruction data: JSON or JSONL files, plain or gzipped."""
+    toward: tuple[Path, ...] = ()
+    """Prompts that show what the data is wanted for; may be repeated. Default: the model's own."""
     target_size: int = Field(default=500, ge=1)
     """Rows wanted in the dataset."""
     out: Path = Path("lift-run")
@@ -164,6 +166,8 @@ class RunConfig(BaseModel):
         if self.recipe == "paper" and (self.judge_samples > 1 or self.tie_breaks):
             extra = "judge_samples" if self.judge_samples > 1 else "tie_breaks"
             raise ValueError(f"{extra} does not go with the paper recipe, which judges a row once")
+        if self.toward and (self.recipe == "paper" or self.max_rounds == 0):
+            raise ValueError("toward steers what is generated: it needs recipe lift with rounds")
         if self.llm == "none" and self.max_rounds > 0:
             raise ValueError(
                 f"llm = none does not go with recipe {self.recipe}, which generates: name a "

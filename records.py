@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 Origin = Literal["seed", "generated"]
 Strategy = Literal["", "fusion", "deepen"]
+ReferenceKind = Literal["toward", "probe"]
 Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
 StopReason = Literal["target", "budget", "rounds", "saturated", "errors", "interrupted"]
 
@@ -84,23 +85,77 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A prompt that shows what the dataset is wanted for; never a row of it.
+
+    `kind` tells the user's own prompts (toward) from those that the model wrote in `round` on a
+    `theme` (probe). One with a `fault` is kept but not used.
+    """
+
+    id: str
+    position: int
+    kind: ReferenceKind
+    instruction: str
+    input: str = ""
+    source: str = ""
+    line: int = 0
+    round: int = 0
+    theme: str = ""
+    fault: str = ""
+
+    @property
+    def task(self) -> str:
+        """The instruction with its input."""
+        return f"{self.instruction}\nInput: {self.input}" if self.input else self.instruction
+
+    @property
+    def as_row(self) -> Row:
+        """The prompt as the row, not answered yet, whose text is embedded."""
+        return Row(self.id, self.position, self.instruction, self.input, "")
+
+
+def reference_id(instruction: str, input: str = "") -> str:
+    """Return the id of a prompt of the reference: the same prompt counts once."""
+    return f"p-{row_id(instruction, input, '')[:14]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Subspace:
     """A sparse region of the embedding space.
 
-    `centre` is a unit vector; `radius` and `sparsity` are cosine distances; `members` are the
-    ids of the rows inside the radius, nearest first, and `nearby` those of the dense neighbours.
+    `centre` is a unit vector and `radius` a cosine distance. `density` and `wanted_density` are
+    mean cosines to the nearest rows of the data and of the reference, and `gap` is how far the
+    data falls short. `members` are the ids of the rows inside the radius, nearest first, `wanted`
+    those of the reference's prompts there, and `nearby` those of the dense neighbours. `given_up`
+    says why no more tasks go there, "" while some may.
     """
 
     id: str
     round: int
     centre: tuple[float, ...]
     radius: float
-    sparsity: float
+    gap: float
     members: tuple[str, ...]
     nearby: tuple[str, ...]
     name: str = ""
     brief: str = ""
     quota: int = 0
+    wanted: tuple[str, ...] = ()
+    density: float = 0.0
+    wanted_density: float = 0.0
+    given_up: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """What came of the tasks of a subspace: how many were tried, how many became accepted rows,
+    how many of those landed in it, and the tokens that all of them took.
+    """
+
+    tried: int = 0
+    accepted: int = 0
+    landed: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

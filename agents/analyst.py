@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..geometry.density import Region, region_count, sparse_regions
+from ..geometry.density import Region, region_count, regions_toward, sparse_regions
 from ..geometry.neighbours import Vectors
+from ..geometry.places import found_again, merged
 from ..llms.gateway import Gateway
-from ..records import Row, Subspace
+from ..records import Reference, Row, Subspace, TrackRecord
+from .asking import gathered, listed
+from .bandit import Arm, hopeless, quotas
 from .prompts import load
-from .texts import clip, first_words, whole_sentences, word_runs
+from .reference import ReferenceTexts
+from .texts import first_words, whole_sentences, word_runs
 
 SHOWN = 4  # example instructions of each side in the prompt
+_TRIES = 2  # times that a name is asked for, when what comes shows the reference
+_TAKEN = 32  # names of other subspaces in the prompt
+_DENSITY_NEIGHBOURS = {"toward": 10, "probe": 5}  # a theme has few probes
 
 
 class Brief(BaseModel):
@@ -28,90 +35,214 @@ class Brief(BaseModel):
     brief: str = Field(min_length=2, max_length=240)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The reference in use: its prompts, and their (m, d) unit vectors."""
+
+    prompts: Sequence[Reference]
+    vectors: Vectors
+
+
 class CoverageAnalyst:
     """Finds sparse subspaces, has each named, and shares a round's work among them."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, seed: int) -> None:
         self._gateway = gateway
+        self._seed = seed
 
     async def find(
         self,
         rows: Sequence[Row],
         vectors: Vectors,
+        wanted: Wanted | None,
         *,
         round: int,
         size: int,
-        known: Mapping[str, Subspace],
-        record: Mapping[str, tuple[int, int]],
+        known: Sequence[Subspace],
+        record: Mapping[str, TrackRecord],
     ) -> list[Subspace]:
-        """Find the sparse subspaces of the data and give each its quota of `size` tasks.
+        """Find the subspaces that the data lacks and give each its quota of `size` tasks.
+
+        Those that are given up in this round come back with the reason and no quota; those of
+        earlier rounds do not come back.
 
         Args:
             rows: the rows whose coverage counts, in order.
             vectors: their (n, d) unit vectors.
+            wanted: the reference that they are compared with; without one, the data's own
+                sparse regions are found.
             round: number of the round.
             size: tasks to share out.
-            known: subspaces of earlier rounds by id; one that is found again keeps its name.
-            record: tasks tried and rows accepted so far, by subspace id.
+            known: subspaces of earlier rounds, in order; one that is found again keeps id, name
+                and brief.
+            record: what came of the tasks so far, by subspace id.
         """
-        regions = sparse_regions(vectors, min(region_count(len(rows)), size))
-        found = await asyncio.gather(
-            *(self._describe(region, rows, round, known) for region in regions),
-            return_exceptions=True,
-        )
-        subspaces: list[Subspace] = []
-        for result in found:
-            if isinstance(result, BaseException):
-                raise result
-            subspaces.append(result)
-        quotas = share(size, [_promise(s, record) for s in subspaces])
+        latest = {subspace.id: subspace for subspace in known}
+        given_up = {id for id, subspace in latest.items() if subspace.given_up}
+        count = min(region_count(max(len(rows), len(wanted.prompts) if wanted else 0)), size)
+        regions = _regions(vectors, wanted, count + len(given_up))
+        subspaces = _placed(regions, rows, wanted, round, latest)
+        live = [s for s in subspaces if s.id not in given_up][:count]
+        named = await self._names(live, rows, wanted, latest)
+        return self._shared(named, record, round, size)
+
+    def _shared(
+        self,
+        subspaces: Sequence[Subspace],
+        record: Mapping[str, TrackRecord],
+        round: int,
+        size: int,
+    ) -> list[Subspace]:
+        """Give the subspaces their quotas, or up."""
+        arms = _arms(subspaces, record)
+        hopes = [not lost for lost in hopeless(arms)]
+        live = [arm for arm, hope in zip(arms, hopes, strict=True) if hope]
+        shares = iter(quotas(size, live, f"{self._seed} {round}"))
         return [
-            replace(subspace, quota=quota)
-            for subspace, quota in zip(_distinct(subspaces, known), quotas, strict=True)
+            replace(s, quota=next(shares))
+            if hope
+            else replace(
+                s, given_up=f"{arm.won} of {arm.tried} tasks became accepted rows that landed there"
+            )
+            for s, arm, hope in zip(subspaces, arms, hopes, strict=True)
         ]
 
-    async def _describe(
-        self, region: Region, rows: Sequence[Row], round: int, known: Mapping[str, Subspace]
+    async def _names(
+        self,
+        subspaces: Sequence[Subspace],
+        rows: Sequence[Row],
+        wanted: Wanted | None,
+        latest: Mapping[str, Subspace],
+    ) -> list[Subspace]:
+        """Have the new subspaces named, each apart from all others.
+
+        Where two are given one name, the later is asked for another; then it is numbered.
+        """
+        texts = ReferenceTexts(prompt.task for prompt in (wanted.prompts if wanted else ()))
+        shown = _Shown(rows, wanted)
+        known = [subspace.name for subspace in latest.values()]
+        new = [subspace for subspace in subspaces if subspace.id not in latest]
+        first = await gathered(self._named(s, shown, texts, known) for s in new)
+        named: dict[str, Subspace] = {}
+        for subspace in first:
+            names = [*known, *(other.name for other in named.values())]
+            if subspace.name.casefold() in map(str.casefold, names):
+                subspace = await self._named(subspace, shown, texts, names)  # noqa: PLW2901
+            named[subspace.id] = replace(subspace, name=_numbered(subspace.name, names))
+        return [named.get(subspace.id, subspace) for subspace in subspaces]
+
+    async def _named(
+        self, subspace: Subspace, shown: _Shown, texts: ReferenceTexts, taken: Sequence[str]
     ) -> Subspace:
-        members = [rows[i] for i in region.members]
-        nearby = [rows[i] for i in region.nearby]
-        id = f"s-{rows[region.anchor].id[:8]}"
-        if id in known:
-            name, brief = known[id].name, known[id].brief
-        else:
+        """Have a subspace named and briefed from contrasting examples.
+
+        The name and the brief go to the generator: what shows a prompt of the reference is asked
+        for once more, then left out.
+        """
+        members, nearby, wanted = shown.around(subspace)
+        said = None
+        for sample in range(_TRIES):
             request = load("name_subspace").ask(
-                inside=_listed(members[:SHOWN]), nearby=_listed(nearby[: SHOWN - 1])
+                inside=listed(members),
+                nearby=listed(nearby),
+                wanted=listed(wanted),
+                taken="; ".join(taken[-_TAKEN:]) or "none",
+                sample=sample,
             )
             answer = await self._gateway.ask_for(
-                Brief, request, agent="analyst", subject=id, round=round
+                Brief, request, agent="analyst", subject=subspace.id, round=subspace.round
             )
-            # Without a usable answer the region is still worth filling; its rows name it.
             said = answer.value
-            usable = said is not None and not _is_example_name(said.name)
-            name = said.name if said and usable else first_words(members[0].instruction, 5)
-            brief = _own_sentences(said.brief) if said else ""
-        return Subspace(
-            id=id,
+            if said is None or not texts.shown_in(f"{said.name}\n{said.brief}"):
+                break
+        # Without a usable answer the place is still worth filling; its rows name it.
+        name = said.name if said else ""
+        if not name or _is_example_name(name) or texts.shown_in(name):
+            texts_there = members or shown.themes(subspace) or nearby or [subspace.id]
+            name = first_words(texts_there[0], 5)
+        brief = texts.trimmed(_own_sentences(said.brief)) if said else ""
+        return replace(subspace, name=name, brief=brief)
+
+
+class _Shown:
+    """The texts of rows and prompts, of which some are shown to the model that names a place."""
+
+    def __init__(self, rows: Sequence[Row], wanted: Wanted | None) -> None:
+        self._rows = {row.id: row.task for row in rows}
+        self._prompts = {p.id: p for p in wanted.prompts} if wanted else {}
+
+    def around(self, place: Subspace) -> tuple[list[str], list[str], list[str]]:
+        """Tasks inside the place, tasks around it, and prompts that want it."""
+        inside = [self._rows[id] for id in place.members[:SHOWN]]
+        around = [self._rows[id] for id in place.nearby[: SHOWN - 1]]
+        return inside, around, [self._prompts[id].task for id in place.wanted[:SHOWN]]
+
+    def themes(self, place: Subspace) -> list[str]:
+        """The themes of the probes that want the place."""
+        prompts = (self._prompts[id] for id in place.wanted)
+        return [prompt.theme for prompt in prompts if prompt.theme]
+
+
+def _regions(vectors: Vectors, wanted: Wanted | None, count: int) -> list[Region]:
+    if wanted is None:
+        return merged(sparse_regions(vectors, count))
+    k = _DENSITY_NEIGHBOURS[wanted.prompts[0].kind]
+    toward = regions_toward(wanted.vectors, vectors, count, k)
+    # Where the data lacks nothing that the reference has, it can still be broadened.
+    return merged(toward or sparse_regions(vectors, count))
+
+
+def _placed(
+    regions: Sequence[Region],
+    rows: Sequence[Row],
+    wanted: Wanted | None,
+    round: int,
+    latest: Mapping[str, Subspace],
+) -> list[Subspace]:
+    """The regions as subspaces, under the ids of the places that they were found at before."""
+    places = list(latest.values())
+    centres = np.asarray([region.centre for region in regions], dtype=np.float32)
+    known = np.asarray([place.centre for place in places], dtype=np.float32)
+    subspaces = []
+    for region, before in zip(regions, found_again(centres, known), strict=True):
+        prompts = wanted.prompts if wanted else ()
+        place = Subspace(
+            id="",
             round=round,
             centre=tuple(region.centre.tolist()),
             radius=region.radius,
-            sparsity=region.sparsity,
-            members=tuple(row.id for row in members),
-            nearby=tuple(row.id for row in nearby),
-            name=name,
-            brief=brief,
+            gap=region.gap,
+            members=tuple(rows[i].id for i in region.members),
+            nearby=tuple(rows[i].id for i in region.nearby),
+            wanted=tuple(prompts[i].id for i in region.wanted),
+            density=region.density,
+            wanted_density=region.wanted_density,
         )
+        if before is None:
+            place = replace(place, id=_new_id(place))
+        else:
+            same = places[before]
+            place = replace(place, id=same.id, name=same.name, brief=same.brief)
+        subspaces.append(place)
+    return subspaces
 
 
-def share(size: int, weights: Sequence[float]) -> list[int]:
-    """Share `size` among weights in proportion, by largest remainder; ties go to the first."""
-    if not weights:
-        return []
-    exact = size * np.asarray(weights, dtype=np.float64) / sum(weights)
-    whole = np.floor(exact).astype(int)
-    for i in np.argsort(-(exact - whole), kind="stable")[: size - whole.sum()]:
-        whole[i] += 1
-    return [int(n) for n in whole]
+def _new_id(place: Subspace) -> str:
+    """An id from what the place was first found by, and when."""
+    found_by = (*place.wanted[:1], *place.members[:1], *place.nearby[:1], place.round)
+    return f"s-{hashlib.sha256(repr(found_by).encode()).hexdigest()[:8]}"
+
+
+def _arms(subspaces: Sequence[Subspace], record: Mapping[str, TrackRecord]) -> list[Arm]:
+    """The subspaces for the bandit; where little was tried, a task costs what it does elsewhere."""
+    tried = sum(r.tried for r in record.values())
+    usual = max(1.0, sum(r.tokens for r in record.values()) / max(1, tried))
+    arms = []
+    for subspace in subspaces:
+        done = record.get(subspace.id, TrackRecord())
+        cost = (done.tokens + usual) / (done.tried + 1)
+        arms.append(Arm(max(subspace.gap, 1e-6), done.tried, done.landed, cost / usual))
+    return arms
 
 
 def _examples() -> str:
@@ -128,25 +259,10 @@ def _own_sentences(brief: str) -> str:
     return "" if word_runs(brief) & word_runs(_examples()) else whole_sentences(brief)
 
 
-def _promise(subspace: Subspace, record: Mapping[str, tuple[int, int]]) -> float:
-    """Sparser places, and places where rows were accepted before, get more of the work."""
-    tried, accepted = record.get(subspace.id, (0, 0))
-    return subspace.sparsity * (accepted + 1) / (tried + 2)
-
-
-def _distinct(subspaces: Sequence[Subspace], known: Mapping[str, Subspace]) -> list[Subspace]:
-    """Number the names that the model gave more than once."""
-    used = {subspace.name.casefold() for subspace in known.values()}
-    named = []
-    for subspace in subspaces:
-        name, number = subspace.name, 1
-        while subspace.id not in known and name.casefold() in used:
-            number += 1
-            name = f"{subspace.name} {number}"
-        used.add(name.casefold())
-        named.append(replace(subspace, name=name))
-    return named
-
-
-def _listed(rows: Sequence[Row]) -> str:
-    return "\n".join(f"- {clip(' '.join(row.instruction.split()), 200)}" for row in rows)
+def _numbered(name: str, taken: Sequence[str]) -> str:
+    """The name, with a number if it is taken."""
+    used, number, made = {other.casefold() for other in taken}, 1, name
+    while made.casefold() in used:
+        number += 1
+        made = f"{name} {number}"
+    return made

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 
 _WORD = re.compile(r"\w+")
+UNSPACED = ("CJK", "HANGUL", "THAI")
 _PROSE_MARKS = frozenset(".,;:!?'\"`´’‘“”„«»…。、，！？；：·–—")
 
 
@@ -14,7 +15,7 @@ def words(text: str) -> list[str]:
     """Lower-case words of a text; each character of an unspaced script is a word."""
     found: list[str] = []
     for token in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if script(token) in ("CJK", "HANGUL", "THAI"):
+        if script(token) in UNSPACED:
             found.extend(token)
         else:
             found.append(token)
@@ -72,10 +73,10 @@ def overlap(first: str, second: str) -> float:
     return 2 * previous[-1] / (len(a) + len(b))
 
 
-def word_runs(text: str) -> set[tuple[str, ...]]:
-    """Return the runs of five words in a text."""
+def word_runs(text: str, length: int = 5) -> set[tuple[str, ...]]:
+    """Return the runs of so many words in a text."""
     found = words(text)
-    return set(zip(*(found[i:] for i in range(5)), strict=False))
+    return set(zip(*(found[i:] for i in range(length)), strict=False))
 
 
 def distinct_trigrams(text: str) -> float:

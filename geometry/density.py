@@ -6,22 +6,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .neighbours import Floats, Indices, Vectors, nearest_others, unit
+from .neighbours import Floats, Indices, Vectors, nearest, nearest_others, unit
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A sparse region: unit `centre` (d,), `radius` and `sparsity` as cosine distances.
+    """A region that lacks rows: unit `centre` (d,), `radius` as a cosine distance.
 
-    `members` are the rows inside the radius, nearest to the centre first; `nearby` the nearest
-    rows outside it that lie in denser surroundings.
+    `density` and `wanted_density` are mean cosines to the nearest rows of the data and of the
+    reference; `gap` is what the data lacks. `members` are the rows inside the radius, nearest to
+    the centre first, `wanted` the reference's, and `nearby` the nearest rows outside it that lie
+    in denser surroundings. `anchor` is the row, or reference row, that the region was grown from.
     """
 
     anchor: int
     centre: Vectors
     radius: float
-    sparsity: float
+    gap: float
+    density: float
+    wanted_density: float
     members: Indices
+    wanted: Indices
     nearby: Indices
 
 
@@ -33,6 +38,58 @@ def sparsity(similarities: Vectors) -> Floats:
 def region_count(rows: int) -> int:
     """How many regions to look for: half the square root of the rows, from 1 to 32."""
     return int(np.clip(round(np.sqrt(rows) / 2), 1, 32))
+
+
+def regions_toward(reference: Vectors, data: Vectors, count: int, k: int = 10) -> list[Region]:
+    """Find up to `count` regions that are dense in the reference and thin in the data.
+
+    The gap of a reference row is its mean cosine to its k nearest in the reference minus that to
+    its k nearest in the data; rows inside a region already found are passed over.
+
+    Args:
+        reference: (m, d) unit vectors of what is wanted.
+        data: (n, d) unit vectors of what there is.
+        count: regions wanted.
+        k: nearest rows over which densities are taken.
+    """
+    if len(reference) < 3 or len(data) == 0:
+        return []
+    similar, neighbours = nearest_others(reference, k)
+    wanted_density = similar.mean(axis=1, dtype=np.float64)
+    density = nearest(reference, data, k)[0].mean(axis=1, dtype=np.float64)
+    gap = wanted_density - density
+    taken = np.zeros(len(reference), dtype=bool)
+    regions: list[Region] = []
+    for anchor in np.argsort(-gap, kind="stable"):
+        if len(regions) == count or gap[anchor] <= 0:
+            break
+        if taken[anchor]:
+            continue
+        group = np.append(anchor, neighbours[anchor])
+        centre = unit(reference[group].mean(axis=0))
+        apart = 1 - reference @ centre
+        radius = float(np.quantile(apart[group], 0.8))
+        taken |= apart <= radius
+        taken[anchor] = True
+        distance = 1 - data @ centre
+        order = np.argsort(distance, kind="stable")
+        inside = int(np.count_nonzero(distance <= radius))
+        regions.append(
+            Region(
+                anchor=int(anchor),
+                centre=centre,
+                radius=radius,
+                gap=float(gap[anchor]),
+                density=float(density[anchor]),
+                wanted_density=float(wanted_density[anchor]),
+                members=order[:inside],
+                wanted=np.flatnonzero(apart <= radius)[
+                    np.argsort(apart[apart <= radius], kind="stable")
+                ],
+                nearby=order[inside : inside + 5],
+            )
+        )
+    return regions
 
 
 def sparse_regions(vectors: Vectors, count: int, k: int = 10) -> list[Region]:
@@ -75,8 +132,11 @@ def sparse_regions(vectors: Vectors, count: int, k: int = 10) -> list[Region]:
                 anchor=int(anchor),
                 centre=centre,
                 radius=radius,
-                sparsity=float(thin[anchor]),
+                gap=float(thin[anchor]),
+                density=float(1 - thin[anchor]),
+                wanted_density=1.0,
                 members=inside[np.argsort(distance[inside], kind="stable")],
+                wanted=np.empty(0, dtype=np.int64),
                 nearby=outside[np.argsort(distance[outside], kind="stable")][:5],
             )
         )

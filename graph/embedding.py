@@ -8,26 +8,30 @@ from collections.abc import Sequence
 from ..geometry.neighbours import Vectors, unit
 from ..records import Row
 from ..stores.given import load_embeddings
+from ..stores.vectors import VectorStore
 from .state import RunContext
 
 CHUNK = 256
 
 
-async def embed_rows(rows: Sequence[Row], context: RunContext) -> None:
-    """Embed the rows that have no vector.
+async def embed_rows(
+    rows: Sequence[Row], context: RunContext, store: VectorStore | None = None
+) -> None:
+    """Embed the rows that have no vector in the store, which is that of the data by default.
 
     The rows go in chunks of similar length, which depend on all of `rows` and not on which are
     missing: after a crash a chunk is embedded whole again, so that the vectors come out as they
     would have.
     """
-    missing = set(context.vectors.missing([row.id for row in rows]))
+    store = store or context.vectors
+    missing = set(store.missing([row.id for row in rows]))
     chunks = [chunk for chunk in _chunks(rows) if any(row.id in missing for row in chunk)]
     total = sum(len(chunk) for chunk in chunks)
     context.progress.begin("embed", f"embedding {total:,} rows", total)
     for chunk in chunks:
         context.switch.check()
         vectors = await _vectors_of(chunk, context)
-        context.vectors.put([row.id for row in chunk], vectors)
+        store.put([row.id for row in chunk], vectors)
         context.progress.step(len(chunk))
 
 

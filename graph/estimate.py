@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from ..agents.judge import REPEATED
+from ..agents.probes import cluster_count, drawn_in, theme_count
 from ..agents.prompts import load
 from ..config import RunConfig
 from ..embedders import Embedder
@@ -109,8 +110,13 @@ class Estimate:
         }
 
 
-def estimate(config: RunConfig, rows: Sequence[Row], embedder: Embedder | None) -> Estimate:
-    """Estimate a run over these seed rows; nothing is asked of a model, a sample is embedded."""
+def estimate(
+    config: RunConfig, rows: Sequence[Row], embedder: Embedder | None, prompts: int = 0
+) -> Estimate:
+    """Estimate a run over these seed rows, toward so many prompts.
+
+    Nothing is asked of a model, a sample is embedded.
+    """
     sample = random.Random(config.seed).sample(rows, min(SAMPLE, len(rows)))
     repeats, doubtful, rate = _measured(config, sample, len(rows), embedder)
     usable = Span(len(rows) * (1 - repeats.high), len(rows) * (1 - repeats.low))
@@ -137,9 +143,13 @@ def estimate(config: RunConfig, rows: Sequence[Row], embedder: Embedder | None) 
     main, judge = config.llm, config.judge_llm or config.llm
     if not config.scores and main != "none":
         if config.recipe == "lift" and tasks.high:
-            regions = min(region_count(len(rows)), config.round_size)
+            regions = min(region_count(max(len(rows), prompts)), config.round_size)
             rounds = math.ceil(tasks.high / config.round_size)
-            add("analyst", main, "name_subspace", Span(regions, regions * rounds), 7 * 120)
+            add("analyst", main, "name_subspace", Span(1, 2 * regions * rounds), 12 * 120)
+            if not config.toward:
+                themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
+                for prompt, calls in _probing(themes, rounds).items():
+                    add("analyst", main, prompt, calls, 6 * 120)
         if tasks.high:
             draft, texts = ("fuse", 2 * task) if config.recipe == "lift" else ("deepen", task)
             add("generator", main, draft, tasks, texts)
@@ -158,7 +168,7 @@ def estimate(config: RunConfig, rows: Sequence[Row], embedder: Embedder | None) 
             if config.tie_breaks:
                 pairs = Span(0, 2 * config.tie_breaks)
                 add("judge", judge, "compare", pairs.times(Span(1, _REPAIRS)), 2 * size)
-    embedded = Span(len(rows) + written.low, len(rows) + written.high)
+    embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
     embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
@@ -204,6 +214,18 @@ def _tasks(config: RunConfig, usable: Span) -> Span:
         min(cap, max(SMALLEST_ROUND, missing.low / _KEEPS[1])),
         min(cap, max(SMALLEST_ROUND, missing.high / _KEEPS[0])),
     )
+
+
+def _probing(themes: Span, rounds: int) -> dict[str, Span]:
+    """Calls for the analyst's own reference, by prompt."""
+    least = drawn_in(1, round(themes.low))
+    drawn = [drawn_in(number, round(themes.high)) for number in range(1, rounds + 1)]
+    groups = [cluster_count(count) for count in drawn]
+    return {
+        "neighbours": Span(cluster_count(least), sum(groups) * _REPAIRS),
+        "probes": Span(0, sum(drawn)),
+        "plausible": Span(0, sum(drawn) * _REPAIRS),
+    }
 
 
 def _judged(config: RunConfig, usable: Span, written: Span) -> Span:

@@ -9,6 +9,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from langgraph.runtime import Runtime
 from ..agents import signals
 from ..agents.calibration import described
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
+from ..agents.reference import ReferenceTexts
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
@@ -30,6 +32,7 @@ from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
 from .measure import coverage
 from .pool import for_each
+from .reference import read_toward, reference_of, references
 from .state import RunContext, RunState
 from .stopping import SMALLEST_ROUND, stop_reason
 from .ties import break_ties, settled
@@ -80,6 +83,7 @@ async def ingest(state: RunState, context: RunContext) -> Update:
             ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
             for _, record in batch:
                 counts[record.source][isinstance(record, Rejected)] += 1
+        read_toward(context, sum(map(sum, counts.values())))
         known = ledger.noted("fingerprints")
         ledger.add_sources(
             (str(path), known[str(path)], *counts[str(path)]) for path in config.sources
@@ -90,6 +94,10 @@ async def ingest(state: RunState, context: RunContext) -> Update:
     context.progress.say(
         f"read {read:,} rows, {rejected:,} quarantined" + (f" (see {listed})" if listed else "")
     )
+    if config.toward:
+        unusable = len(ledger.rejects()) - rejected
+        wanted = len(ledger.references("toward"))
+        context.progress.say(f"read {wanted:,} prompts to go toward, {unusable:,} quarantined")
     _check_given(config, read + rejected)
     return {"round": 0, "accepted": 0, "stop": ""}
 
@@ -141,14 +149,17 @@ async def analyze(state: RunState, context: RunContext) -> Update:
     round = state["round"] + 1
     progress.round = round
     if not any(done["round"] == round for done in ledger.rounds()):
+        pool, size = ledger.rows("accepted"), _round_size(state, context)
+        vectors = context.vectors.get([row.id for row in pool])
+        wanted = await reference_of(pool, vectors, context, round=round, size=size)
         progress.begin("analyze", "finding sparse subspaces and naming them")
-        pool = ledger.rows("accepted")
         subspaces = await context.analyst.find(
             pool,
-            context.vectors.get([row.id for row in pool]),
+            vectors,
+            wanted,
             round=round,
-            size=_round_size(state, context),
-            known={subspace.id: subspace for subspace in ledger.subspaces()},
+            size=size,
+            known=ledger.subspaces(),
             record=ledger.subspace_record(),
         )
         # Fusions of fusions drift away from what people ask: only seeds are parents.
@@ -162,7 +173,10 @@ async def analyze(state: RunState, context: RunContext) -> Update:
             position=ledger.next_position(),
         )
         ledger.plan_round(round, subspaces, tasks)
-    progress.subspaces = [(s.name, s.quota) for s in ledger.subspaces(round)]
+    progress.subspaces = [(s.name, s.quota) for s in ledger.subspaces(round) if not s.given_up]
+    for subspace in ledger.subspaces(round):
+        if subspace.given_up:
+            progress.say(f"round {round}: gave up on {subspace.name}: {subspace.given_up}")
     named = ", ".join(name for name, _ in progress.subspaces[:3])
     more = len(progress.subspaces) - 3
     progress.say(
@@ -196,11 +210,16 @@ async def carry_out(round: int, context: RunContext) -> None:
     tasks = ledger.tasks(round, pending=True)
     rows = ledger.rows_by_id({parent for task in tasks for parent in task.parents})
     subspaces = {subspace.id: subspace for subspace in ledger.subspaces(round)}
+    wanted = ReferenceTexts(prompt.task for prompt in references(ledger))
     progress.begin("generate", "fusing instructions and answering them", len(tasks))
 
     async def write(task: Task) -> None:
         parents = [rows[parent] for parent in task.parents]
         draft = await generator.write(task, parents, subspaces.get(task.subspace))
+        if draft.row and (
+            fault := wanted.fault(draft.row.task, draft.row.output, [p.text for p in parents])
+        ):
+            draft = replace(draft, outcome="rejected", reason=fault, row=None)
         ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, draft.row)
         progress.step()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
+from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
@@ -81,15 +82,17 @@ async def opened(
     try:
         main = None if config.scores else gateway(config.llm)
         judge = _judge_gateway(config, main, gateway, progress)
-        vectors = open_vectors(config.out / VECTORS, progress.say)
+        vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
             config=config,
             ledger=ledger,
             vectors=vectors,
+            reference_vectors=reference_vectors,
             embedder=None if config.embeddings else _embedder(config.embedder, ledger, vectors),
             gateway=main,
             judge_gateway=judge,
-            analyst=CoverageAnalyst(main) if main else None,
+            analyst=CoverageAnalyst(main, config.seed) if main else None,
+            probes=ProbeWriter(main, config.seed) if main else None,
             generator=Generator(main, config.seed) if main else None,
             redundancy=RedundancyAgent(main, config.duplicate_cosine, config.borderline_cosine),
             selector=_selector(config),

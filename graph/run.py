@@ -92,7 +92,8 @@ def check_settings(config: RunConfig) -> None:
     """Refuse what can be known to be wrong before anything is opened."""
     if not config.sources:
         raise UsageError("name at least one file of instruction data")
-    if len({path.resolve() for path in config.sources}) < len(config.sources):
+    named = [*config.sources, *config.toward]
+    if len({path.resolve() for path in named}) < len(named):
         raise UsageError("the same source is named twice")
     if config.scores:
         load_scores(config.scores)
@@ -102,7 +103,7 @@ def check_settings(config: RunConfig) -> None:
 
 def check_sources(config: RunConfig) -> None:
     """Refuse sources that are not there."""
-    for path in config.sources:
+    for path in (*config.sources, *config.toward):
         if not path.exists():
             raise UsageError(f"there is no file {path}")
         if path.is_dir():
@@ -140,10 +141,11 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     if not ledger.noted("replay_of"):
         fingerprints = {
             str(path): fingerprint(path) if path.is_file() else known.get(str(path))
-            for path in config.sources
+            for path in (*config.sources, *config.toward)
         }
     before = ledger.noted("settings")
     if before is not None:
+        before = {**_defaults(), **before}  # settings that are newer than the run
         _compare(config, ledger, before, settings)
         if read and known != fingerprints:
             raise UsageError(
@@ -164,6 +166,11 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     versions = {name: version(name) for name in _VERSIONS}
     about = {"lift_agent": __version__, "python": platform.python_version(), **versions}
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
+
+
+def _defaults() -> dict[str, Any]:
+    defaults: dict[str, Any] = json.loads(RunConfig().model_dump_json(exclude={"out"}))
+    return defaults
 
 
 def _compare(
@@ -201,7 +208,7 @@ def _compare(
 
 
 def _shown(value: Any) -> str:
-    return "not set" if value in (None, {}) else str(value)
+    return "not set" if value in (None, {}, []) else str(value)
 
 
 async def _run(

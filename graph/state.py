@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
+from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
@@ -45,10 +46,12 @@ class RunContext:
     config: RunConfig
     ledger: Ledger
     vectors: VectorStore
+    reference_vectors: VectorStore
     embedder: Embedder | None
     gateway: Gateway | None
     judge_gateway: Gateway | None
     analyst: CoverageAnalyst | None
+    probes: ProbeWriter | None
     generator: Generator | None
     redundancy: RedundancyAgent
     selector: Selector | TopSelector

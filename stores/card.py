@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from .ledger import Ledger
-from .summary import judging_lines, summarise
+from .summary import Summary, judging_lines, summarise
 from .writers import CARD, DATASET, replace_file
 
 _SIZES = (
@@ -101,7 +101,7 @@ It stopped with `{s.stop}`: {s.why} ({s.rows:,} of {s.target:,} rows).
 
 Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; {s.tasks:,} tasks
 were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after the same checks.
-Every row that was left was scored {scored}; {chosen}.
+{_compared(s)}Every row that was left was scored {scored}; {chosen}.
 
 {judging}
 
@@ -119,6 +119,17 @@ its id, origin, round, strategy, parents, subspace and scores with the judge's r
 Scores and generated rows are a model's: read some before you train on them. `run.toml` has the
 settings, and `ledger.sqlite` every call, verdict and score.
 """
+
+
+def _compared(s: Summary) -> str:
+    """What the rows were compared with to see what they lack."""
+    if not s.subspaces:
+        return ""
+    if s.toward:
+        return f"What was missing was judged by {s.toward:,} prompts that are not in the dataset.\n"
+    if s.plausible:
+        return f"What was missing was judged by {s.plausible:,} probes that the model wrote.\n"
+    return "What was missing was judged by the rows alone.\n"
 
 
 def _inert(text: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+_PROMPTS = ("instruction", "prompt", "question", "query", "text")
 _OUTPUTS = ("output", "response", "completion")
 CONVERSATIONS = ("messages", "conversations")
 _FORMS = (
@@ -59,6 +60,44 @@ def examples(value: Any) -> list[Example | str]:
     if form == "instances" and isinstance(value["instances"], list) and value["instances"]:
         return [_attempt(_instance, value, index) for index in range(len(value["instances"]))]
     return [_attempt(_single, value, form)]
+
+
+def prompts(value: Any) -> list[tuple[str, str] | str]:
+    """Return the prompts of a record, (instruction, input), or the reason if there is none.
+
+    A record with no answer is enough, and so is a string; of a conversation it is the last turn
+    of the user.
+    """
+    if isinstance(value, str):
+        return [(value, "") if value.strip() else "empty prompt"]
+    if isinstance(value, list):
+        return [prompt for item in value for prompt in prompts(item)]
+    found: list[tuple[str, str] | str] = []
+    for example in examples(value):
+        if isinstance(example, Example):
+            found.append((example.instruction, example.input))
+        else:
+            found.append(_prompt(value, example))
+    return found
+
+
+def _prompt(value: Any, reason: str) -> tuple[str, str] | str:
+    """The prompt of a record that is no example, for the reason given."""
+    if not isinstance(value, dict):
+        return reason
+    try:
+        for column in CONVERSATIONS:
+            if isinstance(value.get(column), list):
+                turns = [_turn(turn, f"{column}[{i}]") for i, turn in enumerate(value[column])]
+                asked = [text for role, text in turns if role == "user" and text.strip()]
+                return (asked[-1], "") if asked else f"{column} has no turn of the user"
+        for key in _PROMPTS:
+            if value.get(key) is not None:
+                return _text(value[key], key), _input(value)
+    except _UnusableError as error:
+        return str(error)
+    keys = excerpt(", ".join(value)) or "none"
+    return f"no prompt: the keys are {keys}, none of them {', '.join(_PROMPTS)}"
 
 
 def _attempt(read: Callable[..., Example], *args: Any) -> Example | str:

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from ..records import (
     Attempt,
     Call,
     Duel,
+    Reference,
+    ReferenceKind,
     Rejected,
     Row,
     Score,
@@ -28,6 +30,7 @@ from ..records import (
     Status,
     Subspace,
     Task,
+    TrackRecord,
     Verdict,
 )
 
@@ -116,11 +119,30 @@ def _keep_judgements(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_references(db: sqlite3.Connection) -> None:
+    """Keep the prompts that show what is wanted, and what was measured of subspaces by them."""
+    db.execute(
+        "CREATE TABLE reference (id TEXT PRIMARY KEY, position INTEGER NOT NULL,"
+        " kind TEXT NOT NULL, instruction TEXT NOT NULL, input TEXT NOT NULL,"
+        " source TEXT NOT NULL, line INTEGER NOT NULL, round INTEGER NOT NULL,"
+        " theme TEXT NOT NULL, fault TEXT NOT NULL)"
+    )
+    db.execute("ALTER TABLE subspaces RENAME COLUMN sparsity TO gap")
+    for column, kind in (
+        ("wanted", "TEXT NOT NULL DEFAULT '[]'"),
+        ("density", "REAL NOT NULL DEFAULT 0"),
+        ("wanted_density", "REAL NOT NULL DEFAULT 0"),
+        ("given_up", "TEXT NOT NULL DEFAULT ''"),
+    ):
+        db.execute(f"ALTER TABLE subspaces ADD COLUMN {column} {kind}")
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
     _keep_attempts,
     _keep_judgements,
+    _keep_references,
 )
 
 
@@ -201,6 +223,7 @@ class Ledger:
         """Take over what another run read from its sources."""
         self.add_rows(other.rows(origin="seed"))
         self.add_rejects(enumerate(other.rejects()))
+        self.add_references(other.references("toward"))
         self.add_sources(other.sources())
 
     def clear_rows(self) -> None:
@@ -208,6 +231,7 @@ class Ledger:
         with self._transaction() as db:
             db.execute("DELETE FROM rows")
             db.execute("DELETE FROM source_rejects")
+            db.execute("DELETE FROM reference")
 
     def add_sources(self, sources: Iterable[tuple[str, str, int, int]]) -> None:
         """Record that all sources were read: path, fingerprint, rows, unusable records."""
@@ -323,18 +347,35 @@ class Ledger:
         sql = "SELECT origin, status, reason, COUNT(*) FROM rows GROUP BY 1, 2, 3"
         return {(origin, status, why): n for origin, status, why, n in self._query(sql)}
 
+    # the reference ------------------------------------------------------------------------
+
+    def add_references(self, references: Iterable[Reference]) -> None:
+        """Keep prompts of the reference, all or nothing; those already there stay as they are."""
+        with self._transaction() as db:
+            db.executemany(
+                f"INSERT OR IGNORE INTO reference ({_REFERENCE}) VALUES ({_REFERENCE_PLACES})",
+                (astuple(reference) for reference in references),
+            )
+
+    def references(self, kind: ReferenceKind) -> list[Reference]:
+        """The prompts of the reference of a kind, in order; those with a fault included."""
+        sql = f"SELECT {_REFERENCE} FROM reference WHERE kind = ? ORDER BY position"
+        return [Reference(*found) for found in self._query(sql, (kind,))]
+
     # subspaces and tasks ------------------------------------------------------------------
 
     def plan_round(self, round: int, subspaces: Iterable[Subspace], tasks: Sequence[Task]) -> None:
         """Record a round's subspaces and its tasks, all or nothing."""
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO subspaces VALUES (?,?,?,?,?,?,?,?,?,?)",
+                f"INSERT OR IGNORE INTO subspaces ({_SUBSPACE}) VALUES ({_SUBSPACE_PLACES})",
                 (
                     (
-                        *(s.id, s.round, s.name, s.brief),
+                        *(s.id, s.round),
                         np.asarray(s.centre, dtype=np.float32).tobytes(),
-                        *(s.radius, s.sparsity, _json(s.members), _json(s.nearby), s.quota),
+                        *(s.radius, s.gap, _json(s.members), _json(s.nearby)),
+                        *(s.name, s.brief, s.quota, _json(s.wanted)),
+                        *(s.density, s.wanted_density, s.given_up),
                     )
                     for s in subspaces
                 ),
@@ -352,25 +393,12 @@ class Ledger:
             )
 
     def subspaces(self, round: int | None = None) -> list[Subspace]:
-        """The subspaces of a round (or of all), sparsest first."""
-        sql = "SELECT * FROM subspaces WHERE (?1 IS NULL OR round = ?1) ORDER BY round, rowid"
-        return [
-            Subspace(
-                id=id,
-                round=number,
-                centre=tuple(np.frombuffer(centre, dtype=np.float32).tolist()),
-                radius=radius,
-                sparsity=sparsity,
-                members=tuple(json.loads(members)),
-                nearby=tuple(json.loads(nearby)),
-                name=name,
-                brief=brief,
-                quota=quota,
-            )
-            for id, number, name, brief, centre, radius, sparsity, members, nearby, quota in (
-                self._query(sql, (round,))
-            )
-        ]
+        """The subspaces of a round (or of all), largest gap first."""
+        sql = (
+            f"SELECT {_SUBSPACE} FROM subspaces WHERE (?1 IS NULL OR round = ?1)"
+            " ORDER BY round, rowid"
+        )
+        return [_subspace(found) for found in self._query(sql, (round,))]
 
     def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
         """The tasks of a round, optionally those without an outcome only."""
@@ -418,14 +446,16 @@ class Ledger:
         )
         return {(outcome, why): n for outcome, why, n in self._query(sql, (round,))}
 
-    def subspace_record(self) -> dict[str, tuple[int, int]]:
-        """Tasks tried and rows accepted so far in each subspace, by its id."""
+    def subspace_record(self) -> dict[str, TrackRecord]:
+        """What came of the tasks of each subspace so far, by its id."""
         sql = (
-            "SELECT t.subspace, COUNT(*), COUNT(r.id) FROM tasks t"
-            " LEFT JOIN rows r ON r.id = t.row AND r.status = 'accepted'"
+            "SELECT t.subspace, COUNT(*), COUNT(r.id), COALESCE(SUM(r.landed), 0),"
+            " SUM((SELECT COALESCE(SUM(input_tokens + output_tokens), 0) FROM calls"
+            "  WHERE subject IN (t.id, NULLIF(t.row, ''))))"
+            " FROM tasks t LEFT JOIN rows r ON r.id = t.row AND r.status = 'accepted'"
             " WHERE t.outcome != '' GROUP BY 1"
         )
-        return {subspace: (tried, taken) for subspace, tried, taken in self._query(sql)}
+        return {subspace: TrackRecord(*counts) for subspace, *counts in self._query(sql)}
 
     def task_of(self, row: str) -> Task | None:
         """The task that made a row."""
@@ -682,6 +712,22 @@ def _row(found: tuple[Any, ...]) -> Row:
 
 _SCORE = ", ".join(field.name for field in fields(Score))
 _DUEL = ", ".join(field.name for field in fields(Duel))
+_SUBSPACE = ", ".join(field.name for field in fields(Subspace))
+_SUBSPACE_PLACES = ", ".join("?" * len(fields(Subspace)))
+
+
+def _subspace(found: tuple[Any, ...]) -> Subspace:
+    values = dict(zip(_SUBSPACE.split(", "), found, strict=True))
+    values["centre"] = tuple(np.frombuffer(values["centre"], dtype=np.float32).tolist())
+    for column in ("members", "nearby", "wanted"):
+        values[column] = tuple(json.loads(values[column]))
+    return Subspace(**values)
+
+
+_REFERENCE = ", ".join(field.name for field in fields(Reference))
+_REFERENCE_PLACES = ", ".join("?" * len(fields(Reference)))
+
+
 _CALL = ", ".join(field.name for field in fields(Call))
 _CALL_PLACES = ", ".join("?" * len(fields(Call)))
 

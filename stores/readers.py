@@ -86,7 +86,7 @@ def _row(example: Example, position: int, path: Path, line: int, copies: Counter
 
 
 def _examples_of(path: Path) -> Iterator[tuple[Record, Example | str]]:
-    for record in records(_lines(path)):
+    for record in records(lines_of(path)):
         for example in [record.problem] if record.problem else examples(record.value):
             yield record, example
 
@@ -105,7 +105,13 @@ def _open(path: Path) -> BufferedReader:
         ) from error
 
 
-def _lines(path: Path) -> Iterator[str]:
+def lines_of(path: Path) -> Iterator[str]:
+    """Yield the lines of a file, gzipped or not; bytes that are not UTF-8 become surrogates.
+
+    Raises:
+        UsageError: it cannot be opened.
+        SourceError: it is damaged.
+    """
     with _open(path) as file:
         zipped = file.peek(2)[:2] == b"\x1f\x8b"
         try:

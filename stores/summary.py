@@ -31,7 +31,9 @@ RESUMABLE = ("interrupted", "budget", "errors")
 class Summary:
     """What a run read, removed, made, accepted and spent, and why it stopped.
 
-    `requests` are those that were sent, refused and repeated ones included.
+    `requests` are those that were sent, refused and repeated ones included. The data was compared
+    with `toward` prompts of the user's, or with `probes` that the model wrote, of which some are
+    `plausible`; `given_up` subspaces got no more tasks.
     """
 
     target: int
@@ -62,6 +64,10 @@ class Summary:
     requests: int
     seconds: float
     estimate: dict[str, list[float] | None]
+    toward: int = 0
+    probes: int = 0
+    plausible: int = 0
+    given_up: int = 0
 
     @property
     def calls(self) -> int:
@@ -116,6 +122,7 @@ def summarise(ledger: Ledger) -> Summary:
     sources, rounds = ledger.sources(), ledger.rounds()
     selected = ledger.selected()
     outcomes = ledger.task_outcomes()
+    probes, subspaces = ledger.references("probe"), ledger.subspaces()
 
     def count(status: str, origin: str = "") -> int:
         return sum(
@@ -132,7 +139,7 @@ def summarise(ledger: Ledger) -> Summary:
         rows=len(selected),
         stop=str(ledger.noted("stop", "")),
         read=sum(source[2] for source in sources),
-        unusable=sum(source[3] for source in sources),
+        unusable=len(ledger.rejects()),
         seeds_accepted=count("accepted", "seed"),
         seeds_chosen=sum(row.origin == "seed" for row in selected),
         generated_chosen=sum(row.origin == "generated" for row in selected),
@@ -152,10 +159,14 @@ def summarise(ledger: Ledger) -> Summary:
         judge=str(ledger.noted("judge", "")),
         judging=ledger.noted("judging", {}),
         usage=ledger.usage(),
-        subspaces=len({subspace.id for subspace in ledger.subspaces()}),
+        subspaces=len({subspace.id for subspace in subspaces}),
         requests=ledger.spent().calls,
         seconds=ledger.noted("seconds", 0.0),
         estimate=ledger.noted("estimate", {}),
+        toward=len(ledger.references("toward")),
+        probes=len(probes),
+        plausible=sum(not probe.fault for probe in probes),
+        given_up=sum(bool(subspace.given_up) for subspace in subspaces),
     )
 
 

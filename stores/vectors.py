@@ -16,17 +16,20 @@ _WRITE_BATCH = 5000  # Chroma refuses more than 5,461 at once
 _READ_BATCH = 1000  # reading by ids keeps its speed at any size; paging by offset does not
 
 
-def open_vectors(folder: Path, say: Callable[[str], None]) -> VectorStore:
-    """Open the store in `folder`; one that cannot be read is removed, to be filled again."""
+def open_vectors(folder: Path, say: Callable[[str], None]) -> tuple[VectorStore, VectorStore]:
+    """Open the stores of the rows and of the reference in `folder`.
+
+    A folder that cannot be read is removed, to be filled again.
+    """
     try:
-        return VectorStore(folder)
+        return VectorStore(folder), VectorStore(folder, "reference")
     except OSError:
         raise
     except Exception as error:  # Chroma's own errors have no common base
         cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
         say(f"the vector store in {folder} cannot be read ({cause}): making it again")
         remove_vectors(folder)
-        return VectorStore(folder)
+        return VectorStore(folder), VectorStore(folder, "reference")
 
 
 def remove_vectors(folder: Path) -> None:
@@ -41,8 +44,8 @@ def remove_vectors(folder: Path) -> None:
 class VectorStore:
     """One Chroma collection with a unit vector for each row id."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the store in `folder`, creating it if it is not there."""
+    def __init__(self, folder: Path, collection: str = "rows") -> None:
+        """Open the collection of the store in `folder`, creating what is not there."""
         import chromadb
         from chromadb.config import Settings
 
@@ -53,7 +56,7 @@ class VectorStore:
         # Without embedding_function=None, Chroma would download a model of its own. Vectors come
         # back as they were put only in the l2 space, which ranks unit vectors as cosine does.
         self._collection: Any = client.get_or_create_collection(
-            "rows", embedding_function=None, configuration={"hnsw": {"space": "l2"}}
+            collection, embedding_function=None, configuration={"hnsw": {"space": "l2"}}
         )
         self.get(self.ids(limit=1))  # a store that is damaged says so now
 

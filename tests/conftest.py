@@ -6,12 +6,19 @@ import subprocess
 import sys
 
 import pytest
+from support import static_embedder
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """Give each test a call cache of its own, and none of the user's."""
     monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def embedder(tmp_path_factory):
+    """The folder of an embedder that is as fast as reading."""
+    return static_embedder(tmp_path_factory.mktemp("embedder"))
 
 
 @pytest.fixture

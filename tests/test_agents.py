@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lift_agent.agents import signals
-from lift_agent.agents.analyst import share
 from lift_agent.agents.checks import answer_fault, task_fault
 from lift_agent.agents.generator import Generator, WrittenTask, is_code
 from lift_agent.agents.judge import combined, text_length
@@ -99,14 +98,6 @@ def test_each_fault_of_an_answer_has_its_name(answer, fault):
 def test_a_written_task_is_separated_from_its_input(text, instruction, input):
     written = WrittenTask.read(text)
     assert (written.instruction, written.input) == (instruction, input)
-
-
-@given(st.integers(0, 500), st.lists(st.floats(0.01, 10), min_size=1, max_size=40))
-def test_shares_add_up_and_follow_the_weights(size, weights):
-    shares = share(size, weights)
-    assert sum(shares) == size
-    for n, weight in zip(shares, weights, strict=True):
-        assert abs(n - size * weight / sum(weights)) <= 1
 
 
 @given(st.text(max_size=300), st.integers(8, 400))
@@ -245,6 +236,9 @@ def test_the_paper_takes_the_best_and_breaks_ties_by_order():
         "answer",
         "answer_small",
         "name_subspace",
+        "neighbours",
+        "plausible",
+        "probes",
         "judge",
         "compare",
         "same_task",

@@ -26,12 +26,6 @@ from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
 
 
-@pytest.fixture(scope="session")
-def embedder(tmp_path_factory):
-    """The folder of an embedder that is as fast as reading."""
-    return static_embedder(tmp_path_factory.mktemp("embedder"))
-
-
 @pytest.fixture
 def quick(embedder, seeds, tmp_path):
     """Run in `tmp_path / name` with the fast embedder and without the call cache."""

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lift_agent.errors import RunFolderError
-from lift_agent.records import Call, Rejected, Row, Score, Subspace, Task, Verdict, row_id
+from lift_agent.records import (
+    Call,
+    Rejected,
+    Row,
+    Score,
+    Subspace,
+    Task,
+    TrackRecord,
+    Verdict,
+    row_id,
+)
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
 from lift_agent.stores.writers import record, replace_file
@@ -107,7 +117,7 @@ def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledge
     assert ledger.rounds() == [
         {"round": 1, "planned": 2, "written": 1, "landed": 1, "accepted": 1, "pool": 5}
     ]
-    assert ledger.subspace_record() == {"s-1": (2, 1)}
+    assert ledger.subspace_record() == {"s-1": TrackRecord(tried=2, accepted=1, landed=1)}
 
 
 def test_calls_come_back_and_a_later_try_replaces_a_failure(ledger):

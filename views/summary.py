@@ -86,8 +86,14 @@ def _flow(s: Summary) -> list[tuple[int, str]]:
     if s.unusable:
         steps.append((s.unusable, f"records quarantined, listed in {QUARANTINE}"))
     steps.append((s.near_duplicates, "near-duplicates removed"))
+    if s.toward:
+        steps.append((s.toward, "prompts that show what is wanted"))
+    if s.probes:
+        steps.append((s.probes, f"probes written for what is wanted, {s.plausible:,} plausible"))
     if s.tasks:
         steps.append((s.tasks, f"tasks tried in {s.rounds} rounds and {s.subspaces} subspaces"))
+        if s.given_up:
+            steps.append((s.given_up, "subspaces given up: hardly a row landed and was accepted"))
         steps.append((s.written, "rows generated"))
         if s.written:
             landed = f"of them landed in their subspace ({s.landed / s.written:.0%})"

@@ -118,8 +118,9 @@ def _sent(attempt: Attempt) -> str:
 
 def _parsed(call: Call) -> str:
     """The answer as its agent's schema reads it."""
-    from ..agents import analyst, judge, redundancy
+    from ..agents import analyst, judge, probes, redundancy
 
-    schemas = {s.__name__: s for s in (analyst.Brief, judge.Rubric, redundancy.SameTask)}
+    asked = (analyst.Brief, probes.Neighbours, probes.Plausible)
+    schemas = {s.__name__: s for s in (*asked, judge.Rubric, redundancy.SameTask)}
     value, error = parse(schemas[call.request["schema"]["name"]], call)
     return value.model_dump_json(indent=2) if value is not None else f"(none: {error})"

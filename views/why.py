@@ -7,7 +7,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ..errors import UsageError
-from ..records import Duel, Row
+from ..records import Duel, Row, Subspace
 from ..stores.ledger import Ledger
 from .format import duration, inert, money, number
 from .trace import SHORT
@@ -68,6 +68,7 @@ def _origin(ledger: Ledger, console: Console, row: Row) -> None:
     subspace = next((s for s in ledger.subspaces(row.round) if s.id == row.subspace), None)
     if subspace:
         _say(console, f"for the subspace “{subspace.name}” ({subspace.id}): {subspace.brief}")
+        _say(console, _lacking(subspace))
         landing = ledger.landing(row.id)
         if landing:
             landed, distance = landing
@@ -76,6 +77,17 @@ def _origin(ledger: Ledger, console: Console, row: Row) -> None:
                 console,
                 f"{verdict}: {distance:.3f} from the centre, radius {subspace.radius:.3f}",
             )
+
+
+def _lacking(subspace: Subspace) -> str:
+    """Why the subspace was chosen: what is wanted there, beside what there is."""
+    there = f"{len(subspace.members)} rows there"
+    if not subspace.wanted:
+        return f"  {there}, their nearest at a mean cosine of {subspace.density:.2f}"
+    return (
+        f"  {len(subspace.wanted)} prompts of the reference want it, {there}; mean cosine to the "
+        f"nearest prompts {subspace.wanted_density:.2f}, to the nearest rows {subspace.density:.2f}"
+    )
 
 
 def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
