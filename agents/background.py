@@ -1,4 +1,4 @@
-"""What is usual among the rows of a run: the statistics that a single row's text is held against."""
+"""What is usual among the rows of a run: what a single row's text is held against."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..records import Row
 
-ROWS = 20_000  # rows that are read; more change the statistics little
-REFERENCE = 2_000  # rows whose values are kept, to rank others among
+ROWS = 5_000  # rows that are read; more change the statistics little
+REFERENCE = 1_000  # rows whose values are kept, to rank others among
 _OTHERS = 40  # instructions of other rows that a response is compared with
 _RIVAL = 5  # the response is held against the fifth-best of them: some are near-duplicates
 _PLACES = 20  # places inside each response at which it might have been cut
@@ -62,7 +62,9 @@ class Association:
     Attributes:
         asked: place of each frequent term of the tasks.
         answered: the same for the responses.
-        met: rows in which two terms meet, (terms, terms).
+        met: rows in which two terms meet, (terms asked, terms answered).
+        asked_in: rows whose task has the term, (terms asked,).
+        answered_in: rows whose response has the term, (terms answered,).
         rows: how many rows were counted.
     """
 
@@ -105,7 +107,7 @@ class Association:
     def _block(self, asked: set[str], answered: set[str]) -> tuple[Ids, Ids]:
         rows = sorted(self.asked[term] for term in asked if term in self.asked)
         columns = sorted(self.answered[term] for term in answered if term in self.answered)
-        return np.ix_(np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64))
+        return np.array(rows, dtype=np.int64)[:, None], np.array(columns, dtype=np.int64)[None]
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ _UNREADABLE = re.compile(r"[\ufffd\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _MOJIBAKE = re.compile(r"[ÂÃ][\u0080-\u00bf\u20ac\u2122\u0152-\u0192]|â€|ï»¿|Ð[\u0080-\u00bf°-¿]")
 _RUN = re.compile(r"([^\W\d_])\1{24,}|\b([^\W\d]+)(\W+\2\b){11,}", re.IGNORECASE)
 _BLANK = re.compile(r"[\s.…\-–—_*#>`\"']*")
+_LANGUAGE = re.compile(
+    r"translat|\b[A-Z][a-z]+(ese|ish|ian|ean|bic|rew|ndi|ali)\b|\b(Greek|Thai|Urdu)\b"
+)
 _FENCED = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _BARE_PYTHON = re.compile(r"\s*(def \w+\(.*\)( -> .+)?:|import \w+|from \w+ import .+)\s*(\n|$)")
 _CODE_LINE = re.compile(
@@ -39,9 +42,7 @@ _CODE_LINE = re.compile(
     r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
 )
 _CLEAN_END = tuple(".!?:;)]}>\"'`”’»…。！？；：”」』）》】|*/=~।॥؟۔።")
-_OPEN_END = re.compile(
-    r"([,，、(\[{=（]|\b(the|a|an|of|to|and|or|with|for|is|are|which|from))\s*$"
-)
+_OPEN_END = re.compile(r"([,，、(\[{=（]|\b(the|a|an|of|to|and|or|with|for|is|are|which|from))\s*$")
 _LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n]){0,200}\"|'(?:\\.|[^'\\\n]){1,3}'")
 
@@ -107,7 +108,7 @@ def is_garbled(text: str) -> bool:
 def has_leftovers(text: str, task: str = "") -> bool:
     """Whether a response holds tokens or headings of a prompt, which its task does not."""
     found = _LEFTOVER.search(text)
-    return bool(found) and found.group().strip() not in task
+    return found is not None and found.group().strip() not in task
 
 
 def density(text: str) -> float:
@@ -121,6 +122,17 @@ def repeats(text: str) -> bool:
     return bool(_RUN.search(text)) or (
         len(text) >= 200 and distinct_trigrams(text) < 0.4 and density(text) < 0.2
     )
+
+
+def is_in_another_script(row: Row) -> bool:
+    """Whether a response is in a script of which its task has no letter and names no language.
+
+    Latin letters are at home everywhere: in code, formulas and names.
+    """
+    written = script(row.output)
+    if written in ("", "LATIN") or _LANGUAGE.search(row.task):
+        return False
+    return written not in {script(c) for c in row.task if c.isalpha() and not c.isascii()}
 
 
 def is_empty(text: str) -> bool:
@@ -145,7 +157,7 @@ def _alike(first: str, second: str) -> bool:
 
 
 def is_cut(text: str) -> bool:
-    """Whether a response certainly stops in the middle: after a comma, an article, an open fence."""
+    """Whether a response surely stops in the middle: at a comma, an article, an open fence."""
     return bool(text.count("```") % 2 or _OPEN_END.search(text[-20:]))
 
 
@@ -190,14 +202,14 @@ def points(row: Row, background: Background | None = None) -> dict[str, int]:
     """
     text = row.output
     tails = background.tails(row) if background else {}
-    usual = {name: _share(tail) for name, tail in tails.items()}
+    usual = {name: share_left(tail) for name, tail in tails.items()}
     shares = (
         min(_whole(text), usual.get("bounds", 1.0)),
         float(not (is_empty(text) or is_refusal(text) or echoes(row))),
         usual.get("relatedness", 1.0),
         0.0 if repeats(text) else min(1.0, distinct_trigrams(text) / 0.6, density(text) / 0.25),
         min(
-            float(not (is_garbled(text) or has_leftovers(text, row.task))),
+            float(not _strange(row)),
             usual.get("familiarity", 1.0),
         ),
     )
@@ -217,6 +229,11 @@ def _whole(text: str) -> float:
     return 1.0 if ends_cleanly(text) else 0.5
 
 
-def _share(tail: float) -> float:
+def _strange(row: Row) -> bool:
+    text = row.output
+    return is_garbled(text) or has_leftovers(text, row.task) or is_in_another_script(row)
+
+
+def share_left(tail: float) -> float:
     """Share of the points that is left at a tail probability."""
     return min(1.0, max(0.0, math.log(tail / _RARE) / math.log(_USUAL / _RARE)))

@@ -64,7 +64,8 @@ FOREIGN = {
     "pasos en el orden correcto. Al final conviene comprobar que la respuesta es la esperada.",
     "Russian": "Сначала нужно внимательно прочитать задачу. Затем выполняются все шаги по порядку. "
     "В конце следует ещё раз проверить, что ответ получился верным.",
-    "Chinese": "首先需要仔细阅读题目。然后按照顺序完成所有的步骤。最后再检查一遍,确认答案是正确的。",
+    "Chinese": "首先需要仔细阅读题目。然后按照顺序完成所有的步骤。"
+    "最后再检查一遍,确认答案是正确的。",
 }
 
 
@@ -140,7 +141,7 @@ def _mojibake(row: Row, lent: Neighbours, dice: random.Random) -> str:
 def _escaped(row: Row, lent: Neighbours, dice: random.Random) -> str:
     if dice.random() < 0.5:
         lines = html.escape(row.output).splitlines()
-        return f"<div class=\"text\"><p>{'<br/>&nbsp;'.join(lines)}</p></div>"
+        return f'<div class="text"><p>{"<br/>&nbsp;".join(lines)}</p></div>'
     return json.dumps(json.dumps(row.output))
 
 
