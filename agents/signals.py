@@ -31,7 +31,7 @@ _UNREADABLE = re.compile(r"[\ufffd\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 # UTF-8 that was read as a Western single-byte encoding.
 _MOJIBAKE = re.compile(r"[ÂÃ][\u0080-\u00bf\u20ac\u2122\u0152-\u0192]|â€|ï»¿|Ð[\u0080-\u00bf°-¿]")
 _RUN = re.compile(r"([^\W\d_])\1{24,}|\b([^\W\d]+)(\W+\2\b){11,}", re.IGNORECASE)
-_BLANK = re.compile(r"[\s.…\-–—_*#>`\"']*")
+_BLANK = re.compile(r"[\s.…]*")
 _LANGUAGE = re.compile(
     r"translat|\b[A-Z][a-z]+(ese|ish|ian|ean|bic|rew|ndi|ali)\b|\b(Greek|Thai|Urdu)\b"
 )

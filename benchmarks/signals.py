@@ -29,14 +29,9 @@ from lift_agent.geometry.neighbours import Floats
 from lift_agent.records import Row
 
 GOOD = (CODE, "gsm8k_train.json", "seed_tasks.jsonl")
-FAULTLESS = (
-    *GOOD,
-    "gpteacher_toolformer.json",
-    "zh_seed_tasks.json",
-    "sharegpt_conversations.json",
-)
+OTHERS = ("gpteacher_toolformer.json", "zh_seed_tasks.json", "sharegpt_conversations.json")
 ROWS = 300  # of a file and half
-EMBEDDED = 80  # damaged rows of a kind whose responses are embedded
+EMBEDDED = 20  # damaged rows of a kind that are embedded, and eight times as many good ones
 LOST = 0.05
 DISTINCT = 0.9  # the nearest row lends its response: nearest by tf-idf, below this cosine
 NUMBER = "another last number"
@@ -120,8 +115,8 @@ def main() -> None:
     heads = ["a row alone", "with the run's background"]
     if args.vectors:
         dice = random.Random(2)
-        good = [dice.sample(half.good, EMBEDDED * 2) for half in (even, odd)]
-        bad = {kind: dice.sample(rows, EMBEDDED // 4) for kind, rows in odd.bad.items()}
+        good = [dice.sample(half.good, 8 * EMBEDDED) for half in (even, odd)]
+        bad = {kind: dice.sample(rows, EMBEDDED) for kind, rows in odd.bad.items()}
         usual = [cosines(rows) for rows in good]
         texts = score(good[0], backgrounds[0]), score(good[1], backgrounds[1])
         limit = threshold(texts[0])
