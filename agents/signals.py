@@ -36,7 +36,7 @@ _LANGUAGE = re.compile(
     r"translat|\b[A-Z][a-z]+(ese|ish|ian|ean|bic|rew|ndi|ali)\b|\b(Greek|Thai|Urdu)\b"
 )
 _FENCED = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
-_BARE_PYTHON = re.compile(r"\s*(def \w+\(.*\)( -> .+)?:|import \w+|from \w+ import .+)\s*(\n|$)")
+_BARE_PYTHON = re.compile(r"\s*(def \w+\(.*:|import \w+|from \w+ import .+)\s*(\n|$)")
 _CODE_LINE = re.compile(
     r"[{};]\s*$|^\s*(def|class|import|from|return|for|if|while|print|#|//|<|\}|SELECT|"
     r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
