@@ -152,9 +152,7 @@ def main() -> None:
         scored = {k: semantic(b, backgrounds[1], fit[k], fit["odd"]) for k, b in bad.items()}
         kept = semantic(good[1], backgrounds[1], fit["odd"], fit["odd"])
         columns.append(caught(kept, scored, threshold(fits)))
-        note = (
-            "The last two columns lose unequal shares of good rows, on 20 rows a kind: no verdict."
-        )
+        note = "The last two columns lose unequal shares of good rows: no verdict."
         heads += ["background, on the embedded sample", "and the cosine of task and response"]
     lines = [["good rows lost", *(f"{column['']:.3f}" for column in columns)]]
     for title, kinds in (("developed", DEVELOPED), ("unseen", UNSEEN)):
