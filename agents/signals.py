@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
+import warnings
+import zlib
 from collections.abc import Mapping
 
 from ..records import Row
-from .texts import distinct_trigrams, normalised, overlap
+from .background import Background
+from .texts import distinct_trigrams, normalised, script, words
 
+_HELP = (
+    r"(help(?! but\b)|assist|answer|provide|fulfil|comply|complete|do (this|that)|engage|respond)"
+)
 _REFUSAL = re.compile(
-    r"\b(as an ai( language)? model|i('m| am) sorry,? but|i (cannot|can't|am unable to) "
-    r"(help(?! but\b)|assist|answer|provide|fulfil))",
+    rf"\b(as an ai( language)? model|i('m|’m| am) sorry,? but i|i apologi[sz]e,? but i|"
+    rf"(i |i'm |i’m |i am )(cannot|can't|can’t|unable to|not able to|won't|won’t) {_HELP})|"
+    r"^(抱歉|对不起|很抱歉).{0,12}(无法|不能)|作为(一个|一名)?(人工智能|AI|语言模型)",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
-_CLEAN_END = tuple(".!?:;)]}>\"'`”’»…。！？”」』）|*/=")
+_LEFTOVER = re.compile(
+    r"<\|[a-z_]{2,20}\|>|\[/?INST\]|<</?SYS>>|</s>\s*(<s>|$)|"
+    r"^#{2,3} ?(instruction|response|input|output|human|assistant|user)s?:?\s*$|"
+    r"<(start|end)_of_turn>|^\{\{ ?[a-z_]+ ?\}\}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_UNREADABLE = re.compile(r"[\ufffd\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+# UTF-8 that was read as a Western single-byte encoding.
+_MOJIBAKE = re.compile(r"[ÂÃ][\u0080-\u00bf\u20ac\u2122\u0152-\u0192]|â€|ï»¿|Ð[\u0080-\u00bf°-¿]")
+_RUN = re.compile(r"([^\W\d_])\1{24,}|\b([^\W\d]+)(\W+\2\b){11,}", re.IGNORECASE)
+_BLANK = re.compile(r"[\s.…]*")
+_LANGUAGE = re.compile(
+    r"translat|\b[A-Z][a-z]+(ese|ish|ian|ean|bic|rew|ndi|ali)\b|\b(Greek|Thai|Urdu)\b"
+)
+_FENCED = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+_BARE_PYTHON = re.compile(r"\s*(def \w+\(.*:|import \w+|from \w+ import .+)\s*(\n|$)")
+_CODE_LINE = re.compile(
+    r"[{};]\s*$|^\s*(def|class|import|from|return|for|if|while|print|#|//|<|\}|SELECT|"
+    r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
+)
+_CLEAN_END = tuple(".!?:;)]}>\"'`”’»…。！？；：”」』）》】|*/=~।॥؟۔።")
+_OPEN_END = re.compile(r"([,，、(\[{=（]|\b(the|a|an|of|to|and|or|with|for|is|are|which|from))\s*$")
+_LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n]){0,200}\"|'(?:\\.|[^'\\\n]){1,3}'")
 
 
 def is_refusal(text: str) -> bool:
@@ -27,29 +57,36 @@ def is_refusal(text: str) -> bool:
 def ends_cleanly(text: str) -> bool:
     """Whether a response ends like a finished one: by punctuation, or short, or as code."""
     end = text.rstrip()
-    if not end:
+    if not end or text.count("```") % 2 or _OPEN_END.search(end[-20:]):
         return False
     last = end.splitlines()[-1]
-    # A number, a name or a short list item needs no full stop; code ends as it likes.
-    return end.endswith(_CLEAN_END) or len(last.split()) <= 6 or looks_like_code(text)
+    # A number, a name or a short list item needs no full stop; code ends as it likes; a script
+    # without spaces is not held to one.
+    return (
+        end.endswith(_CLEAN_END)
+        or len(words(last)) <= 6
+        or script(last) not in ("LATIN", "CYRILLIC", "GREEK")
+        or looks_like_code(text)
+    )
 
 
 def looks_like_code(text: str) -> bool:
     """Whether a text is mostly program code."""
     lines = [line for line in text.splitlines() if line.strip()]
-    marks = re.compile(
-        r"[{};]\s*$|^\s*(def|class|import|from|return|for|if|while|print|#|//|<|\}|SELECT|"
-        r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
-    )
-    return bool(lines) and sum(bool(marks.search(line)) for line in lines) >= 0.5 * len(lines)
+    return bool(lines) and sum(bool(_CODE_LINE.search(x)) for x in lines) >= 0.5 * len(lines)
 
 
 def parses(text: str) -> bool:
-    """Whether the fenced Python and JSON of a response parse; other text always does."""
-    for language, code in _CODE.findall(text):
+    """Whether the Python and JSON of a response parse, fenced or bare; other text always does."""
+    blocks = _FENCED.findall(text)
+    if not blocks and _BARE_PYTHON.match(text) and looks_like_code(text):
+        blocks = [("python", text)]
+    for language, code in blocks:
         try:
             if language.lower() in ("python", "py"):
-                ast.parse(code)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    ast.parse(code)
             elif language.lower() == "json":
                 json.loads(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -57,57 +94,148 @@ def parses(text: str) -> bool:
     return True
 
 
-_DANGLING = re.compile(r"(,|\b(and|or|the|an?|of|to|with|because))\s*$", re.IGNORECASE)
+def balanced(text: str) -> bool:
+    """Whether brackets and double quotes are closed, quoted texts and list marks left out."""
+    bare = _QUOTED.sub("", _LIST_MARK.sub("", text))
+    pairs = all(bare.count(a) == bare.count(b) for a, b in ("()", "[]", "{}"))
+    return pairs and bare.count('"') % 2 == 0
+
+
+def is_garbled(text: str) -> bool:
+    """Whether a text holds characters that no one wrote: control signs, a wrong encoding."""
+    strange = len(_UNREADABLE.findall(text)) + len(_MOJIBAKE.findall(text))
+    return strange >= 2 or strange > 0.02 * len(text)
+
+
+def has_leftovers(text: str, task: str = "") -> bool:
+    """Whether a response holds tokens or headings of a prompt, which its task does not."""
+    found = _LEFTOVER.search(text)
+    return found is not None and found.group().strip() not in task
+
+
+def density(text: str) -> float:
+    """Share of its size that a text keeps when it is compressed, 0 to 1; 1 for a short one."""
+    size = len(data := text.encode("utf-8", "surrogatepass"))
+    return min(1.0, len(zlib.compress(data, 1)) / size) if size >= 200 else 1.0
+
+
+def repeats(text: str) -> bool:
+    """Whether a text is stuck: a word or letter in a row, or few distinct phrases over and over."""
+    return bool(_RUN.search(text)) or (
+        len(text) >= 200 and distinct_trigrams(text) < 0.4 and density(text) < 0.2
+    )
+
+
+def is_in_another_script(row: Row) -> bool:
+    """Whether a response is in a script of which its task has no letter and names no language.
+
+    Latin letters are at home everywhere: in code, formulas and names.
+    """
+    written = script(row.output)
+    if written in ("", "LATIN") or _LANGUAGE.search(row.task):
+        return False
+    return written not in {script(c) for c in row.task if c.isalpha() and not c.isascii()}
+
+
+def is_empty(text: str) -> bool:
+    """Whether a response has nothing but space and dots."""
+    return bool(_BLANK.fullmatch(text))
+
+
+def echoes(row: Row) -> bool:
+    """Whether a response says its task again and nothing else."""
+    said = normalised(row.output)
+    asked = (normalised(row.instruction), normalised(row.task))
+    if len(words(said)) < 4:
+        return False
+    return said in asked or any(_alike(said, text) for text in asked)
+
+
+def _alike(first: str, second: str) -> bool:
+    if not 0.8 < (len(first) + 1) / (len(second) + 1) < 1.25:
+        return False
+    grams = [{text[i : i + 5] for i in range(len(text) - 4)} for text in (first, second)]
+    return len(grams[0] & grams[1]) >= 0.85 * len(grams[0] | grams[1])
+
+
+def is_cut(text: str) -> bool:
+    """Whether a response surely stops in the middle: at a comma, an article, an open fence."""
+    return bool(text.count("```") % 2 or _OPEN_END.search(text[-20:]))
 
 
 def fault(row: Row) -> str:
-    """Name a fault of the response for which no judge need be asked, "" if there is none."""
-    if not row.output.strip():
+    """Name a fault for which a row needs no judge, "" if there is none."""
+    text = row.output
+    if is_empty(text):
         return "empty response"
-    if is_refusal(row.output):
+    if is_refusal(text):
         return "refusal"
-    if normalised(row.output) == normalised(row.instruction):
+    if has_leftovers(text, row.task):
+        return "leftover tokens"
+    if is_garbled(text):
+        return "garbled"
+    if echoes(row):
         return "echo of the instruction"
-    if _DANGLING.search(row.output) or row.output.count("```") % 2:
-        return "cut off"
-    if len(row.output.split()) >= 30 and distinct_trigrams(row.output) < 0.2:
+    if repeats(text):
         return "repetition"
+    if is_cut(text):
+        return "cut off"
     return ""
 
 
+# What each group of signals finds where it is at fault; 20 points each.
 FAULTS = {
-    "ends cleanly": "is cut off",
-    "not a refusal": "refuses",
-    "parses": "has code that does not parse",
+    "is whole": "is cut off or broken",
+    "is an answer": "refuses, is empty or only repeats the instruction",
+    "fits the instruction": "hardly fits the instruction",
     "does not repeat itself": "repeats itself",
-    "answers, not echoes": "echoes the instruction",
+    "reads like text": "holds signs or words that do not belong there",
 }
-_FULL = dict(zip(FAULTS, (20, 20, 10, 30, 20), strict=True))
+_FULL = 100 // len(FAULTS)
+_USUAL, _RARE = 0.2, 0.02  # tails at which a signal begins to cost points, and costs all
 
 
-def points(row: Row) -> dict[str, int]:
-    """Points by signal, 100 in all."""
+def points(row: Row, background: Background | None = None) -> dict[str, int]:
+    """Points by group of signals, 100 in all; each group counts by its worst signal.
+
+    With the run's background, a value that few rows of the run fall below costs points by the
+    logarithm of that share, from none at 20% to all at 2%. The sum of such logarithms is the
+    truncated product of Zaykin et al. (2002) for combining tail probabilities.
+    """
+    text = row.output
+    tails = background.tails(row) if background else {}
+    usual = {name: share_left(tail) for name, tail in tails.items()}
     shares = (
-        ends_cleanly(row.output),
-        not is_refusal(row.output),
-        parses(row.output),
-        min(1.0, distinct_trigrams(row.output) / 0.8),
-        1 - _echo(row),
+        min(_whole(text), usual.get("bounds", 1.0)),
+        float(not (is_empty(text) or is_refusal(text) or echoes(row))),
+        usual.get("relatedness", 1.0),
+        0.0 if repeats(text) else min(1.0, distinct_trigrams(text) / 0.6, density(text) / 0.25),
+        min(
+            float(not _strange(row)),
+            usual.get("familiarity", 1.0),
+        ),
     )
-    return {
-        name: round(full * share) for (name, full), share in zip(_FULL.items(), shares, strict=True)
-    }
+    return {name: round(_FULL * share) for name, share in zip(FAULTS, shares, strict=True)}
 
 
 def reason(parts: Mapping[str, int]) -> str:
     """Say in a sentence which signals found a fault."""
-    faults = [FAULTS[name] for name, full in _FULL.items() if parts[name] < 0.8 * full]
+    faults = [fault for name, fault in FAULTS.items() if parts[name] < 0.8 * _FULL]
     return f"The response {' and '.join(faults)}." if faults else "No cheap signal finds a fault."
 
 
-def _echo(row: Row) -> float:
-    """How much of the response merely repeats the instruction, 0 to 1."""
-    if normalised(row.output) == normalised(row.instruction):
-        return 1.0
-    same = overlap(row.instruction[:1000], row.output[:1000])
-    return max(0.0, (same - 0.6) / 0.4)
+def _whole(text: str) -> float:
+    """Whether a response ends, closes its brackets and parses, 0 to 1."""
+    if is_cut(text) or not parses(text) or not balanced(text):
+        return 0.0
+    return 1.0 if ends_cleanly(text) else 0.5
+
+
+def _strange(row: Row) -> bool:
+    text = row.output
+    return is_garbled(text) or has_leftovers(text, row.task) or is_in_another_script(row)
+
+
+def share_left(tail: float) -> float:
+    """Share of the points that is left at a tail probability."""
+    return min(1.0, max(0.0, math.log(tail / _RARE) / math.log(_USUAL / _RARE)))

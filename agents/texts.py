@@ -13,6 +13,8 @@ _PROSE_MARKS = frozenset(".,;:!?'\"`´’‘“”„«»…。、，！？；�
 
 def words(text: str) -> list[str]:
     """Lower-case words of a text; each character of an unspaced script is a word."""
+    if text.isascii():
+        return _WORD.findall(text.lower())
     found: list[str] = []
     for token in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
         if script(token) in UNSPACED:

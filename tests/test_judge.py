@@ -294,7 +294,6 @@ def test_the_rubric_holds_the_points_of_the_paper():
         ("```python\nprint(1)\n```", ""),
         ("  \n", "empty response"),
         ("I'm sorry, but I cannot help with that request.", "refusal"),
-        ("name a colour", "echo of the instruction"),
         ("The colours of the flag are red, white and", "cut off"),
         ("```python\nprint(1)", "cut off"),
         ("It is blue and blue it is. " * 20, "repetition"),

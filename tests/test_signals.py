@@ -1,0 +1,127 @@
+"""Cheap signals of a row's quality, alone and against the rows of a run."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lift_agent.agents import signals
+from lift_agent.agents.background import Background
+from lift_agent.records import Row, row_id
+
+COLOURS = ("red", "green", "blue", "white", "black", "brown", "yellow", "purple")
+THINGS = ("apples", "houses", "horses", "bottles", "candles", "letters", "flowers", "stones")
+
+
+def a_row(instruction, output, input=""):
+    return Row(row_id(instruction, input, output), 0, instruction, input, output)
+
+
+RUN = [
+    a_row(
+        f"How many {colour} {thing} are left of {n} when Anna gives {n // 2} of them away?",
+        f"Anna begins with {n} {colour} {thing}. She gives {n // 2} of the {thing} away. "
+        f"So she has {n - n // 2} {colour} {thing} left.",
+    )
+    for n, (colour, thing) in enumerate(((c, t) for c in COLOURS for t in THINGS), start=20)
+]
+BACKGROUND = Background.of(RUN)
+
+GOOD = [
+    a_row("How do I fry onions?", "Warm the oil, and fry the onions until they are golden."),
+    a_row("Is this spam? Answer yes or no.", "no", "You won a prize!"),
+    a_row("What is 6 times 7?", "6 * 7 = 42"),
+    a_row("Write a Python function that adds.", "def add(a, b):\n    return a + b"),
+    a_row("Say it in JSON.", '```json\n{"a": [1, 2]}\n```'),
+    a_row("怎么炒洋葱?", "先把油烧热,然后用小火慢慢炒洋葱,直到洋葱变软变黄"),
+    a_row("What is the weather in Rome?", "The weather in Rome is weather('Rome today')."),
+    a_row("Translate to Russian: good morning, friend", "Доброе утро, друг"),
+    a_row("Name the end token of ChatML.", "It is <|im_end|>.", "One of <|im_end|> and </s>."),
+    a_row("Draw a line.", "-" * 60),
+]
+FATAL = {
+    "empty response": " ... ",
+    "refusal": "I'm sorry, but I can't help with that.",
+    "leftover tokens": "Fry them.<|im_end|>\n<|im_start|>user\nThank you!",
+    "garbled": "Fry the oni\ufffd\ufffdns until th\x07y are golden.",
+    "echo of the instruction": "How do I fry the onions of my garden?",
+    "repetition": "Fry the onions. " + "very " * 40,
+    "cut off": "Warm the oil, and fry the onions until the",
+}
+
+
+@pytest.mark.parametrize("row", GOOD, ids=lambda row: row.instruction)
+def test_a_good_row_of_any_kind_has_no_fault(row):
+    assert signals.fault(row) == ""
+    assert signals.points(row)["is an answer"] == 20
+    assert signals.points(row)["reads like text"] == 20
+
+
+@pytest.mark.parametrize("name", FATAL)
+def test_a_fatal_fault_has_its_name_and_costs_points(name):
+    row = a_row("How do I fry the onions of my garden?", FATAL[name])
+    assert signals.fault(row) == name
+    assert sum(signals.points(row).values()) <= 80
+    assert signals.reason(signals.points(row)) != "No cheap signal finds a fault."
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("def f(x):\n    return x\n", True),
+        ("def f(x:\n    return x\n", False),
+        ("```python\nprint(1)\n```", True),
+        ("```python\ndef f(:\n```", False),
+        ('```json\n{"a": }\n```', False),
+        ("It begins with def and imports nothing.", True),
+    ],
+)
+def test_code_that_does_not_parse_is_noticed(text, whole):
+    assert signals.parses(text) == whole
+
+
+def test_brackets_are_balanced_without_lists_quotes_and_smileys():
+    assert signals.balanced("1) first\n2) second :-)")
+    assert signals.balanced("print('(')")
+    assert not signals.balanced("for (i = 0; i < 3; i++ { f(i); }")
+
+
+def test_a_response_in_a_script_that_no_one_asked_for_is_strange():
+    assert signals.is_in_another_script(a_row("How do I fry onions?", "先把油烧热,然后慢慢炒"))
+    assert not signals.is_in_another_script(a_row("打印日期", "console.log(new Date())"))
+
+
+def test_the_background_sees_what_a_row_alone_does_not_show():
+    row = RUN[5]
+    whole = signals.points(row, BACKGROUND)
+    assert sum(whole.values()) >= 80
+    other = a_row(row.instruction, RUN[50].output)
+    assert BACKGROUND.values(other)["relatedness"] < BACKGROUND.values(row)["relatedness"]
+    cut = a_row(row.instruction, row.output[: row.output.index("gives") + 5])
+    assert BACKGROUND.values(cut)["bounds"] < 0 < BACKGROUND.values(row)["bounds"]
+    noise = a_row(row.instruction, "".join(c if i % 4 else "#" for i, c in enumerate(row.output)))
+    assert BACKGROUND.tails(noise)["familiarity"] < 0.02
+    for damaged in (other, cut, noise):
+        assert sum(signals.points(damaged, BACKGROUND).values()) < sum(whole.values())
+
+
+@given(st.text(max_size=200), st.text(max_size=400))
+@settings(max_examples=60, deadline=None)
+def test_any_text_has_points_of_at_most_a_hundred(instruction, output):
+    row = a_row(instruction, output)
+    signals.fault(row)
+    for background in (None, BACKGROUND, Background.of([row]), Background.of([])):
+        parts = signals.points(row, background)
+        assert all(0 <= part <= 20 for part in parts.values())
+        assert sum(parts.values()) <= 100
+        assert signals.reason(parts)
+
+
+@given(st.permutations(range(len(RUN))))
+@settings(max_examples=5, deadline=None)
+def test_the_background_does_not_depend_on_the_order_of_rows(order):
+    made = Background.of(RUN[i] for i in order)
+    assert np.array_equal(made.rarity, BACKGROUND.rarity)
+    for row in RUN[:5]:
+        assert made.values(row) == pytest.approx(BACKGROUND.values(row))
+        assert signals.points(row, made) == signals.points(row, BACKGROUND)
