@@ -95,7 +95,7 @@ class CoverageAnalyst:
             round=round,
             centre=tuple(region.centre.tolist()),
             radius=region.radius,
-            sparsity=region.sparsity,
+            sparsity=region.gap,
             members=tuple(row.id for row in members),
             nearby=tuple(row.id for row in nearby),
             name=name,

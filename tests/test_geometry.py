@@ -149,14 +149,14 @@ def test_regions_are_what_they_say(vectors: Vectors, count: int, k: int) -> None
     named_by = np.bincount(named.ravel(), minlength=len(vectors))
     supported = named_by >= min(k, len(vectors) - 1) / 2
     assert 1 <= len(regions) <= count
-    assert (np.diff([region.sparsity for region in regions]) <= 0).all()
+    assert (np.diff([region.gap for region in regions]) <= 0).all()
     anchors = [region.anchor for region in regions]
     assert supported[anchors].all() or not supported.any()
     for place, region in enumerate(regions):
         away = 1 - cosines(vectors, region.centre)
         inside = np.zeros(len(vectors), dtype=bool)
         inside[region.members] = True
-        assert region.sparsity == thin[region.anchor]
+        assert region.gap == thin[region.anchor]
         assert (away[inside] <= region.radius + NEAR).all()
         assert (away[~inside] > region.radius - NEAR).all()
         assert not inside[region.nearby].any()
@@ -172,7 +172,7 @@ def test_regions_are_what_they_say(vectors: Vectors, count: int, k: int) -> None
 def test_regions_are_deterministic(vectors: Vectors) -> None:
     def facts(region: Region) -> tuple[object, ...]:
         arrays = (region.centre, region.members, region.nearby)
-        numbers = (region.anchor, region.radius, region.sparsity)
+        numbers = (region.anchor, region.radius, region.gap)
         return (*numbers, *(array.tolist() for array in arrays))
 
     first, second = (list(map(facts, sparse_regions(vectors.copy(), 4))) for _ in range(2))
