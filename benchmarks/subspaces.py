@@ -188,16 +188,18 @@ def pools(folder: Path, corpus: Corpus) -> Pools:
     seeds = embedded([row.task for row in rows_of(folder, "seed_tasks.jsonl")])[120:]
     sums = [json.loads(line) for line in (folder / "gsm8k_test.jsonl").open(encoding="utf-8")]
     asked = embedded([each["question"] for each in sums[:200]])[:100]
-    told = embedded([f"<INST> {s['question']} Input:  </INST> {s['answer']}" for s in sums[200:900]])
+    told = embedded(
+        [f"<INST> {s['question']} Input:  </INST> {s['answer']}" for s in sums[200:900]]
+    )
     return Pools(corpus, wanted, texts, np.concatenate([functions, seeds, asked]), told)
 
 
 def measured(find: Finder, trials: Iterator[Trial]) -> list[object]:
     """Share found among ten and among three, noise anchors, regions a trial, seconds a trial."""
     places: list[int] = []
-    noise = regions = count = 0
+    noise = regions = 0
     begun = time.process_time()
-    for count, trial in enumerate(trials, 1):
+    for trial in trials:
         found = find(trial.reference, trial.data)
         regions += len(found)
         noise += sum(trial.topics[anchor] == NOISE for anchor, _ in found)
@@ -207,12 +209,12 @@ def measured(find: Finder, trials: Iterator[Trial]) -> list[object]:
             for anchor, inside in found
         ]
         places.append(hits.index(True) if True in hits else SHOWN)
-    seconds = (time.process_time() - begun) / count
+    seconds = (time.process_time() - begun) / len(places)
     return [
         f"{np.mean([place < SHOWN for place in places]):.2f}",
         f"{np.mean([place < 3 for place in places]):.2f}",
         noise,
-        f"{regions / count:.1f}",
+        f"{regions / len(places):.1f}",
         f"{seconds:.2f}",
     ]
 
