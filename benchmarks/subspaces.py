@@ -116,8 +116,9 @@ def prompt(row: Row) -> str:
 
 def completion(row: Row) -> str:
     """A row as a completion task: the first line of its code, and the task as a docstring."""
-    lines = [line for line in row.output.splitlines() if line.strip() and "```" not in line]
-    return f'{lines[0] if lines else ""}\n    """{row.task}"""\n'
+    lines = [line for line in row.output.splitlines() if line.strip()]
+    code = [line for line in lines if not line.strip().startswith("```")]
+    return f'{code[0] if code else ""}\n    """{row.task}"""\n'
 
 
 @dataclass(frozen=True)
