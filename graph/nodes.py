@@ -124,17 +124,25 @@ async def embed(state: RunState, context: RunContext) -> Update:
     paper, config = context.config.recipe == "paper", context.config
     for round in range(config.max_rounds + 1) if paper else [state["round"]]:
         await embed_rows(context.ledger.rows(round=round), context)
-    _land([row for row in context.ledger.rows("new") if row.subspace], context)
+    await _land([row for row in context.ledger.rows("new") if row.subspace], context)
     return {}
 
 
-def _land(rows: Sequence[Row], context: RunContext) -> None:
-    """Record for each generated row how far from its subspace's centre it came down."""
+async def _land(rows: Sequence[Row], context: RunContext) -> None:
+    """Record for each generated row how far from its subspace's centre it came down.
+
+    Where a reference drew the subspace, its prompts had no response: there the row is measured
+    without its own.
+    """
     places = {(s.round, s.id): s for s in context.ledger.subspaces()}
-    vectors = context.vectors.get([row.id for row in rows])
+    drawn = {row.id for row in rows if places[row.round, row.subspace].wanted}
+    asked = [replace(row, output="") for row in rows if row.id in drawn]
+    await embed_rows(asked, context, context.reference_vectors)
     landings = {}
-    for row, vector in zip(rows, vectors, strict=True):
+    for row in rows:
         place = places[row.round, row.subspace]
+        store = context.reference_vectors if row.id in drawn else context.vectors
+        vector = store.get([row.id])[0]
         distance = float(1 - vector @ np.asarray(place.centre, dtype=np.float32))
         landings[row.id] = (distance <= place.radius, distance)
     context.ledger.set_landing(landings)

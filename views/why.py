@@ -83,10 +83,11 @@ def _lacking(subspace: Subspace) -> str:
     """Why the subspace was chosen: what is wanted there, beside what there is."""
     there = f"{len(subspace.members)} rows there"
     if not subspace.wanted:
-        return f"  {there}, their nearest at a mean cosine of {subspace.density:.2f}"
+        return f"  {there}, {1 - subspace.gap:.2f} the mean cosine to the nearest"
     return (
-        f"  {len(subspace.wanted)} prompts of the reference want it, {there}; mean cosine to the "
-        f"nearest prompts {subspace.wanted_density:.2f}, to the nearest rows {subspace.density:.2f}"
+        f"  {len(subspace.wanted)} prompts of the reference lie there, and {there}: "
+        f"{subspace.wanted_density:.1%} of what is wanted, {subspace.density:.1%} of the data "
+        f"(a gap of {subspace.gap:.1f} standard deviations)"
     )
 
 
