@@ -63,6 +63,12 @@ class Maker:
 
 Change = Callable[[Row, Maker], "Row | None"]
 
+
+def word_list(text: str) -> list[str]:
+    """The words of a table."""
+    return text.split()
+
+
 # words ------------------------------------------------------------------------------------
 
 
@@ -266,7 +272,7 @@ def _reordered(text: str, maker: Maker) -> str:
         ways.append(f"Tell me: {text[0].lower()}{text[1:]}")
         ways.append(f"Answer this question: {text}")
     starts = {entry[0] for entry in VERBS}
-    if text.split() and text.split()[0].lower() in starts and "?" not in text:
+    if text.split() and text.split(maxsplit=1)[0].lower() in starts and "?" not in text:
         body = text.rstrip(". ")
         ways.append(maker.entries(FRAMES)[0][0].format(body[0].lower() + body[1:]))
     return maker.dice.choice(ways) if ways else text
@@ -275,11 +281,12 @@ def _reordered(text: str, maker: Maker) -> str:
 def _synonyms(text: str, maker: Maker, most: int) -> str:
     """Other words from the tables, for at most so many phrases."""
     done = 0
-    first = text.split()[0].lower() if text.split() else ""
+    first = text.split(maxsplit=1)[0].lower() if text.split() else ""
     for entry in maker.entries(VERBS):
         if text.lower().startswith(entry[0]) and entry[0].split()[0] == first:
-            text = swap_words(text[: len(entry[0])], {entry[0]: maker.dice.choice(entry[1:])}) + (
-                text[len(entry[0]) :]
+            text = (
+                swap_words(text[: len(entry[0])], {entry[0]: maker.dice.choice(entry[1:])})
+                + (text[len(entry[0]) :])
             )
             done += 1
             break
@@ -368,7 +375,9 @@ def typos(row: Row, maker: Maker) -> Row | None:
     """One to three words spelled wrongly."""
     text, dice = ask(row)[1], maker.dice
     places = [found.span() for found in TYPOS.finditer(text)]
-    for start, end in sorted(dice.sample(places, min(len(places), dice.choice([1, 1, 2, 3]))))[::-1]:
+    for start, end in sorted(dice.sample(places, min(len(places), dice.choice([1, 1, 2, 3]))))[
+        ::-1
+    ]:
         word, at = text[start:end], dice.randrange(1, end - start - 1)
         wrong = dice.choice(
             [
@@ -440,7 +449,9 @@ def sentences(row: Row, maker: Maker) -> Row | None:
     """One sentence made two, or two made one."""
     text = ask(row)[1]
     ways = []
-    if found := re.match(r"^(\w+ an? [\w+#' ]+?) that (takes|accepts|calculates|finds) (.+)$", text):
+    if found := re.match(
+        r"^(\w+ an? [\w+#' ]+?) that (takes|accepts|calculates|finds) (.+)$", text
+    ):
         head, verb, rest = found.groups()
         ways.append(f"{head}. It {verb} {rest}")
         ways.append(f"{head}. The {head.split()[-1]} {verb} {rest}")
@@ -451,14 +462,16 @@ def sentences(row: Row, maker: Maker) -> Row | None:
         ways.append(f"{head}; {low}{rest}")
     if found := re.match(r"^(.{20,}?), and (he|she|they|it|return|print)\b(.*)$", text, re.DOTALL):
         head, first, rest = found.groups()
-        ways.append(f"{head}. {'Also, ' + first if first in ('return', 'print') else first.title()}{rest}")
+        ways.append(
+            f"{head}. {'Also, ' + first if first in ('return', 'print') else first.title()}{rest}"
+        )
     return with_ask(row, maker.dice.choice(ways)) if ways else None
 
 
 def emphasis(row: Row, maker: Maker) -> Row | None:
     """Words set off in the manner of Markdown: bold, italic, code, a heading, a rule."""
     text, dice = ask(row)[1], maker.dice
-    words = [found for found in re.finditer(r"(?<![\w'\"`*_])\w{3,}(?![\w'\"`*_])", text)]
+    words = list(re.finditer(r"(?<![\w'\"`*_])\w{3,}(?![\w'\"`*_])", text))
     for found in sorted(dice.sample(words, min(len(words), 3)), key=lambda f: -f.start()):
         mark = dice.choice(["**", "*", "`", "__"])
         text = f"{text[: found.start()]}{mark}{found.group()}{mark}{text[found.end() :]}"
@@ -483,7 +496,21 @@ def context(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, f"{maker.dice.choice(CONTEXTS)} {ask(row)[1]}")
 
 
-LOWERED = {"He", "She", "They", "It", "The", "If", "Each", "How", "What", "A", "This", "Your", "Then"}
+LOWERED = {
+    "He",
+    "She",
+    "They",
+    "It",
+    "The",
+    "If",
+    "Each",
+    "How",
+    "What",
+    "A",
+    "This",
+    "Your",
+    "Then",
+}
 
 # other tasks ------------------------------------------------------------------------------
 
@@ -536,8 +563,10 @@ def other_numbers(row: Row, maker: Maker) -> Row | None:
     changed = {}
     for number in maker.dice.sample(found, min(len(found), maker.dice.choice([1, 1, 2]))):
         value = float(number)
-        new = value * maker.dice.choice([2, 3]) if "." in number else value + maker.dice.choice(
-            [1, 2, 3, 4, 5, 10, int(value)]
+        new = (
+            value * maker.dice.choice([2, 3])
+            if "." in number
+            else value + maker.dice.choice([1, 2, 3, 4, 5, 10, int(value)])
         )
         changed[number] = _shown(new)
     request = with_ask(row, _numbers(ask(row)[1], changed))
@@ -552,10 +581,11 @@ def other_numbers(row: Row, maker: Maker) -> Row | None:
     return replace(request, input=_numbers(row.input, changed), output=output)
 
 
-PEOPLE = (
-    "Ingrid Marcus Beatriz Oleg Priya Hannah Tobias Yusuf Clara Mateo Fiona Rashid Nadia Viktor "
-    "Esther Hugo Leila Bruno Astrid Kenji Amara Felix Rosa Dmitri Paloma Niels Zara Otto"
-).split()
+PEOPLE = word_list("""
+    Ingrid Marcus Beatriz Oleg Priya Hannah Tobias Yusuf Clara Mateo Fiona Rashid Nadia
+    Viktor Esther Hugo Leila Bruno Astrid Kenji Amara Felix Rosa Dmitri Paloma Niels Zara
+    Otto
+""")
 NOUNS: Table = [
     ("apples", "pears"),
     ("oranges", "lemons"),
@@ -597,12 +627,15 @@ NOUNS: Table = [
     ("username", "password"),
 ]
 NOT_NAMES = set(
-    "I A The It If Of In On By At To And Or Python Java JavaScript Input Output HTML CSS SQL PHP "
-    "API URL JSON XML Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February "
-    "March April May June July August September October November December Christmas Ruby Swift "
-    "Rust Kotlin Bash Perl Scala Node React English Celsius Fahrenheit London Paris Tokyo Berlin "
-    "New York Los Angeles San Francisco Chicago Boston Google Fibonacci React Regular Expression "
-    "Spanish French German TypeScript Django Flask Boolean String Integer Array Object Class".split()
+    word_list("""
+    I A The It If Of In On By At To And Or Python Java JavaScript Input Output HTML CSS SQL
+    PHP API URL JSON XML Monday Tuesday Wednesday Thursday Friday Saturday Sunday January
+    February March April May June July August September October November December Christmas
+    Ruby Swift Rust Kotlin Bash Perl Scala Node React English Celsius Fahrenheit London
+    Paris Tokyo Berlin New York Los Angeles San Francisco Chicago Boston Google Fibonacci
+    Regular Expression Spanish French German TypeScript Django Flask Boolean String Integer
+    Array Object Class
+""")
 )
 
 
@@ -610,7 +643,9 @@ def other_entities(row: Row, maker: Maker) -> Row | None:
     """Another person, product or thing, in the instruction, the input and the output."""
     text = ask(row)[1]
     names = [
-        n for n in dict.fromkeys(re.findall(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b", text)) if n not in NOT_NAMES
+        n
+        for n in dict.fromkeys(re.findall(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b", text))
+        if n not in NOT_NAMES
     ]
     nouns = [e for e in maker.entries(NOUNS) if re.search(rf"\b{e[0]}\b", text, re.IGNORECASE)]
     if names and (not nouns or maker.dice.random() < 0.5):
@@ -641,7 +676,9 @@ def _forms(text: str, old: str, new: str) -> str:
     return re.sub(rf"(?<![a-z])({pattern})(?![a-z]{{2}})", lambda m: pairs[m.group()], text)
 
 
-FILLERS = "river copper lantern maple thunder velvet orchard saddle compass mirror".split()
+FILLERS = word_list("""
+    river copper lantern maple thunder velvet orchard saddle compass mirror
+""")
 
 
 def other_input(row: Row, maker: Maker) -> Row | None:
@@ -657,9 +694,7 @@ def other_input(row: Row, maker: Maker) -> Row | None:
             return None
         size = min(len(words), maker.dice.choice([1, 2, 4]))
         swaps = {w.lower(): maker.dice.choice(FILLERS) for w in maker.dice.sample(words, size)}
-        new = replace(
-            row, input=swap_words(row.input, swaps), output=swap_words(row.output, swaps)
-        )
+        new = replace(row, input=swap_words(row.input, swaps), output=swap_words(row.output, swaps))
     return new if new.input != row.input and new.output != row.output else None
 
 
@@ -724,7 +759,9 @@ CODE_FLIPS = (
     ("sorted(", "reversed_sorted("),
     ("sort()", "sort(reverse=True)"),
 )
-FROM_TO = re.compile(r"\b([Cc]onvert\w*|[Tt]ranslate\w*)( .*?\bfrom )([\w +#]+?)( (?:in)?to )([\w+#]+)")
+FROM_TO = re.compile(
+    r"\b([Cc]onvert\w*|[Tt]ranslate\w*)( .*?\bfrom )([\w +#]+?)( (?:in)?to )([\w+#]+)"
+)
 
 
 def flipped(row: Row, maker: Maker) -> Row | None:
@@ -789,9 +826,7 @@ def other_language(row: Row, maker: Maker) -> Row | None:
         return None
     old = named.pop()
     new = maker.dice.choice([name for name in LANGUAGES if name != old])
-    return with_ask(
-        replace(row, output=_transliterated(row.output, new)), LANGUAGE.sub(new, text)
-    )
+    return with_ask(replace(row, output=_transliterated(row.output, new)), LANGUAGE.sub(new, text))
 
 
 def _transliterated(code: str, language: str) -> str:
@@ -831,7 +866,7 @@ def swapped(row: Row, maker: Maker) -> Row | None:
     text = ask(row)[1]
     found_names = re.findall(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b(?! [A-Z])", text)
     names = [n for n in dict.fromkeys(found_names) if n not in NOT_NAMES]
-    if len(names) >= 2 and "?" in text:
+    if len(names) >= 2 and "?" in text and not _tool(row):
         one, two = names[:2]
     elif found := FROM_TO.search(text):
         one, two = found.group(3), found.group(5)
@@ -854,7 +889,7 @@ NEGATIONS = (
     (r"\bthat starts\b", "that does not start"),
     (r"\bwith\b", "without"),
     (r"\bincluding\b", "not including"),
-    (r"\bcan\b", "cannot"),
+    (r"\bcan\b(?!')", "cannot"),
     (r"\bincludes\b", "does not include"),
 )
 
@@ -964,7 +999,9 @@ def constrained(row: Row, maker: Maker) -> Row | None:
     ]
     if looks_like_code(row.output):
         ways.append(("Add a comment above each line.", "\n".join(f"# step\n{t}" for t in lines)))
-        ways.append(("Leave out all comments and blank lines.", "\n".join(filter(str.strip, lines))))
+        ways.append(
+            ("Leave out all comments and blank lines.", "\n".join(filter(str.strip, lines)))
+        )
     elif last and len(lines) > 1:
         ways.append(("Only give the final number.", last[-1]))
     words, output = maker.dice.choice(ways)

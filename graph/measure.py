@@ -10,6 +10,7 @@ from ..geometry.coverage import coverage_distance, near_duplicate_pairs, vendi_s
 from ..records import Row
 from .state import RunContext
 
+_NEAR = 0.95  # cosine from which two rows count as a near-duplicate pair here
 _MOST = 20_000  # rows of the pool that distances are measured from, drawn at random beyond that
 
 
@@ -38,6 +39,6 @@ def coverage(context: RunContext, chosen: Sequence[Row]) -> dict[str, dict[str, 
             "rows": len(rows),
             "vendi": round(vendi_score(vectors), 2),
             "distance": round(max(0.0, coverage_distance(pool_vectors, vectors)), 4),
-            "pairs": near_duplicate_pairs(vectors, context.config.duplicate_cosine),
+            "pairs": near_duplicate_pairs(vectors, _NEAR),
         }
     return measured

@@ -91,7 +91,7 @@ async def opened(
             judge_gateway=judge,
             analyst=CoverageAnalyst(main) if main else None,
             generator=Generator(main, config.seed) if main else None,
-            redundancy=RedundancyAgent(main, config.duplicate_cosine, config.borderline_cosine),
+            redundancy=RedundancyAgent(main, config.candidate_cosine, config.borderline_cosine),
             selector=_selector(config),
             switch=switch,
             progress=progress,

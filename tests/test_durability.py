@@ -394,7 +394,7 @@ def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
     server, embedder, seeds, tmp_path
 ):
     # The borderline band is wide, so that the first calls are those of the redundancy agent.
-    flags = http(server, embedder, tmp_path / "run", borderline_cosine=0.3)
+    flags = http(server, embedder, tmp_path / "run", candidate_cosine=0.3, borderline_cosine=0.3)
     process = begin("run", seeds, *flags)
     wait_for(lambda: len(server.requests) >= 4, process)
     process.kill()
