@@ -27,6 +27,7 @@ Kind = Literal["duplicate", "distinct", "borderline"]
 # that words which differ make two tasks.
 ANSWERS_AGREE = 0.9
 ANSWERS_DIFFER = 0.5
+_TELLING = 8  # words from which two equal outputs are no coincidence
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]\+\+|[^\W\d_]#(?!\w)|\w+|[$£€¥%<>=+*/^&|~@#]")
 _MARKER = re.compile(r"^\s*(?:[-*•>#]+|\d{1,3}[.)]|[a-z][.)]|[QA]:)\s+", re.MULTILINE)
@@ -35,6 +36,7 @@ _NO_INPUT = frozenset(
 )
 _CANNOT = re.compile(r"\b(?:cannot|can['’]t)\b", re.IGNORECASE)
 _NOT = re.compile(r"(?<=\w)n['’]t\b", re.IGNORECASE)
+_EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,3}|`)(\w(?:[^*_`\n]*\w)?)\1(?!\w)")
 _OR_NOT = re.compile(r"\bor not\b", re.IGNORECASE)
 _UNSPACED = ("CJK", "HANGUL", "THAI")
 
@@ -62,7 +64,7 @@ class Task:
             " ".join((row.system, *(t for turn in row.history for t in turn)))
         )
         text = row.task if self.input else row.instruction
-        plain = _OR_NOT.sub("", _MARKER.sub("", _plain(text)))
+        plain = _OR_NOT.sub("", _EMPHASIS.sub(r"\2", _MARKER.sub("", _plain(text))))
         self._original = _NOT.sub(" not", _CANNOT.sub("can not", plain))
         self.tokens = tokens(self._original)
         self.numbers = Counter(t for t in self.tokens if t[0].isdigit())
@@ -144,7 +146,10 @@ def _by_words(first: Task, second: Task, close: bool) -> Finding:
     two = {w for w in second.words if stem(w) not in first.stems}
     if one & LANGUAGES or two & LANGUAGES:
         return _distinct(_against(one & LANGUAGES, two & LANGUAGES))
+    unchanged = first.row.output == second.row.output
     if first.negations != second.negations:
+        if unchanged:
+            return Finding("borderline", "a negation in one of them only", False)
         return _distinct("a negation in one of them only")
     fewer, more = first.words - second.words, second.words - first.words
     if turned := next(((a, b) for a in fewer for b in more if opposite(a, b)), None):
@@ -167,6 +172,12 @@ def _by_words(first: Task, second: Task, close: bool) -> Finding:
     evidence = _against(one, two)
     if _answered(one, first, second) and _answered(two, second, first):
         return _distinct(f"{evidence}, in the answers too")
+    if not one or not two:
+        # Something is added. An answer that did not change shows that it requires nothing.
+        if unchanged and len(first.answer) >= _TELLING:
+            return Finding("duplicate", f"the same answer; {evidence}", True)
+        if not unchanged and len(one | two) > 1:
+            return _distinct(evidence)
     if not close or agree < ANSWERS_DIFFER:
         return _distinct(evidence)
     return Finding("borderline", evidence, agree >= ANSWERS_AGREE)

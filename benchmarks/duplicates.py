@@ -146,10 +146,9 @@ def removed_from(rows: Sequence[Row], vectors: Vectors) -> list[Verdict]:
 def main() -> None:
     """Print and write the tables."""
     data = parser(__doc__).parse_args().data
-    pairs = labelled_pairs(data)
+    pairs = [pair for pair in labelled_pairs(data) if pair.reported]
     texts = sorted({row.text for pair in pairs for row in (pair.first, pair.second)})
     vectors = dict(zip(texts, embedded(texts), strict=True))
-    pairs = [pair for pair in pairs if pair.reported]
     first = np.stack([vectors[pair.first.text] for pair in pairs])
     second = np.stack([vectors[pair.second.text] for pair in pairs])
     cosine = (first * second).sum(axis=1)

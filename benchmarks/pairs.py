@@ -496,6 +496,58 @@ def context(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, f"{maker.dice.choice(CONTEXTS)} {ask(row)[1]}")
 
 
+SHORT: Table = [
+    ("for example", "e.g."),
+    ("and", "&"),
+    ("approximately", "approx."),
+    ("javascript", "JS"),
+    ("percent", "pct"),
+    ("with", "w/"),
+    ("without", "w/o"),
+    ("numbers", "nums"),
+    ("number", "no."),
+    ("versus", "vs."),
+    ("hours", "hrs"),
+    ("minutes", "mins"),
+    ("database", "DB"),
+    ("information", "info"),
+    ("string", "str"),
+    ("maximum", "max."),
+    ("minimum", "min."),
+    ("temperature", "temp."),
+    ("because", "b/c"),
+    ("people", "ppl"),
+    ("because of", "b/c of"),
+    ("please", "pls"),
+    ("dollars", "USD"),
+    ("united states", "US"),
+]
+
+
+def abbreviations(row: Row, maker: Maker) -> Row | None:
+    """One or two words abbreviated."""
+    text, done = ask(row)[1], 0
+    for old, new in maker.entries(SHORT):
+        changed = re.sub(rf"\b{old}\b", new, text, flags=re.IGNORECASE)
+        done += changed != text
+        text = changed
+        if done == 2:
+            break
+    return with_ask(row, text)
+
+
+FILLING = word_list("basically actually simply really essentially quickly carefully exactly")
+
+
+def filling(row: Row, maker: Maker) -> Row | None:
+    """Words put in that add nothing."""
+    text, dice = ask(row)[1], maker.dice
+    places = [found.start() for found in re.finditer(r"(?<=[a-z] )(?=[a-z])", text)]
+    for at in sorted(dice.sample(places, min(len(places), dice.choice([1, 1, 2]))), reverse=True):
+        text = f"{text[:at]}{dice.choice(FILLING)} {text[at:]}"
+    return with_ask(row, text)
+
+
 LOWERED = {
     "He",
     "She",
@@ -984,6 +1036,63 @@ def other_moment(row: Row, maker: Maker) -> Row | None:
     return None
 
 
+QUANTITIES: Table = [
+    ("half", "a third"),
+    ("twice", "four times"),
+    ("double", "triple"),
+    ("dozen", "score"),
+    ("quarter", "fifth"),
+    ("third", "sixth"),
+    ("second", "fourth"),
+    ("both", "neither"),
+    ("several", "a few hundred"),
+    ("every", "every other"),
+    ("each", "every third"),
+    ("all", "most of"),
+    ("single", "double"),
+    ("some", "no"),
+]
+
+
+def other_quantity(row: Row, maker: Maker) -> Row | None:
+    """Another quantity in words, in the instruction and where the output names it."""
+    text = ask(row)[1]
+    for old, new in maker.entries(QUANTITIES):
+        if re.search(rf"\b{old}\b", text):
+            return everywhere(row, lambda t, o=old, n=new: re.sub(rf"\b{o}\b", n, t))  # type: ignore[misc]
+    return None
+
+
+FORMS: Table = [
+    ("array", "dictionary"),
+    ("list", "tuple"),
+    ("function", "class"),
+    ("program", "web page"),
+    ("string", "integer"),
+    ("json", "xml"),
+    ("table", "chart"),
+    ("sentence", "poem"),
+    ("paragraph", "dialogue"),
+    ("script", "unit test"),
+    ("query", "stored procedure"),
+    ("news", "rumours"),
+    ("summary", "critique"),
+    ("story", "song"),
+    ("information", "jokes"),
+    ("forecast", "history"),
+]
+
+
+def other_form(row: Row, maker: Maker) -> Row | None:
+    """Another form of result is asked for, and the output changed where it names it."""
+    text = ask(row)[1]
+    for old, new in maker.entries(FORMS):
+        if re.search(rf"\b{old}\b", text, re.IGNORECASE):
+            made = everywhere(row, lambda t, o=old, n=new: _forms(t, o, n))  # type: ignore[misc]
+            return made if made.instruction != row.instruction else None
+    return None
+
+
 def constrained(row: Row, maker: Maker) -> Row | None:
     """A constraint is added that the output then meets."""
     lines = row.output.splitlines()
@@ -1021,6 +1130,8 @@ SAME: dict[str, Change] = {
     "sentences split or merged": sentences,
     "emphasis marks": emphasis,
     "context sentence in front": context,
+    "abbreviations": abbreviations,
+    "filling words": filling,
 }
 OTHER: dict[str, Change] = {
     "other numbers": other_numbers,
@@ -1033,16 +1144,18 @@ OTHER: dict[str, Change] = {
     "other unit": other_unit,
     "other time or place": other_moment,
     "added constraint": constrained,
+    "other quantity word": other_quantity,
+    "other form of result": other_form,
 }
 LEFT_OUT = frozenset(
     (
-        "politeness at the end",
         "sentences split or merged",
-        "emphasis marks",
-        "context sentence in front",
+        "abbreviations",
+        "filling words",
         "other unit",
         "other time or place",
-        "added constraint",
+        "other quantity word",
+        "other form of result",
     )
 )
 
