@@ -105,7 +105,7 @@ class RunConfig(BaseModel):
     """Largest share of the target that seed rows may fill (recipe lift)."""
     quality_weight: float = Field(default=0.5, ge=0, le=1)
     """How the selector chooses: 1 is quality alone, 0 is diversity alone."""
-    candidate_cosine: float = Field(default=0.85, gt=0, le=1)
+    candidate_cosine: float = Field(default=0.75, gt=0, le=1)
     """Rows at this cosine similarity or above are compared word by word for being duplicates."""
     borderline_cosine: float = Field(default=0.92, gt=0, le=1)
     """Below it, rows with words that differ are distinct; from it on, the model settles doubts."""

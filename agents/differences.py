@@ -18,7 +18,17 @@ from itertools import permutations
 from typing import Literal
 
 from ..records import Row
-from .lexicon import CREATION, IRREGULAR, LANGUAGES, LIGHT, NEGATIONS, NUMBERS, OPPOSITES, SYNONYMS
+from .lexicon import (
+    CREATION,
+    IRREGULAR,
+    LANGUAGES,
+    LIGHT,
+    NEGATIONS,
+    NUMBERS,
+    OPPOSITES,
+    QUANTITIES,
+    SYNONYMS,
+)
 from .texts import common_subsequence, normalised, script
 
 Kind = Literal["duplicate", "distinct", "borderline"]
@@ -86,7 +96,7 @@ class Task:
     @cached_property
     def names(self) -> frozenset[str]:
         """Words with a capital that no sentence begins with, unless most words have one."""
-        inner = re.findall(r"(?<=[^\s.!?:;\n]) +[\"'(`]*([^\W\d_]\w*)", self._original)
+        inner = re.findall(r"(?<=[^\s.!?:;\"'”’]) +[\"'(`]*([^\W\d_]\w*)", self._original)
         capital = [word for word in inner if word[0].isupper()]
         few = len(capital) <= max(3, 0.4 * len(inner))
         return frozenset(word.casefold() for word in capital if few)
@@ -146,11 +156,9 @@ def _by_words(first: Task, second: Task, close: bool) -> Finding:
     two = {w for w in second.words if stem(w) not in first.stems}
     if one & LANGUAGES or two & LANGUAGES:
         return _distinct(_against(one & LANGUAGES, two & LANGUAGES))
-    unchanged = first.row.output == second.row.output
     if first.negations != second.negations:
-        if unchanged:
-            return Finding("borderline", "a negation in one of them only", False)
-        return _distinct("a negation in one of them only")
+        kind: Kind = "borderline" if first.row.output == second.row.output else "distinct"
+        return Finding(kind, "a negation in one of them only", False)
     fewer, more = first.words - second.words, second.words - first.words
     if turned := next(((a, b) for a in fewer for b in more if opposite(a, b)), None):
         return _distinct("{} against {}".format(*turned))
@@ -158,29 +166,37 @@ def _by_words(first: Task, second: Task, close: bool) -> Finding:
         return _distinct(_against(one & first.names, two & second.names))
     agree = agreement(first.answer, second.answer)
     reworded, one, two = _matched(one, two)
-    if agree >= ANSWERS_AGREE:  # misspelt, if the answers do not say otherwise
-        one, two = (
-            {w for w in side if not any(misspelt(w, v) for v in (*other, *LIGHT))}
-            for side, other in ((one, second.words), (two, first.words))
-        )
+    if agree >= ANSWERS_AGREE:
+        one, two = _unless_misspelt(one, second), _unless_misspelt(two, first)
     one, two = one - CREATION, two - CREATION
-    if not one and not two:
-        if moved := _moved(first.tokens, second.tokens):
-            return _distinct(f"{moved} in each other's place")
-        said = f"only {_against(*zip(*reworded, strict=True))}" if reworded else "the same words"
-        return Finding("duplicate", f"worded alike: {said}", True)
+    if one or two:
+        return _by_leftovers(first, second, one, two, agree if close else 0.0)
+    if moved := _moved(first.tokens, second.tokens):
+        return _distinct(f"{moved} in each other's place")
+    said = f"only {_against(*zip(*reworded, strict=True))}" if reworded else "the same words"
+    return Finding("duplicate", f"worded alike: {said}", True)
+
+
+def _by_leftovers(first: Task, second: Task, one: set[str], two: set[str], agree: float) -> Finding:
+    """Judge words that stand in one task only, and for none of the other's."""
     evidence = _against(one, two)
     if _answered(one, first, second) and _answered(two, second, first):
         return _distinct(f"{evidence}, in the answers too")
     if not one or not two:
         # Something is added. An answer that did not change shows that it requires nothing.
-        if unchanged and len(first.answer) >= _TELLING:
+        unchanged = first.row.output == second.row.output
+        if unchanged and len(first.answer) >= _TELLING and not (one | two) & QUANTITIES:
             return Finding("duplicate", f"the same answer; {evidence}", True)
-        if not unchanged and len(one | two) > 1:
+        if not unchanged and (len(one | two) > 1 or (one | two) & QUANTITIES):
             return _distinct(evidence)
-    if not close or agree < ANSWERS_DIFFER:
+    if agree < ANSWERS_DIFFER or (one & QUANTITIES and two & QUANTITIES):
         return _distinct(evidence)
     return Finding("borderline", evidence, agree >= ANSWERS_AGREE)
+
+
+def _unless_misspelt(words: set[str], other: Task) -> set[str]:
+    """The words that are not a misspelling of one in the other task."""
+    return {w for w in words if not any(misspelt(w, v) for v in (*other.words, *LIGHT))}
 
 
 def _answered(words: Iterable[str], own: Task, other: Task) -> bool:

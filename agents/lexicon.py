@@ -36,6 +36,15 @@ NEGATIONS = frozenset(
     _words("not no never without except excluding neither nor none cannot 不 没 无 未")
 )
 
+# Words that say how many or which: one that is added changes what is asked.
+QUANTITIES = frozenset(
+    _words("""
+    all any another both double dozen each either every few fewer fifth first fourth half last
+    least less more most once only other quarter score second several single some third thrice
+    triple twice whole
+""")
+)
+
 # Words that may stand for one another in a request; some are in several groups.
 SYNONYMS = tuple(
     frozenset(group)

@@ -191,7 +191,7 @@ def alike(n):
 
 
 ASK = "Write a Python function that sorts 20 numbers in ascending order."
-ANSWER = "def ascending(numbers): return sorted(numbers)"
+ANSWER = "def ascending(numbers): return sorted(numbers)  # the smallest of all numbers first"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_reworded_task_is_a_duplicate(instruction, evidence):
         (ASK.replace("Python", "Rust"), ANSWER, "python against rust"),
         (ASK.replace("sorts", "does not sort"), ANSWER, "a negation"),
         (ASK.replace("numbers", "Roman numerals of Livius"), ANSWER, "livius"),
-        (ASK.replace("order", "groups"), ANSWER.replace("ascending", "groups"), "groups"),
+        (ASK.replace("numbers", "words"), ANSWER.replace("numbers", "words"), "in the answers too"),
     ],
 )
 def test_a_hard_negative_survives_at_any_cosine(instruction, output, evidence):
