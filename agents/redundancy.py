@@ -80,6 +80,8 @@ class RedundancyAgent:
         `differences.compare`. When no model can be asked, or no more, the outputs settle a
         doubt; why asking stopped comes back beside the verdicts.
         """
+        if not new:
+            return [], None
         quality = [sum(signals.points(row).values()) for row in new]
         order = sorted(range(len(new)), key=lambda i: -quality[i])
         rows = [*kept, *(new[i] for i in order)]

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from lift_agent.geometry import neighbours
 from lift_agent.geometry.coverage import coverage_distance, near_duplicate_pairs, vendi_score
 from lift_agent.geometry.density import Region, region_count, sparse_regions, sparsity
-from lift_agent.geometry.duplicates import first_come
+from lift_agent.geometry.duplicates import candidates, first_come
 from lift_agent.geometry.neighbours import Vectors, nearest, nearest_others, unit
 from lift_agent.geometry.selection import facility_location, percentile_ranks
 from lift_agent.geometry.variance import (
@@ -308,6 +308,25 @@ def test_two_batches_equal_one(seed: int, n: int, one: int, two: int, threshold:
     assert repeats.tolist() == [*first[0], *second[0]]
     assert closest.tolist() == [*first[1], *ids[second[1]]]
     np.testing.assert_allclose(cosine, np.r_[first[2], second[2]], atol=NEAR)
+
+
+@fuzz
+@given(split_clouds(), thresholds, st.integers(1, 8))
+def test_candidates_are_the_nearest_kept_rows_and_all_earlier_new_ones(
+    parts: tuple[Vectors, Vectors], floor: float, most: int
+) -> None:
+    kept, new = parts
+    found = candidates(new, kept, floor, most)
+    exact = cosines(new, np.concatenate([kept, new]))
+    assert len(found) == len(new)
+    for i, (index, cosine) in enumerate(found):
+        np.testing.assert_allclose(cosine, exact[i, index], atol=NEAR)
+        assert (np.diff(cosine) <= 0).all()
+        assert (exact[i, index] >= floor - NEAR).all()
+        earlier = exact[i, len(kept) : len(kept) + i]
+        assert (index >= len(kept)).sum() == pytest.approx((earlier >= floor).sum(), abs=0)
+        old = np.sort(exact[i, : len(kept)])[::-1][:most]
+        np.testing.assert_allclose(np.sort(cosine[index < len(kept)])[::-1], old[old >= floor])
 
 
 # selection --------------------------------------------------------------------------------
