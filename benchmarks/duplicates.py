@@ -1,8 +1,8 @@
 """Near-duplicates on labelled pairs: the redundancy agent beside its peers.
 
 The pairs are those of `pairs.py`, the reported half: rows of odd index, with six kinds of change
-that are left out of choosing; `pairs.py` says how far that held. Each pair is put to the agent as it runs in the product: the first row
-is kept, the second is new.
+that are left out of choosing; `pairs.py` says how far that held. Each pair is put to the agent as
+it runs in the product: the first row is kept, the second is new.
 """
 
 from __future__ import annotations
