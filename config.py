@@ -113,10 +113,10 @@ class RunConfig(BaseModel):
     """Largest share of the target that seed rows may fill (recipe lift)."""
     quality_weight: float = Field(default=0.5, ge=0, le=1)
     """How the selector chooses: 1 is quality alone, 0 is diversity alone."""
-    duplicate_cosine: float = Field(default=0.95, gt=0, le=1)
-    """Rows at this cosine similarity or above are near-duplicates."""
+    candidate_cosine: float = Field(default=0.75, gt=0, le=1)
+    """Rows at this cosine similarity or above are compared word by word for being duplicates."""
     borderline_cosine: float = Field(default=0.92, gt=0, le=1)
-    """From this cosine up to duplicate_cosine the model settles whether rows repeat each other."""
+    """Below it, rows with words that differ are distinct; from it on, the model settles doubts."""
     saturation: float = Field(default=0.03, ge=0, le=1)
     """Stop when the last three rounds accepted less than this share of what they tried."""
     budget_usd: float | None = Field(default=None, ge=0)
@@ -152,10 +152,10 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> RunConfig:
-        if self.borderline_cosine > self.duplicate_cosine:
+        if self.candidate_cosine > self.borderline_cosine:
             raise ValueError(
-                f"borderline_cosine = {self.borderline_cosine} must not be above "
-                f"duplicate_cosine = {self.duplicate_cosine}"
+                f"candidate_cosine = {self.candidate_cosine} must not be above "
+                f"borderline_cosine = {self.borderline_cosine}"
             )
         if (self.scores or self.embeddings) and self.recipe != "paper":
             given = "scores" if self.scores else "embeddings"

@@ -174,8 +174,9 @@ class Task:
 class Verdict:
     """What the redundancy agent decided about a row, and on what evidence.
 
-    `layer` names the check that decided (exact, normalised, semantic, model, none), `other` the
-    row that is repeated (or the nearest one), and `cosine` their similarity.
+    `layer` names the check that decided (exact, normalised, lexical, semantic, model, none),
+    `other` the row that is repeated (or the nearest one), `cosine` their similarity, and `reason`
+    what differs between the two.
     """
 
     row: str

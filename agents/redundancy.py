@@ -1,20 +1,32 @@
-"""The redundancy agent: removes the rows that say what an earlier row says."""
+"""The redundancy agent: removes the rows that set a task which another row sets already."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from hashlib import blake2b
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetReached, RunStopped, TooManyErrors
-from ..geometry.duplicates import first_come
-from ..geometry.neighbours import Vectors
+from ..geometry.duplicates import Search, candidates
+from ..geometry.neighbours import Floats, Indices, Vectors, nearest
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
+from . import signals
+from .differences import Finding, Task, compare
 from .prompts import load
 from .texts import clip, normalised
+
+CANDIDATES = 10  # rows that each row is compared with at most: its nearest that stay
+_BLOCK = 1024  # rows decided together, before the next are compared with those that stay
+_READ = 20_000  # tasks kept in memory as they were read
+
+Pair = tuple[int, int]
 
 
 class SameTask(BaseModel):
@@ -26,14 +38,30 @@ class SameTask(BaseModel):
     same: bool
 
 
-class RedundancyAgent:
-    """Decides which rows repeat an earlier one: by text, by embedding, in doubt by the model."""
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Digests that are equal for rows the same but for form, and for tasks in the same words."""
 
-    def __init__(self, gateway: Gateway | None, duplicate: float, borderline: float) -> None:
-        """Take the cosines from which a row is a duplicate, and from which the model is asked."""
+    form: bytes
+    words: bytes
+
+
+class RedundancyAgent:
+    """Decides which rows repeat another: by text, by words, by embedding, in doubt by the model."""
+
+    def __init__(
+        self,
+        gateway: Gateway | None,
+        candidate: float,
+        borderline: float,
+        search: Search = nearest,
+    ) -> None:
+        """Take the cosines from which rows are compared, and from which there is a doubt."""
         self._gateway = gateway
-        self._duplicate = duplicate
+        self._candidate = candidate
         self._borderline = borderline
+        self._search = search
+        self._keys: dict[str, Keys] = {}
 
     async def check(
         self,
@@ -46,85 +74,179 @@ class RedundancyAgent:
     ) -> tuple[list[Verdict], RunStopped | None]:
         """Give a verdict on each new row, in order, against the kept rows and each other.
 
-        No two rows that remain are at the duplicate cosine or above, or equal but for case,
-        punctuation and spacing. When no model can be asked any more, a borderline row stays, and
-        why comes back beside the verdicts.
+        Kept rows stay. Of new rows that repeat each other the best stays, by the cheap signals
+        and then by order. A row is compared with its `CANDIDATES` nearest rows that stay, and
+        with one in the same words: no row that stays is a duplicate of those by
+        `differences.compare`. When no model can be asked, or no more, the outputs settle a
+        doubt; why asking stopped comes back beside the verdicts.
         """
-        rows = [*kept, *new]
-        copies = _copies(new, kept)
-        fresh = [i for i, row in enumerate(new) if row.id not in copies]
-        repeats, closest, cosine = first_come(new_vectors[fresh], kept_vectors, self._duplicate)
-        verdicts = dict(copies)
-        doubtful: list[Verdict] = []
-        for place, i in enumerate(fresh):
-            nearest = int(closest[place])
-            if nearest >= len(kept):
-                nearest = len(kept) + fresh[nearest - len(kept)]
-            verdict = Verdict(
-                row=new[i].id,
-                duplicate=bool(repeats[place]),
-                layer="semantic" if repeats[place] else "none",
-                other=rows[nearest].id if nearest >= 0 else "",
-                cosine=float(cosine[place]),
+        if not new:
+            return [], None
+        quality = [sum(signals.points(row).values()) for row in new]
+        order = sorted(range(len(new)), key=lambda i: -quality[i])
+        rows = [*kept, *(new[i] for i in order)]
+        vectors = np.concatenate([kept_vectors, new_vectors[order]]) if kept else new_vectors[order]
+        sweep = _Sweep(rows, [self._key(row) for row in rows], len(kept), self._borderline)
+        stopped: RunStopped | None = None
+        for block in sweep.blocks():
+            stay = sweep.stay
+            near = candidates(
+                vectors[block], vectors[stay], self._candidate, CANDIDATES, self._search
             )
-            verdicts[verdict.row] = verdict
-            if self._gateway and not verdict.duplicate and verdict.cosine >= self._borderline:
-                doubtful.append(verdict)
-        by_id = {row.id: row for row in rows}
-        answers, stopped = await self._settle(doubtful, by_id, round)
-        for settled in answers:
-            # A row that repeats one which is itself removed has nothing left that it repeats.
-            gone = settled.other in verdicts and verdicts[settled.other].duplicate
-            verdicts[settled.row] = replace(settled, duplicate=settled.duplicate and not gone)
-        return [verdicts[row.id] for row in new], stopped
+            sweep.open(block, vectors, near)
+            while questions := sweep.decide():
+                if self._gateway is None or stopped:
+                    sweep.answers.update(questions)
+                else:
+                    stopped = await self._settle(sweep, questions, round)
+            sweep.close()
+        return [sweep.verdicts[row.id] for row in new], stopped
+
+    def _key(self, row: Row) -> Keys:
+        if row.id not in self._keys:
+            parts = (normalised(row.text), Task(row).fingerprint)
+            form, words = (blake2b(p.encode("utf-8", "replace"), digest_size=12) for p in parts)
+            self._keys[row.id] = Keys(form.digest(), words.digest())
+        return self._keys[row.id]
 
     async def _settle(
-        self, doubtful: Sequence[Verdict], rows: Mapping[str, Row], round: int
-    ) -> tuple[list[Verdict], RunStopped | None]:
-        results = await asyncio.gather(
-            *(self._ask(verdict, rows, round) for verdict in doubtful), return_exceptions=True
+        self, sweep: _Sweep, questions: Mapping[Pair, Verdict], round: int
+    ) -> RunStopped | None:
+        """Ask the model all that is open; return why it cannot be asked any more, if so."""
+        asked = (
+            self._ask(verdict, sweep.rows[first], sweep.rows[second], round)
+            for (first, second), verdict in questions.items()
         )
-        settled: list[Verdict] = []
+        results = await asyncio.gather(*asked, return_exceptions=True)
         stopped: RunStopped | None = None
-        for result in results:
+        for pair, result in zip(questions, results, strict=True):
             if isinstance(result, (BudgetReached, TooManyErrors)):
                 stopped = stopped or result
             elif isinstance(result, BaseException):
                 raise result
             else:
-                settled.append(result)
-        return settled, stopped
+                sweep.answers[pair] = result
+        return stopped
 
-    async def _ask(self, verdict: Verdict, rows: Mapping[str, Row], round: int) -> Verdict:
+    async def _ask(self, doubt: Verdict, first: Row, second: Row, round: int) -> Verdict:
         assert self._gateway is not None
         size = self._gateway.room(2)
         request = load("same_task").ask(
-            first=clip(rows[verdict.other].task, size), second=clip(rows[verdict.row].task, size)
+            first=clip(first.task, size), second=clip(second.task, size)
         )
         answer = await self._gateway.ask_for(
-            SameTask, request, agent="redundancy", subject=verdict.row, round=round
+            SameTask, request, agent="redundancy", subject=doubt.row, round=round
         )
         if answer.value is None:
-            return replace(verdict, reason=f"the model gave no verdict: {answer.error}")
+            said = f"{doubt.reason}; the model gave no verdict: {answer.error}"
+            return replace(doubt, reason=said)
         return replace(
-            verdict, duplicate=answer.value.same, layer="model", reason=answer.value.reason
+            doubt, duplicate=answer.value.same, layer="model", reason=answer.value.reason
         )
 
 
-def _copies(new: Sequence[Row], kept: Sequence[Row]) -> dict[str, Verdict]:
-    """Verdicts on the new rows that equal an earlier row, exactly or but for form."""
-    exact: dict[str, str] = {}
-    loose: dict[str, str] = {}
-    verdicts: dict[str, Verdict] = {}
-    for place, row in enumerate([*kept, *new]):
-        text = row.text
-        form = normalised(text)
-        if place >= len(kept) and form in loose:
-            verdicts[row.id] = (
-                Verdict(row.id, True, "exact", exact[text], 1.0, "the same text")
-                if text in exact
-                else Verdict(row.id, True, "normalised", loose[form], 1.0, "the same but for form")
-            )
-        exact.setdefault(text, row.id)
-        loose.setdefault(form, row.id)
-    return verdicts
+class _Sweep:
+    """Goes through rows of which the first `kept` stay, block by block; rows go by their index.
+
+    A block is decided in passes: each goes through its rows in order, by the answers there are,
+    and says which doubts are open. A pass without one is the block's outcome: that of deciding
+    one row after another.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], keys: Sequence[Keys], kept: int, borderline: float
+    ) -> None:
+        self.rows = rows
+        self.answers: dict[Pair, Verdict] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.stay = list(range(kept))
+        self._keys = keys
+        self._borderline = borderline
+        self._task = lru_cache(_READ)(lambda i: Task(rows[i]))
+        self._forms: dict[bytes, int] = {}
+        self._words: dict[bytes, int] = {}
+        for i in self.stay:
+            self._forms.setdefault(keys[i].form, i)
+            self._words.setdefault(keys[i].words, i)
+
+    def blocks(self) -> Iterator[range]:
+        """The new rows, some at a time."""
+        for start in range(len(self.stay), len(self.rows), _BLOCK):
+            yield range(start, min(start + _BLOCK, len(self.rows)))
+
+    def open(self, block: range, vectors: Vectors, near: Sequence[tuple[Indices, Floats]]) -> None:
+        """Begin a block, given the nearest of the rows that stay and of the block for each row."""
+        ids = np.asarray([*self.stay, *block], dtype=np.int64)
+        self._block = block
+        self._vectors = vectors
+        self._near = [(ids[index].tolist(), cosine.tolist()) for index, cosine in near]
+        self._find: Callable[[int, int, float], Finding] = cache(self._compare)
+
+    def decide(self) -> dict[Pair, Verdict]:
+        """Give every row of the block its verdict; return the doubts that no answer settles."""
+        forms, words = ChainMap({}, self._forms), ChainMap({}, self._words)
+        gone: set[int] = set()
+        unsure: set[int] = set()
+        questions: dict[Pair, Verdict] = {}
+        for i, near in zip(self._block, self._near, strict=True):
+            key = self._keys[i]
+            verdict, other, doubt = self._verdict(i, near, forms, words, gone)
+            if doubt and (other, i) in self.answers:
+                verdict = self.answers[other, i]
+            elif doubt:
+                # What is asked about a row that may go itself waits for the next pass.
+                if other not in unsure:
+                    questions[other, i] = verdict
+                verdict = replace(verdict, duplicate=False)
+                unsure.add(i)
+            self.verdicts[verdict.row] = verdict
+            if verdict.duplicate:
+                gone.add(i)
+            else:
+                forms.setdefault(key.form, i)
+                words.setdefault(key.words, i)
+        return questions
+
+    def close(self) -> None:
+        """Let the rows of the block stay that are no duplicates."""
+        for i in self._block:
+            if not self.verdicts[self.rows[i].id].duplicate:
+                self.stay.append(i)
+                self._forms.setdefault(self._keys[i].form, i)
+                self._words.setdefault(self._keys[i].words, i)
+
+    def _verdict(
+        self,
+        i: int,
+        near: tuple[Sequence[int], Sequence[float]],
+        forms: Mapping[bytes, int],
+        words: Mapping[bytes, int],
+        gone: set[int],
+    ) -> tuple[Verdict, int, bool]:
+        """A row's verdict, the row it is about, and whether it is in doubt."""
+        row, key = self.rows[i], self._keys[i]
+        if (copy := forms.get(key.form, -1)) >= 0:
+            layer, said = "normalised", "the same but for form"
+            if self.rows[copy].text == row.text:
+                layer, said = "exact", "the same text"
+            return Verdict(row.id, True, layer, self.rows[copy].id, 1.0, said), copy, False
+        others = [(j, c) for j, c in zip(*near, strict=True) if j not in gone][:CANDIDATES]
+        alike = words.get(key.words, -1)
+        if alike >= 0:
+            others.insert(0, (alike, float(self._vectors[alike] @ self._vectors[i])))
+        found = [(j, c, self._find(j, i, c)) for j, c in others]
+        for kind in ("duplicate", "borderline"):
+            for j, cosine, finding in found:
+                if finding.kind == kind:
+                    layer = "lexical" if j == alike else "semantic"
+                    verdict = Verdict(
+                        row.id, finding.same, layer, self.rows[j].id, cosine, finding.evidence
+                    )
+                    return verdict, j, kind == "borderline"
+        if not found:
+            return Verdict(row.id, False, "none"), -1, False
+        j, cosine, finding = found[0]
+        return Verdict(row.id, False, "none", self.rows[j].id, cosine, finding.evidence), j, False
+
+    def _compare(self, first: int, second: int, cosine: float) -> Finding:
+        return compare(self._task(first), self._task(second), cosine, self._borderline)

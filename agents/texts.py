@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 
 _WORD = re.compile(r"\w+")
 UNSPACED = ("CJK", "HANGUL", "THAI")
-_PROSE_MARKS = frozenset(".,;:!?'\"`´’‘“”„«»…。、，！？；：·–—")
+_PROSE_MARKS = str.maketrans(dict.fromkeys(".,;:!?'\"`´’‘“”„«»…。、，！？；：·–—", " "))
 
 
 def words(text: str) -> list[str]:
@@ -30,7 +31,7 @@ def normalised(text: str) -> str:
     What carries meaning in code and mathematics (+, -, [], #, …) is kept.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(" " if c in _PROSE_MARKS else c for c in folded).split())
+    return " ".join(folded.translate(_PROSE_MARKS).split())
 
 
 def script(text: str) -> str:
@@ -64,15 +65,20 @@ def whole_sentences(text: str) -> str:
 def overlap(first: str, second: str) -> float:
     """ROUGE-L F1 of two texts: the share of their words in the longest common subsequence."""
     a, b = words(first), words(second)
-    if not a or not b:
-        return 0.0
-    previous = [0] * (len(b) + 1)
-    for word in a:
-        current = [0]
-        for j, other in enumerate(b):
-            current.append(previous[j] + 1 if word == other else max(previous[j + 1], current[j]))
-        previous = current
-    return 2 * previous[-1] / (len(a) + len(b))
+    return 2 * common_subsequence(a, b) / (len(a) + len(b)) if a and b else 0.0
+
+
+def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
+    """Length of the longest common subsequence, bit-parallel (Hyyrö 2004, algorithm LLCS)."""
+    places: dict[str, int] = {}
+    for i, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << i
+    full = (1 << len(first)) - 1
+    open_places = full
+    for word in second:
+        matches = open_places & places.get(word, 0)
+        open_places = ((open_places + matches) | (open_places - matches)) & full
+    return len(first) - open_places.bit_count()
 
 
 def word_runs(text: str, length: int = 5) -> set[tuple[str, ...]]:

@@ -89,15 +89,22 @@ def report(
     *,
     notes: Sequence[str] = (),
     peers: Sequence[str] = (),
+    script: str = "",
 ) -> None:
-    """Print a table and write it to `results/NAME.md`, with its command and versions."""
+    """Print a table and write it to `results/NAME.md`, with its command and versions.
+
+    `script` is the benchmark's name where it is not that of the table.
+    """
     lines = [[str(cell) for cell in line] for line in lines]
     table = Table(*columns, title=title, title_justify="left")
     for line in lines:
         table.add_row(*line)
     Console().print(table)
     versions = ", ".join(f"{peer} {version(peer)}" for peer in ("numpy", *peers))
-    said = [*notes, f"Command: `.venv/bin/python benchmarks/{name}.py`. Versions: {versions}."]
+    said = [
+        *notes,
+        f"Command: `.venv/bin/python benchmarks/{script or name}.py`. Versions: {versions}.",
+    ]
     for note in said:
         print(note)
     head = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]

@@ -69,7 +69,7 @@ def main() -> int:
                     *("run", seeds, "--recipe", "curate", "--llm", "none"),
                     *("--judge-llm", "openai:bench", "--base-url", server.base_url),
                     *("--target-size", count, "--embedder", embedder, "--no-cache"),
-                    *("--duplicate-cosine", 1, "--borderline-cosine", 1),
+                    *("--candidate-cosine", 1, "--borderline-cosine", 1),
                     *("--out", work / "run", "--quiet", "--yes", *flags),
                 ],
                 work / "cache",

@@ -1,11 +1,48 @@
-"""Near-duplicates by cosine, incrementally and without comparing removed rows again."""
+"""Which earlier rows a row may repeat: the nearest by cosine, incrementally and in blocks."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .neighbours import Floats, Indices, Vectors, nearest
+
+Search = Callable[[Vectors, Vectors, int], tuple[Vectors, Indices]]
+
+
+def candidates(
+    new: Vectors, kept: Vectors, floor: float, most: int, search: Search = nearest
+) -> list[tuple[Indices, Floats]]:
+    """Find the rows that each of a block of new rows may repeat, most similar first.
+
+    Of `kept` the `most` nearest are found; of the earlier new rows all, because some of them may
+    turn out to be repeats and give up their place. The `most` first of those that remain are
+    therefore the same however a sequence of rows is split into blocks.
+
+    Args:
+        new: (m, d) unit vectors; m × m similarities are held in memory.
+        kept: (n, d) unit vectors.
+        floor: least cosine.
+        most: kept rows wanted for each new row.
+        search: finds the nearest rows, as `neighbours.nearest` does.
+
+    Returns:
+        For each new row the indices (i < n is `kept[i]`, else `new[i - n]`) and their cosines;
+        equal cosines in index order.
+    """
+    similarity, index = search(new, kept, most)
+    within = np.tril(new @ new.T, -1)
+    found = []
+    for row, (cosines, ids) in enumerate(zip(similarity, index, strict=True)):
+        earlier = np.flatnonzero(within[row, :row] >= floor)
+        near = cosines >= floor
+        both = np.concatenate([ids[near], len(kept) + earlier])
+        values = np.concatenate([cosines[near], within[row, earlier]]).astype(np.float64)
+        order = np.lexsort((both, -values))
+        found.append((both[order], values[order]))
+    return found
 
 
 def first_come(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from ..agents.differences import Task, compare
 from ..agents.judge import REPEATED
 from ..agents.probes import cluster_count, drawn_in, theme_count
 from ..agents.prompts import load
@@ -187,10 +188,16 @@ def _measured(
     began = time.monotonic()
     vectors = embedder.embed([row.text for row in sample])
     rate = len(sample) / (time.monotonic() - began)
-    closest = nearest_others(vectors, 1)[0][:, 0]
+    near = zip(*nearest_others(vectors, 1), strict=True)
+    tasks = [Task(row) for row in sample]
+    kinds = [
+        compare(tasks[int(other[0])], task, float(cosine[0]), config.borderline_cosine).kind
+        for task, (cosine, other) in zip(tasks, near, strict=True)
+        if cosine[0] >= config.candidate_cosine
+    ]
     scale = total / len(sample)
-    repeats = float((closest >= config.duplicate_cosine).mean()) / 2
-    doubtful = float((closest >= config.borderline_cosine).mean()) - 2 * repeats
+    repeats = kinds.count("duplicate") / len(sample) / 2
+    doubtful = kinds.count("borderline") / len(sample)
     return (
         Span(repeats, min(0.9, max(repeats, 0.5 / len(sample)) * math.sqrt(scale))),
         Span(doubtful, min(0.9, max(doubtful, 0.5 / len(sample)) * math.sqrt(scale))),

@@ -20,6 +20,7 @@ from ..geometry.variance import row_variance
 from ..records import Row
 from .state import RunContext
 
+_NEAR = 0.95  # cosine from which two rows count as a near-duplicate pair here
 _MOST = 20_000  # rows of the pool that distances are measured from, drawn at random beyond that
 _LARGEST = 10_000  # rows whose NovelSum is measured, drawn at random beyond that
 _DENSITY = 10  # neighbours that tell how rare a row is
@@ -49,8 +50,7 @@ def coverage(context: RunContext, chosen: Sequence[Row]) -> dict[str, dict[str, 
         sets["random"] = dice.choice(of_seeds, len(chosen), replace=False)
         ranked = np.argsort(-row_variance(vectors[: len(seeds)]), kind="stable")
         sets["variance"] = ranked[: len(chosen)]
-    threshold = context.config.duplicate_cosine
-    return {name: pool.measured(rows, threshold) for name, rows in sets.items() if len(rows)}
+    return {name: pool.measured(rows) for name, rows in sets.items() if len(rows)}
 
 
 class _Pool:
@@ -64,7 +64,7 @@ class _Pool:
         similarities, _ = nearest_others(vectors, _DENSITY)
         self._rarity = rarity(similarities) if similarities.shape[1] else np.ones(len(vectors))
 
-    def measured(self, rows: Indices, threshold: float) -> dict[str, Any]:
+    def measured(self, rows: Indices) -> dict[str, Any]:
         """Rows, NovelSum, Vendi score, mean and 99th percentile of the distance from the pool to
         the nearest of them, share of the pool's cells that they hit, near-duplicate pairs.
         """
@@ -78,7 +78,7 @@ class _Pool:
             "distance": round(distance, 4),
             "distance_p99": round(far, 4),
             "cells": round(cell_hit_rate(self._cells, rows), 4),
-            "pairs": near_duplicate_pairs(vectors, threshold),
+            "pairs": near_duplicate_pairs(vectors, _NEAR),
         }
 
 

@@ -94,7 +94,7 @@ async def opened(
             analyst=CoverageAnalyst(main, config.seed) if main else None,
             probes=ProbeWriter(main, config.seed) if main else None,
             generator=Generator(main, config.seed) if main else None,
-            redundancy=RedundancyAgent(main, config.duplicate_cosine, config.borderline_cosine),
+            redundancy=RedundancyAgent(main, config.candidate_cosine, config.borderline_cosine),
             selector=_selector(config),
             switch=switch,
             progress=progress,

@@ -1,6 +1,8 @@
 """What the agents decide without a model: checks, signals, plans, quotas, verdicts."""
 
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +11,11 @@ from hypothesis import strategies as st
 
 from lift_agent.agents import signals
 from lift_agent.agents.checks import answer_fault, task_fault
+from lift_agent.agents.differences import Task, compare
 from lift_agent.agents.generator import Generator, WrittenTask, is_code
 from lift_agent.agents.judge import combined, text_length
 from lift_agent.agents.prompts import load
-from lift_agent.agents.redundancy import RedundancyAgent
+from lift_agent.agents.redundancy import CANDIDATES, RedundancyAgent
 from lift_agent.agents.selector import Selector, TopSelector
 from lift_agent.agents.texts import clip, normalised, overlap, script
 from lift_agent.records import Row, Score, Subspace, row_id
@@ -149,8 +152,8 @@ def unit_rows(angles):
     return np.asarray([[np.cos(a), np.sin(a)] for a in angles], dtype=np.float32)
 
 
-def check(new, kept=(), vectors=None, kept_vectors=None):
-    agent = RedundancyAgent(None, duplicate=0.95, borderline=0.9)
+def check(new, kept=(), vectors=None, kept_vectors=None, gateway=None):
+    agent = RedundancyAgent(gateway, candidate=0.85, borderline=0.92)
     vectors = unit_rows(np.arange(len(new))) if vectors is None else vectors
     if kept_vectors is None:
         kept_vectors = unit_rows(np.arange(len(kept)) + 0.5)
@@ -173,15 +176,178 @@ def test_copies_are_named_exact_or_normalised_and_point_to_the_first():
     assert check(rows[1:2], kept=rows[:1])[0].layer == "exact"
 
 
-def test_near_duplicates_go_by_the_embedding_within_a_batch_and_against_earlier_rows():
-    rows = [a_row(f"Task {i}", position=i) for i in range(4)]
-    verdicts = check(rows, vectors=unit_rows([0, 1.5, 0.1, 3]))
-    assert [v.duplicate for v in verdicts] == [False, False, True, False]
-    assert verdicts[2].other == rows[0].id
-    assert verdicts[2].layer == "semantic"
-    assert verdicts[2].cosine == pytest.approx(np.cos(0.1), abs=1e-5)
-    late = check(rows[2:3], kept=rows[:1], vectors=unit_rows([0.1]), kept_vectors=unit_rows([0]))
-    assert late[0].other == rows[0].id
+def alike(n):
+    """Vectors so near each other that the words decide."""
+    return unit_rows(np.arange(n) * 0.01)
+
+
+ASK = "Write a Python function that sorts 20 numbers in ascending order."
+ANSWER = "def ascending(numbers): return sorted(numbers)  # the smallest of all numbers first"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "evidence"),
+    [
+        ("Please create a Python function, sorting 20 numbers in ascending order", "worded alike"),
+        ("In ascending order, write a Python function that sorts 20 numbers.", "worded alike"),
+        ("Write a Python funtcion that sorts twenty numbers in ascendin order.", "worded alike"),
+        ("- WRITE a python function that sorts 20 numbers in ascending order", "the same task"),
+        ("Could you make a Python routine which sorts 20 integers in ascending order?", "only"),
+    ],
+)
+def test_a_reworded_task_is_a_duplicate(instruction, evidence):
+    rows = [a_row(ASK, ANSWER), a_row(instruction, ANSWER + "  # sorted", 1)]
+    verdict = check(rows, vectors=alike(2))[1]
+    assert verdict.duplicate
+    assert verdict.other == rows[0].id
+    assert evidence in verdict.reason
+    assert verdict.layer in ("lexical", "semantic")
+
+
+@pytest.mark.parametrize(
+    ("instruction", "output", "evidence"),
+    [
+        (ASK.replace("20", "30"), ANSWER, "20 against 30"),
+        (ASK.replace("asc", "desc"), ANSWER, "ascending against descending"),
+        (ASK.replace("Python", "Rust"), ANSWER, "python against rust"),
+        (ASK.replace("sorts", "does not sort"), ANSWER, "a negation"),
+        (ASK.replace("numbers", "Roman numerals of Livius"), ANSWER, "livius"),
+        (ASK.replace("numbers", "words"), ANSWER.replace("numbers", "words"), "in the answers too"),
+    ],
+)
+def test_a_hard_negative_survives_at_any_cosine(instruction, output, evidence):
+    rows = [a_row(ASK, ANSWER.replace("ascending", "order")), a_row(instruction, output, 1)]
+    verdict = check(rows, vectors=unit_rows([0, 0]))[1]
+    assert not verdict.duplicate
+    assert evidence in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Convert a temperature from Celsius to Fahrenheit.", "from Fahrenheit to Celsius"),
+        ("Ann has 5 pears and Bob has 3 plums. How many has Ann?", "5 plums and Bob has 3 pears"),
+        ("如何把摄氏度转换为华氏度", "华氏度转换为摄氏度"),
+    ],
+)
+def test_words_in_each_others_place_make_another_task(one, two):
+    other = {
+        "from Fahrenheit to Celsius": "Convert a temperature from Fahrenheit to Celsius.",
+        "5 plums and Bob has 3 pears": "Ann has 5 plums and Bob has 3 pears. How many has Ann?",
+        "华氏度转换为摄氏度": "如何把华氏度转换为摄氏度",
+    }[two]
+    verdict = check([a_row(one), a_row(other, position=1)], vectors=alike(2))[1]
+    assert not verdict.duplicate
+
+
+def test_another_input_is_another_task_and_no_input_is_none():
+    rows = [
+        replace(a_row("Sort the list.", "1 2 3"), input="3, 1, 2"),
+        replace(a_row("Sort the list.", "4 5 6", 1), input="6, 5, 4"),
+        replace(a_row("Sort this list: 3, 1, 2", "1 2 3", 2), input="N/A"),
+    ]
+    verdicts = check(rows, vectors=unit_rows([0, 0, 0]))
+    assert [v.duplicate for v in verdicts] == [False, False, True]
+    assert "another input" in verdicts[1].reason
+
+
+@given(st.text(min_size=1, max_size=40), st.text(max_size=40))
+def test_a_text_is_a_duplicate_of_itself_in_any_language(instruction, output):
+    row = a_row(instruction, output)
+    assert compare(Task(row), Task(row), 0.9, 0.92).kind == "duplicate"
+    assert check([row, a_row(instruction, output, 1)])[1].layer == "exact"
+
+
+def test_the_true_duplicate_is_found_behind_nearer_hard_negatives():
+    rows = [a_row(ASK, ANSWER), *(a_row(ASK.replace("20", str(n)), ANSWER, n) for n in range(5))]
+    again = a_row("Create a Python function which sorts 20 numbers in ascending order", "no", 9)
+    verdicts = check([again], rows, unit_rows([0]), unit_rows([0.2, 0.1, 0.1, 0.1, 0.1, 0.1]))
+    assert verdicts[0].duplicate
+    assert verdicts[0].other == rows[0].id
+
+
+def test_the_better_of_two_new_rows_stays_and_kept_rows_stay_whatever_they_are():
+    worse = a_row(ASK, "I'm sorry, but I cannot help with")
+    better = a_row("Please " + ASK, ANSWER, 1)
+    verdicts = check([worse, better], vectors=alike(2))
+    assert [v.duplicate for v in verdicts] == [True, False]
+    assert verdicts[0].other == better.id
+    late = check([better], [worse], alike(1), alike(1))
+    assert late[0].duplicate
+
+
+class Model:
+    """A gateway that answers every question alike, and remembers them."""
+
+    def __init__(self, same):
+        self.same, self.asked = same, []
+
+    def room(self, _):
+        return None
+
+    async def ask_for(self, schema, request, **_):
+        self.asked.append(request.messages[-1][1])
+        return SimpleNamespace(value=schema(reason="It says so.", same=self.same), error="")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_model_is_asked_only_where_the_words_leave_a_doubt(same):
+    model = Model(same)
+    doubtful = a_row(ASK.replace("numbers", "books"), ANSWER, 1)
+    rows = [a_row(ASK, ANSWER), doubtful, a_row(ASK.replace("20", "7"), ANSWER, 2)]
+    verdicts = check(rows, vectors=alike(3), gateway=model)
+    assert len(model.asked) == 1
+    assert "books" in model.asked[0]
+    assert [v.duplicate for v in verdicts] == [False, same, False]
+    assert (verdicts[1].layer, verdicts[1].reason) == ("model", "It says so.")
+
+
+def test_a_row_that_repeats_a_removed_row_is_compared_with_what_was_kept():
+    model = Model(True)
+    books, maps = (
+        a_row(ASK.replace("numbers", w), ANSWER, i) for i, w in ((1, "books"), (2, "maps"))
+    )
+    verdicts = check([a_row(ASK, ANSWER), books, maps], vectors=alike(3), gateway=model)
+    assert [v.duplicate for v in verdicts] == [False, True, True]
+    assert verdicts[2].other == verdicts[1].other != books.id
+
+
+FRAMES = [
+    "Sort {} numbers.",
+    "Please sort {} numbers!",
+    "Order {} integers.",
+    "Reverse {} numbers.",
+]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(FRAMES), st.integers(2, 5)), max_size=30),
+    st.integers(0, 30),
+    st.sampled_from([1, 3, 1024]),
+    st.integers(0, 5),
+)
+def test_batches_and_blocks_change_nothing(tasks, cut, block, seed):
+    rows = [a_row(frame.format(n), "Done.", i) for i, (frame, n) in enumerate(tasks)]
+    angles = np.random.default_rng(seed).permutation(len(rows)) * 0.02
+    vectors = unit_rows(angles)
+    whole = check(rows, vectors=vectors)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lift_agent.agents.redundancy._BLOCK", block)
+        first = check(rows[:cut], vectors=vectors[:cut])
+        stay = [i for i, v in enumerate(first) if not v.duplicate]
+        kept = [rows[i] for i in stay]
+        second = check(rows[cut:], kept, vectors[cut:], vectors[stay])
+    assert [v.duplicate for v in whole] == [v.duplicate for v in first + second]
+    assert [v.other for v in whole if v.duplicate] == [
+        v.other for v in first + second if v.duplicate
+    ]
+    left = [i for i, v in enumerate(whole) if not v.duplicate]
+    for i in left:
+        for j in left:
+            cosine = float(vectors[i] @ vectors[j])
+            near = sum(vectors[left] @ vectors[i] >= cosine) <= CANDIDATES
+            found = compare(Task(rows[i]), Task(rows[j]), cosine, 0.92)
+            assert i == j or cosine < 0.85 or not near or found.kind != "duplicate"
 
 
 def test_parents_are_sought_inside_the_subspace_first_and_no_pair_comes_twice():

@@ -385,16 +385,23 @@ def test_vectors_that_were_lost_are_made_again(harm, quick, tmp_path):
 
 
 def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
-    server, embedder, seeds, tmp_path
+    server, embedder, tmp_path
 ):
-    # The borderline band is wide, so that the first calls are those of the redundancy agent.
-    flags = http(server, embedder, tmp_path / "run", borderline_cosine=0.3)
+    # Tasks that leave a doubt, so that the first calls are those of the redundancy agent.
+    seeds = tmp_path / "doubtful.jsonl"
+    things = "house, barn, boat, mill, tower, bridge, cabin, castle, church, inn, hut, tent"
+    row = {"input": "", "output": "It is grey and cold, and full of wind."}
+    with seeds.open("w") as file:
+        for thing in things.split(", "):
+            ask = {"instruction": f"Describe the old {thing} by the sea."}
+            file.write(json.dumps(ask | row) + "\n")
+    flags = http(server, embedder, tmp_path / "run", borderline_cosine=0.75)
     process = begin("run", seeds, *flags)
     wait_for(lambda: len(server.requests) >= 4, process)
     process.kill()
     process.communicate()
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        assert len(ledger.rows("new")) == 42
+        assert len(ledger.rows("new")) == 12
     shutil.rmtree(tmp_path / "run" / "vectors")
     again = begin("run", seeds, *flags)
     _, err = again.communicate(timeout=300)

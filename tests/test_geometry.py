@@ -23,7 +23,7 @@ from lift_agent.geometry.coverage import (
     vendi_score,
 )
 from lift_agent.geometry.density import Region, region_count, sparse_regions, sparsity
-from lift_agent.geometry.duplicates import first_come
+from lift_agent.geometry.duplicates import candidates, first_come
 from lift_agent.geometry.neighbours import Cells, Vectors, nearest, nearest_others, unit
 from lift_agent.geometry.selection import choose, percentile_ranks
 from lift_agent.geometry.variance import (
@@ -344,6 +344,28 @@ def test_two_batches_equal_one(seed: int, n: int, one: int, two: int, threshold:
     assert repeats.tolist() == [*first[0], *second[0]]
     assert closest.tolist() == [*first[1], *ids[second[1]]]
     np.testing.assert_allclose(cosine, np.r_[first[2], second[2]], atol=NEAR)
+
+
+@fuzz
+@given(split_clouds(), thresholds, st.integers(1, 8))
+def test_candidates_are_the_nearest_kept_rows_and_all_earlier_new_ones(
+    parts: tuple[Vectors, Vectors], floor: float, most: int
+) -> None:
+    kept, new = parts
+    found = candidates(new, kept, floor, most)
+    exact = cosines(new, np.concatenate([kept, new]))
+    assert len(found) == len(new)
+    for i, (index, cosine) in enumerate(found):
+        np.testing.assert_allclose(cosine, exact[i, index], atol=NEAR)
+        assert (np.diff(cosine) <= 0).all()
+        assert len(set(index.tolist())) == len(index)
+        old, own = exact[i, : len(kept)], exact[i, len(kept) : len(kept) + i]
+        for side, values, limit in ((index < len(kept), old, most), (index >= len(kept), own, i)):
+            # Those at the floor itself may fall to either side of it by rounding.
+            sure, likely = (values >= floor + NEAR).sum(), (values >= floor - NEAR).sum()
+            assert min(sure, limit) <= side.sum() <= min(likely, limit)
+            best = np.sort(values)[::-1][: side.sum()]
+            np.testing.assert_allclose(cosine[side], best, atol=NEAR)
 
 
 # selection --------------------------------------------------------------------------------

@@ -4,11 +4,13 @@ import json
 import sqlite3
 import subprocess
 import sys
+from itertools import combinations
 
 import numpy as np
 import pytest
 from support import SCRIPTED, go, read_dataset
 
+from lift_agent.agents.differences import Task, compare
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.stores.ledger import Ledger
@@ -40,13 +42,14 @@ def finished(tmp_path_factory):
 
 
 def test_the_loop_reaches_exactly_its_target(finished):
-    summary, folder, _ = finished
+    summary, folder, ledger = finished
     assert summary.stop == "target"
     assert summary.rows == len(read_dataset(folder)) == 40
     assert summary.generated_chosen >= 8
     assert summary.unusable == 1
     assert summary.near_duplicates >= 2
-    assert summary.coverage["dataset"]["pairs"] == 0
+    for one, two in combinations(map(Task, ledger.selected()), 2):
+        assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
 
 
 def test_each_generated_row_has_parents_a_target_and_a_score_with_its_reason(finished):
