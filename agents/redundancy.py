@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetReached, RunStopped, TooManyErrors
-from ..geometry.duplicates import Search, candidates
-from ..geometry.neighbours import Floats, Indices, Vectors, nearest
+from ..geometry.duplicates import among, candidates
+from ..geometry.neighbours import EXACT, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
 from . import signals
@@ -23,6 +23,7 @@ from .prompts import load
 from .texts import clip, normalised
 
 CANDIDATES = 10  # rows that each row is compared with at most: its nearest that stay
+_WIDE = 40  # neighbours among which a large set's candidates are sought
 _BLOCK = 1024  # rows decided together, before the next are compared with those that stay
 _READ = 20_000  # tasks kept in memory as they were read
 
@@ -54,13 +55,11 @@ class RedundancyAgent:
         gateway: Gateway | None,
         candidate: float,
         borderline: float,
-        search: Search = nearest,
     ) -> None:
         """Take the cosines from which rows are compared, and from which there is a doubt."""
         self._gateway = gateway
         self._candidate = candidate
         self._borderline = borderline
-        self._search = search
         self._keys: dict[str, Keys] = {}
 
     async def check(
@@ -87,13 +86,10 @@ class RedundancyAgent:
         rows = [*kept, *(new[i] for i in order)]
         vectors = np.concatenate([kept_vectors, new_vectors[order]]) if kept else new_vectors[order]
         sweep = _Sweep(rows, [self._key(row) for row in rows], len(kept), self._borderline)
+        graph = nearest_others(vectors, _WIDE) if len(rows) > EXACT else None
         stopped: RunStopped | None = None
         for block in sweep.blocks():
-            stay = sweep.stay
-            near = candidates(
-                vectors[block], vectors[stay], self._candidate, CANDIDATES, self._search
-            )
-            sweep.open(block, vectors, near)
+            sweep.open(block, vectors, self._near(block, sweep.stay, vectors, graph))
             while questions := sweep.decide():
                 if self._gateway is None or stopped:
                     sweep.answers.update(questions)
@@ -101,6 +97,22 @@ class RedundancyAgent:
                     stopped = await self._settle(sweep, questions, round)
             sweep.close()
         return [sweep.verdicts[row.id] for row in new], stopped
+
+    def _near(
+        self,
+        block: range,
+        stay: Sequence[int],
+        vectors: Vectors,
+        graph: tuple[Vectors, Indices] | None,
+    ) -> list[tuple[Indices, Floats]]:
+        """The rows of the block and those that stay which each of the block may repeat."""
+        ids = np.asarray([*stay, *block], dtype=np.int64)
+        if graph is None:
+            found = candidates(vectors[block], vectors[stay], self._candidate, CANDIDATES)
+            return [(ids[near], cosines) for near, cosines in found]
+        open_rows = np.zeros(len(vectors), dtype=bool)
+        open_rows[ids] = True
+        return among(graph, block, open_rows, self._candidate)
 
     def _key(self, row: Row) -> Keys:
         if row.id not in self._keys:
@@ -176,10 +188,9 @@ class _Sweep:
 
     def open(self, block: range, vectors: Vectors, near: Sequence[tuple[Indices, Floats]]) -> None:
         """Begin a block, given the nearest of the rows that stay and of the block for each row."""
-        ids = np.asarray([*self.stay, *block], dtype=np.int64)
         self._block = block
         self._vectors = vectors
-        self._near = [(ids[index].tolist(), cosine.tolist()) for index, cosine in near]
+        self._near = [(ids.tolist(), cosines.tolist()) for ids, cosines in near]
         self._find: Callable[[int, int, float], Finding] = cache(self._compare)
 
     def decide(self) -> dict[Pair, Verdict]:

@@ -17,7 +17,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lift_agent.geometry.duplicates import first_come
 from lift_agent.geometry.neighbours import Vectors
 from lift_agent.records import Row
 from lift_agent.stores.readers import read_rows
@@ -76,9 +75,18 @@ def embedded_rows(folder: Path, *names: str) -> tuple[list[Row], Vectors]:
 
 
 def cleared(vectors: Vectors, threshold: float = 0.90) -> np.ndarray:
-    """Indices of the rows that greedy removal at a cosine leaves, in order."""
-    repeats, _, _ = first_come(vectors, vectors[:0], threshold)
-    return np.flatnonzero(~repeats)
+    """Indices of the rows that greedy removal at a cosine leaves, in order: no two are nearer."""
+    kept: list[int] = []
+    for start in range(0, len(vectors), 512):
+        block = vectors[start : start + 512]
+        near = (block @ vectors[kept].T >= threshold).any(axis=1)
+        within = block @ block.T >= threshold
+        survivors: list[int] = []
+        for i in np.flatnonzero(~near):
+            if not within[i, survivors].any():
+                survivors.append(int(i))
+        kept.extend(start + i for i in survivors)
+    return np.asarray(kept)
 
 
 def report(

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from corpora import CODE, EMBEDDER, embedded, embedded_rows, parser, report
+from corpora import CODE, EMBEDDER, cleared, embedded, embedded_rows, parser, report
 from datasketch import MinHash
 from pairs import LEFT_OUT, Pair, labelled_pairs
 from rouge_score.rouge_scorer import RougeScorer
@@ -25,7 +25,6 @@ from semhash import SemHash
 from lift_agent.agents.redundancy import RedundancyAgent, SameTask
 from lift_agent.agents.texts import normalised, words
 from lift_agent.config import RunConfig
-from lift_agent.geometry.duplicates import first_come
 from lift_agent.geometry.neighbours import Vectors
 from lift_agent.records import Row, Verdict
 
@@ -225,7 +224,7 @@ def main() -> None:
 
     rows, code = embedded_rows(data, CODE)
     layers = Counter(v.layer for v in removed_from(rows, code) if v.duplicate)
-    by_cosine = int(first_come(code, code[:0], 0.95)[0].sum())
+    by_cosine = len(code) - len(cleared(code, 0.95))
     print(
         f"{CODE}: {len(rows):,} rows; removed without a doubt: "
         f"{sum(n for layer, n in layers.items() if layer != 'model'):,} {dict(layers)}; in doubt: "

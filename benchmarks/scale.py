@@ -21,8 +21,8 @@ import numpy as np
 import peers
 
 from lift_agent.geometry.density import sparse_regions
-from lift_agent.geometry.duplicates import first_come
-from lift_agent.geometry.neighbours import Vectors, unit
+from lift_agent.geometry.duplicates import among
+from lift_agent.geometry.neighbours import Vectors, nearest_others, unit
 from lift_agent.geometry.selection import choose
 
 THRESHOLD = 0.95
@@ -53,8 +53,12 @@ def select(vectors: Vectors, count: int) -> int:
 def everything(vectors: Vectors, count: int) -> int:
     """Analyze, de-duplicate and select, as a run does."""
     sparse_regions(vectors, 32)
-    repeats, _, _ = first_come(vectors, vectors[:0], THRESHOLD)
-    return select(vectors[~repeats], count)
+    graph = nearest_others(vectors, 40)
+    stays = np.ones(len(vectors), dtype=bool)
+    for row in range(len(vectors)):
+        [(repeated, _)] = among(graph, [row], stays, THRESHOLD)
+        stays[row] = len(repeated) == 0
+    return select(vectors[stays], count)
 
 
 JOBS = {
@@ -62,11 +66,13 @@ JOBS = {
     "lift-agent: select": select,
     "SemHash: self-deduplicate, representatives": peers.semhash,
     "DEITA's filter": peers.deita,
+    "DEITA's filter, as published": peers.deita_as_published,
 }
 RUNS = (
     ("lift-agent: analyze, de-duplicate, select", 100_000, 10_000),
     ("SemHash: self-deduplicate, representatives", 100_000, 10_000),
     ("DEITA's filter", 100_000, 10_000),
+    ("DEITA's filter, as published", 100_000, 10_000),
     ("lift-agent: select", 100_000, 5_000),
     ("lift-agent: select", 1_000_000, 5_000),
 )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .neighbours import Floats, Indices, Vectors, nearest
 
-Search = Callable[[Vectors, Vectors, int], tuple[Vectors, Indices]]
-
 
 def candidates(
-    new: Vectors, kept: Vectors, floor: float, most: int, search: Search = nearest
+    new: Vectors, kept: Vectors, floor: float, most: int
 ) -> list[tuple[Indices, Floats]]:
     """Find the rows that each of a block of new rows may repeat, most similar first.
 
@@ -26,13 +24,12 @@ def candidates(
         kept: (n, d) unit vectors.
         floor: least cosine.
         most: kept rows wanted for each new row.
-        search: finds the nearest rows, as `neighbours.nearest` does.
 
     Returns:
         For each new row the indices (i < n is `kept[i]`, else `new[i - n]`) and their cosines;
         equal cosines in index order.
     """
-    similarity, index = search(new, kept, most)
+    similarity, index = nearest(new, kept, most)
     within = np.tril(new @ new.T, -1)
     found = []
     for row, (cosines, ids) in enumerate(zip(similarity, index, strict=True)):
@@ -45,45 +42,26 @@ def candidates(
     return found
 
 
-def first_come(
-    new: Vectors, kept: Vectors, threshold: float, block: int = 512
-) -> tuple[NDArray[np.bool_], Indices, Floats]:
-    """Decide in order which of (m, d) new unit vectors repeat a row that was kept before.
+def among(
+    graph: tuple[Vectors, Indices], rows: Sequence[int], open_rows: NDArray[np.bool_], floor: float
+) -> list[tuple[Indices, Floats]]:
+    """Find in a neighbour graph the earlier rows that each of some rows may repeat.
 
-    A row repeats another at cosine ≥ `threshold` to an earlier row that is kept, be it one of
-    `kept` (n, d) or an earlier new one. No two rows that are kept are that similar.
+    For sets that are too large to compare each row with all that stay: only the neighbours of a
+    row are candidates.
+
+    Args:
+        graph: similarities and indices (n, k) of the nearest others, as `nearest_others` gives.
+        rows: the rows in question.
+        open_rows: (n,) the rows that may be repeated.
+        floor: least cosine.
 
     Returns:
-        repeats: (m,) which new rows repeat another.
-        nearest: (m,) index of the most similar kept row: i < n is `kept[i]`, else `new[i - n]`;
-            -1 if none is similar at all (cosine above 0).
-        cosine: (m,) the similarity to it, 0 if there is none.
+        For each row its candidates' indices and cosines, most similar first.
     """
-    repeats = np.zeros(len(new), dtype=bool)
-    closest = np.full(len(new), -1, dtype=np.int64)
-    cosine = np.zeros(len(new), dtype=np.float64)
-    survivors = np.zeros(len(new), dtype=bool)
-    for start in range(0, len(new), block):
-        rows = new[start : start + block]
-        span = slice(start, start + len(rows))
-        for pool, ids in (
-            (kept, np.arange(len(kept))),
-            (new[:start][survivors[:start]], len(kept) + np.flatnonzero(survivors[:start])),
-        ):
-            if len(pool) == 0:
-                continue
-            similarity, index = nearest(rows, pool, 1)
-            better = similarity[:, 0] > cosine[span]
-            cosine[span][better] = similarity[:, 0][better]
-            closest[span][better] = ids[index[:, 0]][better]
-        within = rows @ rows.T
-        for i in range(len(rows)):
-            earlier = np.flatnonzero(survivors[start : start + i])
-            if len(earlier):
-                best = earlier[np.argmax(within[i, earlier])]
-                if within[i, best] > cosine[start + i]:
-                    cosine[start + i] = within[i, best]
-                    closest[start + i] = len(kept) + start + best
-            repeats[start + i] = cosine[start + i] >= threshold
-            survivors[start + i] = not repeats[start + i]
-    return repeats, closest, cosine
+    found = []
+    for row in rows:
+        cosines, ids = graph[0][row], graph[1][row]
+        near = (ids < row) & open_rows[ids] & (cosines >= floor)
+        found.append((ids[near], cosines[near].astype(np.float64)))
+    return found

@@ -23,7 +23,7 @@ from lift_agent.geometry.coverage import (
     vendi_score,
 )
 from lift_agent.geometry.density import Region, region_count, sparse_regions, sparsity
-from lift_agent.geometry.duplicates import candidates, first_come
+from lift_agent.geometry.duplicates import among, candidates
 from lift_agent.geometry.neighbours import Cells, Vectors, nearest, nearest_others, unit
 from lift_agent.geometry.selection import choose, percentile_ranks
 from lift_agent.geometry.variance import (
@@ -288,28 +288,6 @@ def test_near_duplicate_pairs_equals_brute_force(n: int, copies: int, threshold:
 # duplicates -------------------------------------------------------------------------------
 
 
-@fuzz
-@given(split_clouds(), thresholds)
-def test_survivors_differ_and_repeats_name_what_they_repeat(
-    parts: tuple[Vectors, Vectors], threshold: float
-) -> None:
-    kept, new = parts
-    repeats, closest, cosine = first_come(new, kept, threshold)
-    both = np.concatenate([kept, new])
-    exact = cosines(new, both)
-    stays = np.r_[np.ones(len(kept), dtype=bool), ~repeats]
-    for i, repeat in enumerate(repeats):
-        earlier = stays & (np.arange(len(both)) < len(kept) + i)
-        if repeat:
-            assert earlier[closest[i]]
-            assert cosine[i] >= threshold
-        else:
-            assert (exact[i, earlier] < threshold + NEAR).all()
-        if closest[i] >= 0:
-            assert cosine[i] == pytest.approx(exact[i, closest[i]], abs=NEAR)
-            assert cosine[i] == pytest.approx(exact[i, earlier].max(), abs=NEAR)
-
-
 def one_by_one(new: Vectors, kept: Vectors, threshold: float) -> tuple[list[bool], list[int]]:
     """The verdicts by the definition: each row against all that are kept so far."""
     pool = dict(enumerate(kept))
@@ -322,28 +300,6 @@ def one_by_one(new: Vectors, kept: Vectors, threshold: float) -> tuple[list[bool
         if not repeats[-1]:
             pool[i] = row
     return repeats, closest
-
-
-@fuzz
-@given(seeds, st.integers(0, 30), st.integers(0, 30), thresholds, st.sampled_from([1, 3, 512]))
-def test_blocks_change_nothing(seed: int, n: int, m: int, threshold: float, block: int) -> None:
-    vectors = cloud(seed, n + m, 3)
-    repeats, closest, _ = first_come(vectors[n:], vectors[:n], threshold, block)
-    assert (repeats.tolist(), closest.tolist()) == one_by_one(vectors[n:], vectors[:n], threshold)
-
-
-@fuzz
-@given(seeds, st.integers(0, 25), st.integers(0, 50), st.integers(0, 50), thresholds)
-def test_two_batches_equal_one(seed: int, n: int, one: int, two: int, threshold: float) -> None:
-    vectors = cloud(seed, n + one + two, 3)
-    kept, new = vectors[:n], vectors[n:]
-    repeats, closest, cosine = first_come(new, kept, threshold)
-    first = first_come(new[:one], kept, threshold)
-    ids = np.r_[np.arange(n), n + np.flatnonzero(~first[0]), n + one + np.arange(two), -1]
-    second = first_come(new[one:], vectors[ids[: -two - 1]], threshold)
-    assert repeats.tolist() == [*first[0], *second[0]]
-    assert closest.tolist() == [*first[1], *ids[second[1]]]
-    np.testing.assert_allclose(cosine, np.r_[first[2], second[2]], atol=NEAR)
 
 
 @fuzz
@@ -366,6 +322,21 @@ def test_candidates_are_the_nearest_kept_rows_and_all_earlier_new_ones(
             assert min(sure, limit) <= side.sum() <= min(likely, limit)
             best = np.sort(values)[::-1][: side.sum()]
             np.testing.assert_allclose(cosine[side], best, atol=NEAR)
+
+
+@fuzz
+@given(clouds(least=2, most=40), thresholds, st.randoms(use_true_random=False))
+def test_in_a_whole_graph_candidates_are_those_of_the_blocks(
+    vectors: Vectors, threshold: float, dice: Any
+) -> None:
+    n = len(vectors)
+    stay = sorted(dice.sample(range(n - 1), dice.randint(0, n - 1)))
+    open_rows = np.zeros(n, dtype=bool)
+    open_rows[[*stay, n - 1]] = True
+    [(ids, cosines_)] = among(nearest_others(vectors, n), [n - 1], open_rows, threshold)
+    [(places, same)] = candidates(vectors[n - 1 :], vectors[stay], threshold, n)
+    assert sorted(ids) == sorted(np.asarray(stay, dtype=int)[places])
+    assert cosines_ == pytest.approx(same, abs=NEAR)
 
 
 # selection --------------------------------------------------------------------------------
