@@ -55,9 +55,9 @@ def a_row(instruction, output="Done.", position=0, **fields):
         ("Write a Python function that counts the words in sentence.", "a copy of a parent"),
         (
             "Count the words of a sentence. Then write a program that draws a red house.",
-            "two tasks joined",
+            "concatenation",
         ),
-        ("1. Count the words of a text.\n2. Remove all of its commas.", "two tasks joined"),
+        ("1. Count the words of a text.\n2. Remove all of its commas.", "concatenation"),
         ("Count the words of it, the words of it, the words of it, all.", "repeats itself"),
         ("写一个函数,统计句子中的单词数量,并且去掉所有的标点符号。", "another language"),
     ],
