@@ -23,7 +23,7 @@ from .prompts import load
 from .rates import ACROSS, ANSWER, DEEPEN, INSIDE, OUTSIDE, OUTSIDE_THREE, Arm, Rates
 from .texts import clip, words
 
-_ANSWERS = 0.25  # largest share of a round's tasks that are new answers, if all of them are better
+ANSWERS = 0.25  # largest share of a round's tasks that are new answers, if all of them are better
 _MEANS = {
     "constraint": "Add one constraint.",
     "rarer case": "Ask for a rarer case.",
@@ -111,7 +111,7 @@ class Generator:
         At most a quarter of the `size` tasks of a round, times the rate at which such answers
         proved better so far; the poorest responses first.
         """
-        most = int(size * _ANSWERS * Rates(tallies).mean(ANSWER))
+        most = int(size * ANSWERS * Rates(tallies).mean(ANSWER))
         poor = []
         for row in seeds:
             if row.id in scores and frozenset([row.id]) not in used:
@@ -154,7 +154,7 @@ class Generator:
         ]
         rates = Rates(tallies or {})
         taken = {*used, *(frozenset([row.id]) for row in answers)}
-        for subspace in subspaces:
+        for subspace in subspaces if len(candidates) >= 2 else ():
             dice = random.Random(f"{self._seed} {subspace.id} {round}")
             sources = _Sources(subspace, candidates, vectors, taken, self._small)
             for slot in range(subspace.quota):
@@ -268,7 +268,7 @@ class _Sources:
         self._centre = np.asarray(subspace.centre, dtype=np.float32)
         self._rows, self._vectors, self._taken = candidates, vectors, taken
         self._quota = subspace.quota
-        distance = 1 - vectors @ self._centre if len(candidates) else np.empty(0)
+        distance = 1 - vectors @ self._centre
         self._inside = distance <= subspace.radius
         self._order = np.argsort(distance, kind="stable")
         inside = int(np.count_nonzero(self._inside))

@@ -20,7 +20,7 @@ REACH = 300  # candidates nearest to the centre that are considered, as parents 
 _BEST = 4_000  # sets, by the nearness of their mean, whose margin is computed
 _BEAM = 100  # sets to which one more row is added
 _RIVAL = 5  # the rival that counts: a vote among ten neighbours is lost to the fifth
-_ALIKE = 0.8  # parents at this cosine or above have nothing to combine: their fusion is a copy
+_ALIKE = 0.7  # parents above this cosine have little to combine: their fusion is often a copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,14 @@ class _Field:
         self.inside = inside
         self._to_centre = rows @ centre
         self._gram = rows @ rows.T
+        # Where all rows are alike, the less alike half of the pairs will do.
+        usual = float(np.median(self._gram[~np.eye(len(rows), dtype=bool)]))
+        self._unlike = self._gram <= max(_ALIKE, usual)
+        np.fill_diagonal(self._unlike, False)
 
     def extended(self, sets: Indices) -> Indices:
         """Each set of (s, k) with each row that is unlike its own: (t, k + 1), each set once."""
-        unlike = (self._gram[sets] < _ALIKE).all(axis=1)
-        which, added = np.nonzero(unlike)
+        which, added = np.nonzero(self._unlike[sets].all(axis=1))
         grown = np.sort(np.column_stack([sets[which], added]), axis=1)
         keys = np.zeros(len(grown), dtype=np.int64)
         for column in grown.T:

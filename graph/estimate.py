@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from ..agents.generator import ANSWERS
 from ..agents.prompts import load
 from ..config import RunConfig
 from ..embedders import Embedder
@@ -140,8 +141,11 @@ def estimate(config: RunConfig, rows: Sequence[Row], embedder: Embedder | None) 
             rounds = math.ceil(tasks.high / config.round_size)
             add("analyst", main, "name_subspace", Span(regions, regions * rounds), 7 * 120)
         if tasks.high:
-            draft, texts = ("fuse", 2 * task) if config.recipe == "lift" else ("deepen", task)
-            add("generator", main, draft, tasks, texts)
+            lift = config.recipe == "lift"
+            draft, texts = ("fuse", 2 * task) if lift else ("deepen", task)
+            # A new answer to a seed needs no draft.
+            drafts = tasks.times(Span(1 - ANSWERS, 1)) if lift else tasks
+            add("generator", main, draft, drafts, texts)
             add("generator", main, "answer", tasks.times(Span(*_ANSWERED)), task)
         if config.recipe != "paper":
             asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
