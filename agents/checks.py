@@ -15,9 +15,9 @@ COPY_COSINE = 0.9  # cosine to a parent above which a fused row is its copy
 
 _PROMPT_TEXT = re.compile(
     r"\b(first|second|third|new|given|other|two|three) tasks?\b|\btask [123abc]\b|"
-    r"\b(instruction|prompt) [123abc]\b|\b(rewritten|given|fused|new) (prompt|instruction|task)\b|"
-    r"#(rewritten|given|created|new) prompt#|\bskills of (both|all)\b|\bharder than (either|each)\b|"
-    r"\b(both|all|these) tasks\b|\btraining set\b|^topic:|^(sure,? )?here is (the|a) (new|rewritten)|"
+    r"\b(instruction|prompt) [123abc]\b|\b(rewritten|fused|new) (prompt|instruction|task)\b|"
+    r"#\w+ prompt#|\bskills of (both|all)\b|\bharder than (either|each)\b|"
+    r"\b(both|all|these) tasks\b|\btraining set\b|^topic:|"
     r"\{\{|\}\}",
     re.IGNORECASE | re.MULTILINE,
 )

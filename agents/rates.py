@@ -35,7 +35,7 @@ class Rates:
         self._everywhere: dict[Arm, Tally] = {}
         self._here: dict[tuple[str, Arm], Tally] = {}
         for (subspace, strategy, rule), tally in tallies.items():
-            arm = next((a for a in _PRIOR if a == (strategy, rule) or a == (strategy, "")), None)
+            arm = next((a for a in _PRIOR if a in ((strategy, rule), (strategy, ""))), None)
             if arm:
                 self._everywhere[arm] = self._everywhere.get(arm, Tally()) + tally
                 self._here[subspace, arm] = self._here.get((subspace, arm), Tally()) + tally

@@ -17,7 +17,19 @@ from typing import Any
 import numpy as np
 
 from ..errors import RunFolderError
-from ..records import Attempt, Call, Rejected, Row, Score, Spending, Status, Subspace, Tally, Task, Verdict
+from ..records import (
+    Attempt,
+    Call,
+    Rejected,
+    Row,
+    Score,
+    Spending,
+    Status,
+    Subspace,
+    Tally,
+    Task,
+    Verdict,
+)
 
 LEDGER = "ledger.sqlite"
 REPLACED = "replaced by a better response"  # why a row left the pool that an answer improved
@@ -105,7 +117,11 @@ def _keep_rules(db: sqlite3.Connection) -> None:
 
 
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _keep_attempts, _keep_rules)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _create,
+    _keep_attempts,
+    _keep_rules,
+)
 
 
 def _json(value: Any) -> str:

@@ -1,6 +1,7 @@
 """The generator: which parents and strategies are chosen, what is refused, what answers replace."""
 
 import asyncio
+import json
 from collections import Counter
 from types import SimpleNamespace
 
@@ -121,7 +122,10 @@ def test_the_rules_follow_how_many_rows_are_left(inside, rules):
 
 
 def test_what_never_lands_gets_fewer_tasks():
-    tallies = {("s-1", *INSIDE): Tally(40, 30, 2, 20, 1), ("s-1", *ACROSS): Tally(40, 38, 30, 35, 30)}
+    tallies = {
+        ("s-1", *INSIDE): Tally(40, 30, 2, 20, 1),
+        ("s-1", *ACROSS): Tally(40, 38, 30, 35, 30),
+    }
     vectors = cloud(5, 80, 12)
     rows = [a_row(f"Describe the colour of stone number {i}.", position=i) for i in range(80)]
     tasks = planner().plan(
@@ -190,7 +194,10 @@ def test_the_input_is_separated_in_any_writing(text, instruction, input):
     assert (written.instruction, written.input) == (instruction, input)
 
 
-PARENTS = ["Write a Python function that counts words.", "Write a Python function that sorts words."]
+PARENTS = [
+    "Write a Python function that counts words.",
+    "Write a Python function that sorts words.",
+]
 
 
 @pytest.mark.parametrize(
@@ -210,13 +217,25 @@ def test_what_a_fused_task_must_not_be(written, fault):
 @pytest.mark.parametrize(
     ("task", "answer", "fault"),
     [
-        ("Write a Python function that adds two.", "```python\ndef f(x):\n    return x + 2\n```", ""),
-        ("Write a Python function that adds two.", "def f(x):\n    return x + 2", ""),
-        ("Write a Python function that adds two.", "def f(x):\n    return (x + 2", "does not parse"),
-        ("Write a Python function that adds two.", "```python\ndef f(x:\n    x\n```", "not parse"),
-        ("Write a Python function that adds two.", "Take it and go two steps on.", "no code"),
-        ("Write a C function that adds two.", "int f(int x) { return x + 2; }", ""),
-        ("Write a C function that adds two.", "```c\nint f(int x) { return x + 2;\n```", "not parse"),
+        (
+            "Write a Python function that adds two.",
+            "```python\ndef f(x):\n    return x + 2\n```",
+            "",
+        ),
+        ("Write Python code that adds two.", "def f(x):\n    return x + 2", ""),
+        (
+            "Write a Python function that adds two.",
+            "def f(x):\n    return (x + 2",
+            "does not parse",
+        ),
+        ("Write Python code that adds two.", "```python\ndef f(x:\n    x\n```", "not parse"),
+        ("Write Python code that adds two.", "Take it and go two steps on.", "no code"),
+        ("Write C code that adds two.", "int f(int x) { return x + 2; }", ""),
+        (
+            "Write C code that adds two.",
+            "```c\nint f(int x) { return x + 2;\n```",
+            "not parse",
+        ),
         ("Write code for this record in JSON.", '```json\n{"a": [1, 2]}\n```', ""),
         ("Write code for this record in JSON.", '```json\n{"a": [1, 2}\n```', "not parse"),
         ("Write an SQL query for all names.", "SELECT name FROM people;", ""),
@@ -268,14 +287,12 @@ def test_an_answer_keeps_the_language_unless_the_task_is_about_languages():
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
     """A finished run of three rounds in which strategies and answers occur."""
-    import json
-
     folder = tmp_path_factory.mktemp("judged")
     topics = ("sorting letters", "cooking soup", "singing songs", "painting walls")
     rows = [
         {
             "instruction": f"Explain what matters in {topics[i % 4]} when there are {i} of them.",
-            "output": f"{topics[i % 4].capitalize()} takes {i} steps, then {i + 2} minutes of rest.",
+            "output": f"{topics[i % 4].capitalize()} takes {i} steps and {i + 2} minutes of rest.",
         }
         for i in range(48)
     ]
