@@ -7,8 +7,8 @@ import re
 from .texts import script, words
 
 _STOP_WORDS = {
-    "English": "the of and to in is that for it with as this are be on by from which how what your an "
-    "write create explain describe using given takes returns between each",
+    "English": "the of and to in is that for it with as this are be on by from which how what your "
+    "an write create explain describe using given takes returns between each",
     "German": "der die das und ist nicht ein eine mit für auf den dem von zu wie sich werden auch",
     "French": "le la les des est et une un dans pour que qui avec sur du pas vous au cette comment",
     "Spanish": "el los las una un que en por para con del es se como su más qué cómo al lo",
