@@ -18,8 +18,8 @@ DEEPEN: Arm = ("deepen", "")
 ANSWER: Arm = ("answer", "")
 
 # What an arm is believed to bring before anything is known: landing as benchmarks/landing.py
-# measures it, and half of the others (of a better answer, too).
-_PRIOR = {INSIDE: 0.9, ACROSS: 0.6, OUTSIDE: 0.6, OUTSIDE_THREE: 0.6, DEEPEN: 0.5, ANSWER: 0.5}
+# --choosing measures it (in the radius), and half of the others (of a better answer, too).
+_PRIOR = {INSIDE: 0.9, ACROSS: 0.7, OUTSIDE: 0.55, OUTSIDE_THREE: 0.65, DEEPEN: 0.5, ANSWER: 0.5}
 _WEIGHT = 4.0  # tasks for which a belief counts
 
 
