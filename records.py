@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Origin = Literal["seed", "generated"]
-Strategy = Literal["", "fusion", "deepen"]
+Strategy = Literal["", "fusion", "deepen", "answer"]
 ReferenceKind = Literal["toward", "probe"]
 Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
 StopReason = Literal["target", "budget", "rounds", "saturated", "errors", "interrupted"]
@@ -160,7 +160,11 @@ class TrackRecord:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One planned generation: fuse these parents into that subspace."""
+    """One planned generation: from these parents, by a strategy, into that subspace.
+
+    `rule` is how the parents were chosen (fusion), by which means the task is made harder
+    (deepen), or what is to be better (answer).
+    """
 
     id: str
     position: int
@@ -168,6 +172,32 @@ class Task:
     strategy: Strategy
     parents: tuple[str, ...]
     subspace: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of tasks: how many were tried, and how many rows of them were written, landed in
+    their subspace, were accepted, and both.
+
+    Only what landed and was accepted fills a subspace's quota; all that was accepted counts
+    towards the target.
+    """
+
+    tried: int = 0
+    written: int = 0
+    landed: int = 0
+    accepted: int = 0
+    filled: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.tried + other.tried,
+            self.written + other.written,
+            self.landed + other.landed,
+            self.accepted + other.accepted,
+            self.filled + other.filled,
+        )
 
 
 @dataclass(frozen=True, slots=True)

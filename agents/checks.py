@@ -6,16 +6,27 @@ import re
 from collections.abc import Sequence
 
 from . import signals
+from .code import code_fault, prose
+from .language import other_language
 from .texts import distinct_trigrams, normalised, overlap, script, word_runs, words
 
 COPY_OVERLAP = 0.8  # ROUGE-L with a parent from which a task counts as its copy
+COPY_COSINE = 0.9  # cosine to a parent above which a fused row is its copy
 
 _PROMPT_TEXT = re.compile(
-    r"\b(first|second|new|given|other|two) tasks?\b|\btask [12ab]\b|\binstruction [12ab]\b|"
-    r"\brewritten (prompt|instruction)|\bskills of both\b|\bharder than either\b|"
-    r"\bboth tasks\b|\btraining set\b|^topic:|\{\{|\}\}",
+    r"\b(first|second|third|new|given|other|two|three) tasks?\b|\btask [123abc]\b|"
+    r"\b(instruction|prompt) [123abc]\b|\b(rewritten|fused|new) (prompt|instruction|task)\b|"
+    r"#\w+ prompt#|\bskills of (both|all)\b|\bharder than (either|each)\b|"
+    r"\b(both|all|these) tasks\b|\btraining set\b|^topic:|"
+    r"\{\{|\}\}",
     re.IGNORECASE | re.MULTILINE,
 )
+_LEAKED = re.compile(
+    r"\b(task|instruction|prompt) [123abc]\b|\b(rewritten|fused) (prompt|instruction|task)\b|"
+    r"#\w+ prompt#|\bskills of (both|all)\b|\bharder than (either|each)\b|\bdo not solve it\b",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"(?<!\w)inputs?\s*[:：]", re.IGNORECASE)
 _ANSWER = re.compile(
     r"^\s*(```|def |class |import |from \w+ import|#include|public |function \w+\s*\(|SELECT |"
     r"<\w+|\{|\[|sure[,!]|certainly[,!]|here('s| is| are)\b|the answer\b|to solve this\b|"
@@ -71,16 +82,18 @@ def task_fault(
         return "cut sentence"
     if _PROMPT_TEXT.search(instruction) or word_runs(f"{instruction} {input}") & word_runs(prompt):
         return "text of the prompt"
+    if _LABEL.search(instruction):
+        return "the input is inside the instruction"
     if _ANSWER.search(instruction) or signals.looks_like_code(instruction):
         return "an answer in place of a task"
     if any(_copies(instruction, parent) for parent in parents):
         return "a copy of a parent"
     if _JOINED.search(instruction) or len(_NUMBERED.findall(instruction)) >= 2:
-        return "two tasks joined"
+        return "concatenation"
     if distinct_trigrams(instruction) < 0.8:
         return "repeats itself"
     scripts = {script(parent) for parent in parents}
-    if script(instruction) not in scripts:
+    if script(instruction) not in scripts or other_language(instruction, " ".join(parents)):
         return "another language than the parents"
     # Only where the parents ask in a way that is known here, which leaves other languages alone.
     if all(_asks(parent) for parent in parents) and not _asks(instruction):
@@ -98,7 +111,12 @@ def answer_fault(task: str, answer: str, truncated: bool) -> str:
         return "the answer repeats the task"
     if distinct_trigrams(answer) < 0.5:
         return "the answer repeats itself"
-    return ""
+    leaked = _LEAKED.search(answer)
+    if leaked and leaked.group().casefold() not in task.casefold():
+        return "text of the prompt in the answer"
+    if other_language(prose(answer), task):
+        return "the answer is in another language than the task"
+    return code_fault(task, answer)
 
 
 def _asks(text: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from ..agents.differences import Task, compare
+from ..agents.generator import ANSWERS
 from ..agents.judge import REPEATED
 from ..agents.probes import cluster_count, drawn_in, theme_count
 from ..agents.prompts import load
@@ -144,17 +145,11 @@ def estimate(
     main, judge = config.llm, config.judge_llm or config.llm
     if not config.scores and main != "none":
         if config.recipe == "lift" and tasks.high:
-            regions = min(region_count(max(len(rows), prompts)), config.round_size)
-            rounds = math.ceil(tasks.high / config.round_size)
-            add("analyst", main, "name_subspace", Span(1, 2 * regions * rounds), 12 * 120)
-            if not config.toward:
-                themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
-                for prompt, calls in _probing(themes, rounds).items():
-                    add("analyst", main, prompt, calls, 6 * 120)
+            for prompt, calls, texts in _of_analyst(config, max(len(rows), prompts), tasks):
+                add("analyst", main, prompt, calls, texts)
         if tasks.high:
-            draft, texts = ("fuse", 2 * task) if config.recipe == "lift" else ("deepen", task)
-            add("generator", main, draft, tasks, texts)
-            add("generator", main, "answer", tasks.times(Span(*_ANSWERED)), task)
+            for prompt, calls, texts in _of_generator(config, tasks, task):
+                add("generator", main, prompt, calls, texts)
         if config.recipe != "paper":
             asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
             add("redundancy", main, "same_task", asked, 2 * task)
@@ -162,17 +157,46 @@ def estimate(
     if judged.high and judge != "none":
         small = prospect(judge, config.base_url, config.prices).small
         if config.judge_llm or not small:
-            repeated = Span(min(REPEATED, usable.low), min(REPEATED, usable.high))
-            more = config.judge_samples - 1
-            judged = judged.plus(repeated.times(Span(more, more)))
-            add("judge", judge, "judge", judged.times(Span(1, _REPAIRS)), size)
-            if config.tie_breaks:
-                pairs = Span(0, 2 * config.tie_breaks)
-                add("judge", judge, "compare", pairs.times(Span(1, _REPAIRS)), 2 * size)
+            for prompt, calls, texts in _of_judge(config, judged, usable, size):
+                add("judge", judge, prompt, calls, texts)
     embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
     embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
+
+
+def _of_analyst(config: RunConfig, rows: int, tasks: Span) -> Iterator[tuple[str, Span, float]]:
+    """Prompts of the analyst, how often each is asked, and bytes of the texts in it."""
+    regions = min(region_count(rows), config.round_size)
+    rounds = math.ceil(tasks.high / config.round_size)
+    yield "name_subspace", Span(1, 2 * regions * rounds), 12 * 120
+    if not config.toward:
+        themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
+        for prompt, calls in _probing(themes, rounds).items():
+            yield prompt, calls, 6 * 120
+
+
+def _of_generator(config: RunConfig, tasks: Span, size: float) -> Iterator[tuple[str, Span, float]]:
+    """Prompts of the generator, for tasks of so many bytes."""
+    if config.recipe == "lift":
+        # A new answer to a seed needs no draft.
+        yield "fuse", tasks.times(Span(1 - ANSWERS, 1)), 2 * size
+    else:
+        yield "deepen", tasks, size
+    yield "answer", tasks.times(Span(*_ANSWERED)), size
+
+
+def _of_judge(
+    config: RunConfig, judged: Span, usable: Span, size: float
+) -> Iterator[tuple[str, Span, float]]:
+    """Prompts of the judge, for rows of so many bytes."""
+    repeated = Span(min(REPEATED, usable.low), min(REPEATED, usable.high))
+    more = config.judge_samples - 1
+    scored = judged.plus(repeated.times(Span(more, more)))
+    yield "judge", scored.times(Span(1, _REPAIRS)), size
+    if config.tie_breaks:
+        pairs = Span(0, 2 * config.tie_breaks)
+        yield "compare", pairs.times(Span(1, _REPAIRS)), 2 * size
 
 
 def _measured(

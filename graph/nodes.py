@@ -18,14 +18,16 @@ from langgraph.runtime import Runtime
 
 from ..agents import signals
 from ..agents.calibration import described
+from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
 from ..agents.reference import ReferenceTexts
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
-from ..records import Rejected, Row, Score, Task
+from ..records import Rejected, Row, Score, Status, Task, Verdict
 from ..stores.card import write_card
 from ..stores.given import load_embeddings, load_scores
+from ..stores.ledger import NO_BETTER, REPLACED
 from ..stores.readers import read_rows
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
@@ -161,24 +163,31 @@ async def analyze(state: RunState, context: RunContext) -> Update:
         vectors = context.vectors.get([row.id for row in pool])
         wanted = await reference_of(pool, vectors, context, round=round, size=size)
         progress.begin("analyze", "finding sparse subspaces and naming them")
+        used, tallies = ledger.used_parents(), ledger.tallies()
+        # Fusions of fusions drift away from what people ask: only seeds are parents.
+        parents = [row for row in pool if row.origin == "seed" and not row.history]
+        failed = [row for row in ledger.rows("rejected", origin="seed") if not row.history]
+        answers = context.generator.to_answer(
+            [*parents, *failed], ledger.scores(), used, tallies, size=size
+        )
         subspaces = await context.analyst.find(
             pool,
             vectors,
             wanted,
             round=round,
-            size=size,
+            size=size - len(answers),
             known=ledger.subspaces(),
             record=ledger.subspace_record(),
         )
-        # Fusions of fusions drift away from what people ask: only seeds are parents.
-        parents = [row for row in pool if row.origin == "seed" and not row.history]
         tasks = context.generator.plan(
             subspaces,
             parents,
             context.vectors.get([row.id for row in parents]),
-            ledger.used_parents(),
+            used,
             round=round,
             position=ledger.next_position(),
+            answers=answers,
+            tallies=tallies,
         )
         ledger.plan_round(round, subspaces, tasks)
     progress.subspaces = [(s.name, s.quota) for s in ledger.subspaces(round) if not s.given_up]
@@ -219,7 +228,7 @@ async def carry_out(round: int, context: RunContext) -> None:
     rows = ledger.rows_by_id({parent for task in tasks for parent in task.parents})
     subspaces = {subspace.id: subspace for subspace in ledger.subspaces(round)}
     wanted = ReferenceTexts(prompt.task for prompt in references(ledger))
-    progress.begin("generate", "fusing instructions and answering them", len(tasks))
+    progress.begin("generate", "writing tasks and answering them", len(tasks))
 
     async def write(task: Task) -> None:
         parents = [rows[parent] for parent in task.parents]
@@ -245,21 +254,49 @@ async def carry_out(round: int, context: RunContext) -> None:
 async def deduplicate(state: RunState, context: RunContext) -> Update:
     """Remove the new rows that repeat an earlier one."""
     ledger, progress = context.ledger, context.progress
+    _drop_copies(context)
     new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
     progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")
+    # A new answer repeats its parent's task: which of the two stays, their scores decide.
+    answers = [row for row in new if row.strategy == "answer"]
+    others = [row for row in new if row.strategy != "answer"]
+    verdicts = await _compare(others, kept, state["round"], context)
+    unique = {verdict.row for verdict in verdicts if not verdict.duplicate}
+    answered = {row.parents[0] for row in answers}
+    beside = [row for row in kept if row.id not in answered]
+    beside += [row for row in others if row.id in unique]
+    verdicts += await _compare(answers, beside, state["round"], context)
+    removed = sum(verdict.duplicate for verdict in verdicts)
+    progress.say(f"{_when(state)}: removed {removed} near-duplicates of {len(new)} rows")
+    return {}
+
+
+def _drop_copies(context: RunContext) -> None:
+    """Reject the fused rows that came down on a parent, whatever their words."""
+    fused = [row for row in context.ledger.rows("new") if len(row.parents) > 1]
+    vectors = context.vectors.get([row.id for row in fused])
+    copies = []
+    for row, vector in zip(fused, vectors, strict=True):
+        if (context.vectors.get(row.parents) @ vector).max() > COPY_COSINE:
+            copies.append(row.id)
+    context.ledger.set_statuses((id, "rejected", "a copy of a parent") for id in copies)
+
+
+async def _compare(
+    new: Sequence[Row], kept: Sequence[Row], round: int, context: RunContext
+) -> list[Verdict]:
+    """Give verdicts on new rows against the kept ones, and record them."""
     verdicts, stopped = await context.redundancy.check(
         new,
         context.vectors.get([row.id for row in new]),
         kept,
         context.vectors.get([row.id for row in kept]),
-        round=state["round"],
+        round=round,
     )
-    ledger.add_verdicts(verdicts)
-    removed = sum(verdict.duplicate for verdict in verdicts)
-    progress.say(f"{_when(state)}: removed {removed} near-duplicates of {len(new)} rows")
+    context.ledger.add_verdicts(verdicts)
     if stopped:
         raise stopped
-    return {}
+    return verdicts
 
 
 @node
@@ -333,20 +370,34 @@ def judge_of(context: RunContext) -> Judge | GivenScores:
 
 
 def _accept(context: RunContext) -> None:
-    """Move scored rows into the pool, or out of it, with the reason."""
-    scores, lowest = context.ledger.scores(), context.config.min_score or float("-inf")
+    """Move scored rows into the pool, or out of it, with the reason.
 
-    def fault(score: Score) -> str:
-        if score.concatenation:
-            return "concatenation"
-        return LOW_SCORE if score.final < lowest else ""
+    Of a row and the new answer to it the one with the higher score stays.
+    """
+    ledger = context.ledger
+    scores, lowest = ledger.scores(), context.config.min_score or float("-inf")
+    decided: list[tuple[str, Status, str]] = []
+    for row in ledger.rows("unique"):
+        if row.id not in scores:
+            continue
+        before = scores.get(row.parents[0]) if row.strategy == "answer" else None
+        if why := _rejected_for(scores[row.id], before, lowest):
+            decided.append((row.id, "rejected", why))
+            continue
+        decided.append((row.id, "accepted", ""))
+        if before and ledger.status(row.parents[0])[0] == "accepted":
+            decided.append((row.parents[0], "rejected", REPLACED))
+    ledger.set_statuses(decided)
 
-    found = {
-        row.id: fault(scores[row.id]) for row in context.ledger.rows("unique") if row.id in scores
-    }
-    context.ledger.set_statuses(
-        (id, "rejected" if why else "accepted", why) for id, why in found.items()
-    )
+
+def _rejected_for(score: Score, before: Score | None, lowest: float) -> str:
+    if score.concatenation:
+        return "concatenation"
+    if score.final < lowest:
+        return LOW_SCORE
+    if before and score.final <= before.final:
+        return NO_BETTER
+    return ""
 
 
 @node

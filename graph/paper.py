@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..agents.generator import means_of
 from ..geometry.variance import varied_rows
 from ..records import Task
 from ..stores.given import load_embeddings
@@ -21,7 +22,10 @@ async def rewrite(state: RunState, context: RunContext) -> Update:
             before = [row for row in ledger.rows(round=round - 1) if not row.history]
             position = ledger.next_position()
             tasks = [
-                Task(f"r{round}-{i + 1:05d}", position + i, round, "deepen", (row.id,))
+                Task(
+                    *(f"r{round}-{i + 1:05d}", position + i, round, "deepen", (row.id,)),
+                    rule=means_of(row, round + i),
+                )
                 for i, row in enumerate(before)
             ]
             ledger.plan_round(round, [], tasks)

@@ -29,12 +29,15 @@ from ..records import (
     Spending,
     Status,
     Subspace,
+    Tally,
     Task,
     TrackRecord,
     Verdict,
 )
 
 LEDGER = "ledger.sqlite"
+NO_BETTER = "no better than the response it was to replace"  # why such an answer stays out
+REPLACED = "replaced by a better response"  # why a row left the pool that an answer improved
 
 
 _TABLES = """
@@ -137,12 +140,23 @@ def _keep_references(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE subspaces ADD COLUMN {column} {kind}")
 
 
+def _keep_rules(db: sqlite3.Connection) -> None:
+    """Keep by which rule a task was planned, and how many of a round's rows fill its quotas."""
+    db.execute("ALTER TABLE tasks ADD COLUMN rule TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE rounds ADD COLUMN filled INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "UPDATE rounds SET filled = (SELECT COUNT(*) FROM rows WHERE rows.round = rounds.round"
+        " AND landed AND status = 'accepted')"
+    )
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
     _keep_attempts,
     _keep_judgements,
     _keep_references,
+    _keep_rules,
 )
 
 
@@ -381,10 +395,9 @@ class Ledger:
                 ),
             )
             db.executemany(
-                "INSERT OR IGNORE INTO tasks (id, position, round, strategy, parents, subspace)"
-                " VALUES (?,?,?,?,?,?)",
+                f"INSERT OR IGNORE INTO tasks ({_TASK}) VALUES (?,?,?,?,?,?,?)",
                 (
-                    (t.id, t.position, t.round, t.strategy, _json(t.parents), t.subspace)
+                    (t.id, t.position, t.round, t.strategy, _json(t.parents), t.subspace, t.rule)
                     for t in tasks
                 ),
             )
@@ -403,15 +416,10 @@ class Ledger:
     def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
         """The tasks of a round, optionally those without an outcome only."""
         sql = (
-            "SELECT id, position, round, strategy, parents, subspace FROM tasks"
+            f"SELECT {_TASK} FROM tasks"
             " WHERE round = ? AND (outcome = '' OR NOT ?) ORDER BY position"
         )
-        return [
-            Task(id, position, number, strategy, tuple(json.loads(parents)), subspace)
-            for id, position, number, strategy, parents, subspace in self._query(
-                sql, (round, pending)
-            )
-        ]
+        return [_task(found) for found in self._query(sql, (round, pending))]
 
     def used_parents(self) -> set[frozenset[str]]:
         """The sets of parents that tasks were planned with so far."""
@@ -453,15 +461,24 @@ class Ledger:
             " SUM((SELECT COALESCE(SUM(input_tokens + output_tokens), 0) FROM calls"
             "  WHERE subject IN (t.id, NULLIF(t.row, ''))))"
             " FROM tasks t LEFT JOIN rows r ON r.id = t.row AND r.status = 'accepted'"
-            " WHERE t.outcome != '' GROUP BY 1"
+            " WHERE t.outcome != '' AND t.subspace != '' GROUP BY 1"
         )
         return {subspace: TrackRecord(*counts) for subspace, *counts in self._query(sql)}
 
+    def tallies(self) -> dict[tuple[str, str, str], Tally]:
+        """What came of the finished tasks, by subspace, strategy and rule."""
+        sql = (
+            "SELECT t.subspace, t.strategy, t.rule, COUNT(*), COUNT(r.id),"
+            " COALESCE(SUM(r.landed), 0), COALESCE(SUM(r.status = 'accepted'), 0),"
+            " COALESCE(SUM(r.landed AND r.status = 'accepted'), 0)"
+            " FROM tasks t LEFT JOIN rows r ON r.id = t.row WHERE t.outcome != '' GROUP BY 1, 2, 3"
+        )
+        return {(where, how, rule): Tally(*n) for where, how, rule, *n in self._query(sql)}
+
     def task_of(self, row: str) -> Task | None:
         """The task that made a row."""
-        sql = "SELECT id, position, round, strategy, parents, subspace FROM tasks WHERE row = ?"
-        for id, position, number, strategy, parents, subspace in self._query(sql, (row,)):
-            return Task(id, position, number, strategy, tuple(json.loads(parents)), subspace)
+        for found in self._query(f"SELECT {_TASK} FROM tasks WHERE row = ?", (row,)):
+            return _task(found)
         return None
 
     # verdicts and scores ------------------------------------------------------------------
@@ -554,6 +571,12 @@ class Ledger:
                 )
             db.execute("UPDATE rows SET status = 'new', reason = '' WHERE round >= ?", (round,))
             db.execute("DELETE FROM duels")
+            db.execute(
+                "UPDATE rows SET status = 'accepted', reason = '' WHERE reason = ? AND id IN"
+                " (SELECT json_extract(parents, '$[0]') FROM rows"
+                "  WHERE strategy = 'answer' AND round >= ?)",
+                (REPLACED, round),
+            )
             if round == 0:
                 db.execute("DELETE FROM meta WHERE name IN ('longest', 'repeated')")
 
@@ -668,14 +691,16 @@ class Ledger:
                 " written = (SELECT COUNT(*) FROM rows WHERE round = ?1 AND origin = 'generated'),"
                 " landed = (SELECT COUNT(*) FROM rows WHERE round = ?1 AND landed),"
                 " accepted = (SELECT COUNT(*) FROM rows"
-                "  WHERE round = ?1 AND origin = 'generated' AND status = 'accepted')"
+                "  WHERE round = ?1 AND origin = 'generated' AND status = 'accepted'),"
+                " filled = (SELECT COUNT(*) FROM rows"
+                "  WHERE round = ?1 AND landed AND status = 'accepted')"
                 " WHERE round = ?1",
                 (round, pool),
             )
 
     def rounds(self) -> list[dict[str, int]]:
-        """Each round with what was planned, written, landed and accepted in it, and the pool."""
-        names = ("round", "planned", "written", "landed", "accepted", "pool")
+        """Each round with what was planned, written, landed, accepted, both, and the pool."""
+        names = ("round", "planned", "written", "landed", "accepted", "filled", "pool")
         found = self._query(f"SELECT {', '.join(names)} FROM rounds ORDER BY round")
         return [dict(zip(names, values, strict=True)) for values in found]
 
@@ -726,6 +751,12 @@ def _subspace(found: tuple[Any, ...]) -> Subspace:
 
 _REFERENCE = ", ".join(field.name for field in fields(Reference))
 _REFERENCE_PLACES = ", ".join("?" * len(fields(Reference)))
+_TASK = "id, position, round, strategy, parents, subspace, rule"
+
+
+def _task(found: tuple[Any, ...]) -> Task:
+    values = dict(zip(_TASK.split(", "), found, strict=True))
+    return Task(**{**values, "parents": tuple(json.loads(values["parents"]))})
 
 
 _CALL = ", ".join(field.name for field in fields(Call))

@@ -56,13 +56,15 @@ def answer(messages):
             }
         )
     if "two tasks" in system:
-        first, second = re.findall(r"(?:First task|Second task|Task A|Task B): (.+)", last)[-2:]
+        parts = [_start(task) for task in re.findall(r"Task [ABC]: (.+)", last)]
         return (
-            f"Using what is needed to {_start(first)}, describe in detail how somebody "
-            f"would then {_start(second)}."
+            f"Using what is needed to {', and to '.join(parts[:-1])}, describe in detail how "
+            f"somebody would then {parts[-1]}."
         )
     if "rewrite a" in system:
-        return f"Under a strict limit of forty words and with one counterexample, {_start(last)}."
+        means, task = last.split("\n\n", 1)
+        words = " ".join(means.rstrip(".").lower().split()[-3:])
+        return f"Under a strict limit of forty words and with {words}, {_start(task)}."
     digest = hashlib.sha256(last.encode()).hexdigest()[:6]
     return f"Here is a worked answer ({digest}): {_start(last)}, step by step, with the reasons."
 

@@ -16,6 +16,7 @@ from lift_agent.records import (
     Row,
     Score,
     Subspace,
+    Tally,
     Task,
     TrackRecord,
     Verdict,
@@ -49,7 +50,7 @@ ROWS = st.builds(
     line=st.integers(0, 10**6),
     extra=st.dictionaries(TEXT, JSON, max_size=3),
     round=st.integers(0, 99),
-    strategy=st.sampled_from(["", "fusion", "deepen"]),
+    strategy=st.sampled_from(["", "fusion", "deepen", "answer"]),
     parents=st.lists(TEXT, max_size=3).map(tuple),
     subspace=TEXT,
 )
@@ -96,7 +97,10 @@ def test_a_failed_judgement_quarantines_its_row_and_is_no_score(ledger):
 
 def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledger):
     place = Subspace("s-1", 1, (0.6, 0.8), 0.1, 0.5, ("row0",), (), "name", "brief", 2)
-    tasks = [Task(f"r1-{i}", 10 + i, 1, "fusion", ("row0", f"row{i}"), "s-1") for i in (1, 2)]
+    tasks = [
+        Task(f"r1-{i}", 10 + i, 1, "fusion", ("row0", f"row{i}"), "s-1", "one inside")
+        for i in (1, 2)
+    ]
     for _ in range(2):
         ledger.plan_round(1, [place], tasks)
     assert ledger.tasks(1) == tasks
@@ -114,10 +118,12 @@ def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledge
     ledger.set_statuses([("row10", "accepted", "")])
     ledger.set_landing({"row10": (True, 0.05)})
     ledger.close_round(1, pool=5)
-    assert ledger.rounds() == [
-        {"round": 1, "planned": 2, "written": 1, "landed": 1, "accepted": 1, "pool": 5}
-    ]
+    names = ("round", "planned", "written", "landed", "accepted", "filled", "pool")
+    assert ledger.rounds() == [dict(zip(names, (1, 2, 1, 1, 1, 1, 5), strict=True))]
     assert ledger.subspace_record() == {"s-1": TrackRecord(tried=2, accepted=1, landed=1)}
+    assert ledger.tallies() == {("s-1", "fusion", "one inside"): Tally(2, 1, 1, 1, 1)}
+    ledger.set_landing({"row10": (False, 0.5)})  # accepted, but elsewhere: the quota is not filled
+    assert ledger.subspace_record() == {"s-1": TrackRecord(tried=2, accepted=1, landed=0)}
 
 
 def test_calls_come_back_and_a_later_try_replaces_a_failure(ledger):

@@ -61,7 +61,9 @@ def _find(ledger: Ledger, wanted: str) -> Row:
 
 
 def _origin(ledger: Ledger, console: Console, row: Row) -> None:
-    _say(console, f"generated in round {row.round} by {row.strategy}, from")
+    task = ledger.task_of(row.id)
+    rule = f" ({task.rule})" if task and task.rule else ""
+    _say(console, f"generated in round {row.round} by {row.strategy}{rule}, from")
     for parent in ledger.rows_by_id(row.parents).values():
         where = f"{parent.source}, line {parent.line}" if parent.origin == "seed" else "generated"
         _say(console, f"  {parent.id}  {' '.join(parent.task.split())[:160]}  ({where})")
