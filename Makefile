@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.ready
 OUT    ?= runs/example
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench clean
+.PHONY: help setup run test check format bench durability clean
 
 help:  ## Show this help
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP)  ## Make .venv with everything that the rest needs
 
@@ -32,7 +32,13 @@ format: $(STAMP)  ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP)  ## Measure what docs/durability.md promises (about an hour)
+bench: $(STAMP)  ## Measure the agents beside their peers (DATA=folder of the datasets)
+	@$(BIN)/pip install -q -c constraints.txt -r benchmarks/requirements.txt
+	@for name in selection duplicates subspaces landing signals tie_breaks scale; do \
+	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(if $(DATA),--data $(DATA)) || failed=1; \
+	  done; test -z "$$failed"
+
+durability: $(STAMP)  ## Measure what docs/durability.md promises (about an hour)
 	@for name in gateway_cpu faults budgets throughput resume kills; do \
 	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py || failed=1; done; \
 	  echo "== throughput under a limit"; $(BIN)/python benchmarks/throughput.py --rpm 600 || failed=1; \
