@@ -8,7 +8,7 @@ from collections import Counter
 
 _WORD = re.compile(r"\w+")
 UNSPACED = ("CJK", "HANGUL", "THAI")
-_PROSE_MARKS = frozenset(".,;:!?'\"`´’‘“”„«»…。、，！？；：·–—")
+_SPACED = str.maketrans(dict.fromkeys(".,;:!?'\"`´’‘“”„«»…。、，！？；：·–—", " "))
 
 
 def words(text: str) -> list[str]:
@@ -30,12 +30,14 @@ def normalised(text: str) -> str:
     What carries meaning in code and mathematics (+, -, [], #, …) is kept.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(" " if c in _PROSE_MARKS else c for c in folded).split())
+    return " ".join(folded.translate(_SPACED).split())
 
 
 def script(text: str) -> str:
     """Name the writing system that most letters of a text belong to (LATIN, CJK, …)."""
     letters = [c for c in text[:400] if c.isalpha()]
+    if text.isascii():
+        return "LATIN" if letters else ""
     names = Counter(unicodedata.name(c, "?").split()[0] for c in letters)
     name = names.most_common(1)[0][0] if names else ""
     return "CJK" if name in ("HIRAGANA", "KATAKANA") else name
