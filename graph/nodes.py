@@ -17,8 +17,8 @@ import numpy as np
 from langgraph.runtime import Runtime
 
 from ..agents import signals
-from ..agents.calibration import described
 from ..agents.background import Background
+from ..agents.calibration import described
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
 from ..agents.reference import ReferenceTexts
 from ..config import RunConfig
