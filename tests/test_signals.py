@@ -1,5 +1,7 @@
 """Cheap signals of a row's quality, alone and against the rows of a run."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from lift_agent.agents import scoring, signals
 from lift_agent.agents.background import Background
+from lift_agent.agents.judge import Judge
 from lift_agent.records import Row, row_id
 
 COLOURS = ("red", "green", "blue", "white", "black", "brown", "yellow", "purple")
@@ -61,7 +64,7 @@ def test_a_good_row_of_any_kind_has_no_fault(row):
 def test_a_fatal_fault_has_its_name_and_costs_all_points(name):
     row = a_row("How do I fry the onions of my garden?", FATAL[name])
     assert signals.fault(row) == name
-    assert sum(scoring.points(row).values()) == 0
+    assert not any(scoring.points(row).values())
     assert scoring.reason(scoring.points(row)) != "No cheap signal finds a fault."
 
 
@@ -103,6 +106,28 @@ def test_the_background_sees_what_a_row_alone_does_not_show():
     assert BACKGROUND.tails(noise)["patterns"] < 0.02
     for damaged in (other, cut, noise):
         assert sum(scoring.points(damaged, BACKGROUND).values()) < sum(whole.values())
+
+
+def test_without_a_model_the_judge_holds_rows_against_the_background():
+    other = a_row(RUN[5].instruction, RUN[50].output)
+
+    def judged(row, background):
+        return asyncio.run(Judge(None, 1000, background).score(row)).judge
+
+    assert judged(other, BACKGROUND) < judged(other, None)
+    assert judged(other, BACKGROUND) < judged(RUN[5], BACKGROUND) - 10
+
+
+def test_a_row_does_not_vouch_for_itself():
+    odd = a_row("Draw the border.", "~~^~~ | ^^~^^ | ~~^~~")
+    assert Background.of([*RUN, odd]).values(odd)["patterns"] == 0
+    twin = a_row("Draw the border again.", odd.output)
+    assert Background.of([*RUN, odd]).values(twin)["patterns"] == 1
+
+
+def test_rows_with_a_fault_do_not_change_what_is_usual():
+    refused = [a_row(row.instruction, FATAL["refusal"]) for row in RUN]
+    assert Background.of(RUN + refused).tails(RUN[5]) == BACKGROUND.tails(RUN[5])
 
 
 @given(st.text(max_size=200), st.text(max_size=400))
