@@ -103,8 +103,8 @@ def main() -> None:
         f"{len(half.good)} good rows, of which exactly {LOST:.0%} are lost; ties are shared out.",
         f"CPU seconds for 1,000 rows, faults included: {seconds[0]:.2f} alone, {seconds[1]:.2f} "
         f"with a background, {gathered:.2f} to gather it.",
-        "In the run's own background a damaged row stands in its good row's place; in that of other "
-        "rows, as when new rows are held against the sources, no row of these is counted.",
+        "In the run's own background a damaged row stands in its good row's place; in that of "
+        "other rows, as when new rows are held against the sources, none of these is counted.",
         "No signal here can know that a number is wrong: that is the judge's work.",
     ]
     for name in (*GOOD, *OTHERS):
