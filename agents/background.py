@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Row
+from . import signals
 
 ROWS = 5_000  # rows that are read; more change the statistics little
 REFERENCE = 1_000  # rows whose values are kept, to rank others among
@@ -91,17 +92,17 @@ class Association:
             met[made._block(asked, answered)] += 1
         return made
 
-    def lift(self, asked: set[str], answered: set[str]) -> float:
+    def lift(self, asked: set[str], answered: set[str], own: int) -> float:
         """Mean log lift of a response's terms over a task's: ln of (met × rows / expected).
 
-        One row less is counted, since the row itself may be among those counted.
+        `own` is 1 where the row itself was counted, which is then left out, else 0.
         """
         block = self._block(asked, answered)
         rows, columns = block[0].ravel(), block[1].ravel()
         if not len(rows) or not len(columns):
             return 0.0
-        expected = np.outer(self.asked_in[rows] - 1, self.answered_in[columns] - 1) / self.rows
-        met = np.maximum(self.met[block].astype(np.float64) - 1, 0)
+        expected = np.outer(self.asked_in[rows] - own, self.answered_in[columns] - own) / self.rows
+        met = np.maximum(self.met[block].astype(np.float64) - own, 0)
         return float(np.log((met + 0.5) / (expected + 0.5)).mean())
 
     def _block(self, asked: set[str], answered: set[str]) -> tuple[Ids, Ids]:
@@ -117,35 +118,41 @@ class Background:
     Attributes:
         association: which terms of responses go with which terms of tasks.
         rarity: inverse document frequency of each n-gram cell, (cells,).
-        common: whether a cell was met in two rows or more, (cells,).
         others: unit vectors of some instructions by cell, (cells, others).
+        patterns: rows in which three shapes of lexemes follow each other.
         bounds: how often each feature was met where a response begins or ends.
         insides: the same where a response might have been cut.
         reference: values by signal of rows of the run, sorted.
+        counted: ids of the rows that were counted; in its own values a row does not count.
     """
 
     association: Association
     rarity: NDArray[np.float32]
-    common: NDArray[np.bool_]
     others: NDArray[np.float32]
+    patterns: Mapping[Feature, int]
     bounds: Mapping[Feature, int]
     insides: Mapping[Feature, int]
     reference: Mapping[str, NDArray[np.float64]]
+    counted: frozenset[str]
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Background:
         """Gather the statistics of rows, in whatever order they come.
 
-        Of more than `ROWS` rows, those with the lowest ids (hashes of their texts) are read.
+        Of more than `ROWS` rows, those with the lowest ids (hashes of their texts) are read. Rows
+        with a fault are no measure of what is usual and are left out.
         """
-        read = sorted(rows, key=lambda row: row.id)[:ROWS]
+        first = sorted(rows, key=lambda row: row.id)[:ROWS]
+        read = [row for row in first if not signals.fault(row)]
         met = np.zeros(_CELLS, dtype=np.int64)
+        patterns: Counter[Feature] = Counter()
         bounds: Counter[Feature] = Counter()
         insides: Counter[Feature] = Counter()
         for row in read:
             met[np.union1d(grams(row.task), grams(row.output))] += 1
             found = lexemes(row.output)
             depths = _depths(found)
+            patterns.update(_patterns(found))
             if found:
                 bounds.update(_before(found, depths, len(found) - 1) + _after(found, 0))
             for at in range(0, len(found) - 1, max(1, len(found) // _PLACES)):
@@ -156,7 +163,8 @@ class Background:
             ids = grams(row.task)
             others[ids, column] = rarity[ids] ** 2 / _norm(rarity[ids])
         association = Association.of([(terms(row.task), terms(row.output)) for row in read])
-        made = cls(association, rarity, met >= 2, others, bounds, insides, {})
+        counted = frozenset(row.id for row in read)
+        made = cls(association, rarity, others, patterns, bounds, insides, {}, counted)
         values = [made.values(row) for row in read[:: max(1, len(read) // REFERENCE)]]
         names = values[0] if values else ()
         reference = {name: np.sort([value[name] for value in values]) for name in names}
@@ -164,20 +172,23 @@ class Background:
 
     def values(self, row: Row) -> dict[str, float]:
         """Values of a row by signal; the lower, the more unusual is a fault."""
-        found, shown = lexemes(row.output), grams(row.output)
-        related = self.preference(grams(row.task), shown)
-        related += _ASSOCIATION * self.association.lift(terms(row.task), terms(row.output))
+        own = int(row.id in self.counted)
+        found = lexemes(row.output)
+        seen = _patterns(found)
+        related = self.preference(grams(row.task), grams(row.output))
+        related += _ASSOCIATION * self.association.lift(terms(row.task), terms(row.output), own)
         bounds = (
-            self._likely(_before(found, _depths(found), len(found) - 1)),
-            self._likely(_after(found, 0)),
+            self._likely(_before(found, _depths(found), len(found) - 1), own),
+            self._likely(_after(found, 0), own),
         )
-        return {
+        met = sum(self.patterns.get(pattern, 0) > own for pattern in seen)
+        return signals.values(row) | {
             "bounds": min(bounds),
             "relatedness": related,
-            "familiarity": float(self.common[shown].mean()) if len(shown) else 1.0,
+            "patterns": met / len(seen) if seen else 1.0,
         }
 
-    def _likely(self, features: Sequence[Feature]) -> float:
+    def _likely(self, features: Sequence[Feature], own: int) -> float:
         """Log-likelihood ratio of features at a bound of a response against one inside of it.
 
         Naive Bayes. Both sides are learnt from the run's own rows, whose insides show what a
@@ -186,8 +197,7 @@ class Background:
         bounds, places = 1 + self.bounds.get(_ALL, 0), 1 + self.insides.get(_ALL, 0)
         ratio = 0.0
         for feature in features:
-            # Less one: the row itself may be among those counted.
-            bound = (max(0, self.bounds.get(feature, 0) - 1) + 0.5) / bounds
+            bound = (max(0, self.bounds.get(feature, 0) - own) + 0.5) / bounds
             inside = (self.insides.get(feature, 0) + 0.5) / places
             ratio += math.log(bound / inside)
         return ratio
@@ -243,6 +253,12 @@ def _after(found: Sequence[str], at: int) -> tuple[Feature, ...]:
         return ()
     after = _shape(found[at + 1]) if at + 1 < len(found) else ""
     return ("first", found[at]), ("first two", _shape(found[at]), after)
+
+
+def _patterns(found: Sequence[str]) -> set[Feature]:
+    """Runs of three lexemes, in which words and numbers stand for all of their kind."""
+    kinds = ["9" if x[0].isdigit() else "a" if x[0].isalpha() else x for x in found]
+    return set(zip(kinds, kinds[1:], kinds[2:], strict=False))
 
 
 def _shape(lexeme: str) -> str:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..geometry.neighbours import Floats
 from ..llms.gateway import Gateway
 from ..records import Duel, Row, Score
-from . import signals
+from . import scoring
+from .background import Background
 from .calibration import JUDGE_WEIGHT, LENGTH_WEIGHT
 from .prompts import load
 from .texts import clip
@@ -50,10 +51,16 @@ class Preference(BaseModel):
 class Judge:
     """Scores a row by a model; without one, by cheap signals of its text."""
 
-    def __init__(self, gateway: Gateway | None, longest: float) -> None:
-        """Take the length in characters at which the length score reaches 100."""
+    def __init__(
+        self, gateway: Gateway | None, longest: float, background: Background | None = None
+    ) -> None:
+        """Take the length in characters at which the length score reaches 100.
+
+        The cheap signals hold rows against the `background`, where there is one.
+        """
         self._gateway = gateway
         self._longest = longest
+        self._background = background
 
     async def score(self, row: Row, *, round: int = 0, samples: int = 1) -> Score:
         """Score one row; a judgement that fails three times comes back as `failed`.
@@ -62,8 +69,8 @@ class Judge:
         temperature and then at 0.7, and its score is the mean; repetitions that fail are left out.
         """
         if self._gateway is None:
-            parts = signals.points(row)
-            return combined(row, sum(parts.values()), self._longest, signals.reason(parts), parts)
+            parts = scoring.points(row, self._background)
+            return combined(row, sum(parts.values()), self._longest, scoring.reason(parts), parts)
         rubrics: list[Rubric] = []
         for number in range(samples):
             answer = await self._judgement(self._gateway, row, number, round)

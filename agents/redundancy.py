@@ -17,7 +17,7 @@ from ..geometry.duplicates import among, candidates
 from ..geometry.neighbours import EXACT, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
-from . import signals
+from . import scoring
 from .differences import Finding, Task, compare
 from .prompts import load
 from .texts import clip, normalised
@@ -81,7 +81,7 @@ class RedundancyAgent:
         """
         if not new:
             return [], None
-        quality = [sum(signals.points(row).values()) for row in new]
+        quality = [sum(scoring.points(row).values()) for row in new]
         order = sorted(range(len(new)), key=lambda i: -quality[i])
         rows = [*kept, *(new[i] for i in order)]
         vectors = np.concatenate([kept_vectors, new_vectors[order]]) if kept else new_vectors[order]

@@ -1,17 +1,14 @@
-"""Cheap signals of a row's quality: pure functions of its text, for when there is no judge."""
+"""Cheap signals of a row's quality: pure functions of its text."""
 
 from __future__ import annotations
 
 import ast
 import json
-import math
 import re
 import warnings
 import zlib
-from collections.abc import Mapping
 
 from ..records import Row
-from .background import Background
 from .texts import distinct_trigrams, normalised, script, words
 
 _HELP = (
@@ -46,6 +43,7 @@ _CODE_LINE = re.compile(
 _CLEAN_END = tuple(".!?:;)]}>\"'`”’»…。！？；：”」』）》】|*/=~।॥؟۔።")
 _OPEN_END = re.compile(r"([,，、(\[{=（]|\b(the|a|an|of|to|and|or|with|for|is|are|which|from))\s*$")
 _LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
+_NUMBER = re.compile(r"\d+")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n]){0,200}\"|'(?:\\.|[^'\\\n]){1,3}'")
 
 
@@ -145,7 +143,7 @@ def is_empty(text: str) -> bool:
 def echoes(row: Row) -> bool:
     """Whether a response says its task again and nothing else."""
     said = normalised(row.output)
-    asked = (normalised(row.instruction), normalised(row.task))
+    asked = {normalised(text) for text in (row.instruction, row.task)}
     if len(words(said)) < 4:
         return False
     return said in asked or any(_alike(said, text) for text in asked)
@@ -183,59 +181,23 @@ def fault(row: Row) -> str:
     return ""
 
 
-# What each group of signals finds where it is at fault; 20 points each.
-FAULTS = {
-    "is whole": "is cut off or broken",
-    "is an answer": "refuses, is empty or only repeats the instruction",
-    "fits the instruction": "hardly fits the instruction",
-    "does not repeat itself": "repeats itself",
-    "reads like text": "holds signs or words that do not belong there",
-}
-_FULL = 100 // len(FAULTS)
-_USUAL, _RARE = 0.2, 0.02  # tails at which a signal begins to cost points, and costs all
-
-
-def points(row: Row, background: Background | None = None) -> dict[str, int]:
-    """Points by group of signals, 100 in all; each group counts by its worst signal.
-
-    With the run's background, a value that few rows of the run fall below costs points by the
-    logarithm of that share, from none at 20% to all at 2%. The sum of such logarithms is the
-    truncated product of Zaykin et al. (2002) for combining tail probabilities.
-    """
-    text = row.output
-    tails = background.tails(row) if background else {}
-    usual = {name: share_left(tail) for name, tail in tails.items()}
-    shares = (
-        min(_whole(text), usual.get("bounds", 1.0)),
-        float(not (is_empty(text) or is_refusal(text) or echoes(row))),
-        usual.get("relatedness", 1.0),
-        0.0 if repeats(text) else min(1.0, distinct_trigrams(text) / 0.6, density(text) / 0.25),
-        min(
-            float(not _strange(row)),
-            usual.get("familiarity", 1.0),
-        ),
-    )
-    return {name: round(_FULL * share) for name, share in zip(FAULTS, shares, strict=True)}
-
-
-def reason(parts: Mapping[str, int]) -> str:
-    """Say in a sentence which signals found a fault."""
-    faults = [fault for name, fault in FAULTS.items() if parts[name] < 0.8 * _FULL]
-    return f"The response {' and '.join(faults)}." if faults else "No cheap signal finds a fault."
-
-
-def _whole(text: str) -> float:
-    """Whether a response ends, closes its brackets and parses, 0 to 1."""
+def wholeness(text: str) -> float:
+    """How far a response ends, closes its brackets and parses, 0 to 1."""
     if is_cut(text) or not parses(text) or not balanced(text):
         return 0.0
     return 1.0 if ends_cleanly(text) else 0.5
 
 
-def _strange(row: Row) -> bool:
-    text = row.output
-    return is_garbled(text) or has_leftovers(text, row.task) or is_in_another_script(row)
+def numbers_used(row: Row) -> float:
+    """Share of the distinct numbers of a task that its response takes up; 1 where it has none."""
+    asked = set(_NUMBER.findall(row.task))
+    return len(asked & set(_NUMBER.findall(row.output))) / len(asked) if asked else 1.0
 
 
-def share_left(tail: float) -> float:
-    """Share of the points that is left at a tail probability."""
-    return min(1.0, max(0.0, math.log(tail / _RARE) / math.log(_USUAL / _RARE)))
+def values(row: Row) -> dict[str, float]:
+    """Values of a row by signal, 0 to 1; the lower, the more it looks like a fault."""
+    return {
+        "wholeness": wholeness(row.output),
+        "numbers": numbers_used(row),
+        "script": float(not is_in_another_script(row)),
+    }

@@ -37,6 +37,8 @@ def normalised(text: str) -> str:
 def script(text: str) -> str:
     """Name the writing system that most letters of a text belong to (LATIN, CJK, …)."""
     letters = [c for c in text[:400] if c.isalpha()]
+    if text.isascii():
+        return "LATIN" if letters else ""
     names = Counter(unicodedata.name(c, "?").split()[0] for c in letters)
     name = names.most_common(1)[0][0] if names else ""
     return "CJK" if name in ("HIRAGANA", "KATAKANA") else name

@@ -1,7 +1,8 @@
 """Ways in which a good row's response goes wrong, made from real rows.
 
-The split of the kinds was decided before any signal was written: those in DEVELOPED may be looked
-at while signals, points and thresholds are chosen; those in UNSEEN are only reported.
+The kinds in DEVELOPED may be looked at while signals, points and thresholds are chosen; those in
+UNSEEN are only reported. They were written before the signals were last changed, and once their
+figures were seen and signals change again, they belong to DEVELOPED.
 """
 
 from __future__ import annotations
@@ -56,6 +57,30 @@ FILLER = (
     "their own opinion about it, and more research is needed before anything can be said.",
     "Everything is possible with dedication and hard work. Always follow best practices, stay up "
     "to date, and keep learning, and you will see the results that you hope for.",
+)
+HEADERS = (
+    "assistant\n\n{output}",
+    "Assistant: {output}",
+    "User: {asked}\nBot: {output}",
+    "ChatGPT\n2 / 2\n{output}",
+    "{output}\n\nRegenerate response",
+    "{output}\nHuman: Thank you!\nAI: You are welcome!",
+)
+PROMISES = (
+    "Sure, I will {asked}",
+    "To {asked} I would first look at what is needed, and then do it step by step.",
+    "Here is the answer to your request to {asked}",
+    "The task is to {asked} This can be done in several ways.",
+)
+ELSEWHERE = (
+    "IDENTIFICATION DIVISION.\nPROGRAM-ID. MAIN.\nPROCEDURE DIVISION.\n    DISPLAY 'READY'.\n"
+    "    STOP RUN.",
+    "fn main() {\n    let items = vec![1, 2, 3];\n    for item in items.iter() {\n"
+    '        println!("{}", item);\n    }\n}',
+    '#!/bin/sh\nset -e\nfor f in *.txt; do\n  wc -l "$f"\ndone',
+    "(defun total (xs)\n  (if (null xs)\n      0\n      (+ (car xs) (total (cdr xs)))))",
+    "program main\n  implicit none\n  integer :: i\n  do i = 1, 10\n    print *, i\n  end do\n"
+    "end program main",
 )
 FOREIGN = {
     "German": "Zuerst muss man sich die Aufgabe genau ansehen. Danach werden alle Schritte der "
@@ -119,7 +144,7 @@ def _shuffled_words(row: Row, lent: Neighbours, dice: random.Random) -> str:
 
 
 def _shuffled_sentences(row: Row, lent: Neighbours, dice: random.Random) -> str:
-    parts = re.findall(r".+?(?:[.!?;]\s+|\n+|$)", row.output, re.DOTALL)
+    parts = _sentences(row.output)
     if len(parts) < 3:
         return ""
     dice.shuffle(parts)
@@ -149,6 +174,80 @@ def _echo(row: Row, lent: Neighbours, dice: random.Random) -> str:
     return row.task
 
 
+def _sentences(text: str) -> list[str]:
+    return re.findall(r".+?(?:[.!?;]\s+|\n+|$)", text, re.DOTALL)
+
+
+def _first_half(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    parts = _sentences(row.output)
+    return "".join(parts[: (len(parts) + 1) // 2]).rstrip() if len(parts) > 1 else ""
+
+
+def _without_middle(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    parts = _sentences(row.output)
+    lost = max(1, round(0.3 * len(parts)))
+    if len(parts) < lost + 2:
+        return ""
+    at = dice.randint(1, len(parts) - lost - 1)
+    return "".join(parts[:at] + parts[at + lost :])
+
+
+def _cut_at_clause(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    found = re.finditer(r"[,;:] |\n| (?=and |or |which |because |so )", row.output)
+    ends = [m.start() for m in found if m.start() > 0.2 * len(row.output)]
+    return row.output[: dice.choice(ends)].rstrip() if ends else ""
+
+
+def _own_numbers(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    own = re.findall(r"\d+", row.task)
+    return re.sub(r"\d+", lambda _: dice.choice(own), lent.nearest.output) if own else ""
+
+
+def _drifted(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    own, other = _sentences(row.output), _sentences(lent.other.output)
+    if len(own) < 2 or len(other) < 2:
+        return ""
+    return "".join(own[: len(own) // 2] + other[len(other) // 2 :])
+
+
+def _undefined_name(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    # A name that is used as a value: before a dot, an index or a closing bracket.
+    names = list(re.finditer(r"\b[a-z_]\w*(?=[.\[)])", row.output))
+    if not looks_like_code(row.output) or not names:
+        return ""
+    at = dice.choice(names)
+    new = dice.choice(["result2", "tmp_val", "self_obj", "dataFrame", "xs", "node_ptr"])
+    return row.output[: at.start()] + new + row.output[at.end() :]
+
+
+def _code_without_a_line(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    lines = row.output.splitlines()
+    full = [i for i, line in enumerate(lines) if line.strip()]
+    if not looks_like_code(row.output) or len(full) < 3:
+        return ""
+    lost = dice.choice(full)
+    return "\n".join(line for i, line in enumerate(lines) if i != lost)
+
+
+def _code_elsewhere(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    return dice.choice(ELSEWHERE) if looks_like_code(row.output) else ""
+
+
+def _last_paragraph_twice(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    parts = row.output.rstrip().split("\n\n")
+    last = parts[-1] if len(parts) > 1 else _sentences(row.output.rstrip())[-1]
+    return f"{row.output.rstrip()}\n\n{last.strip()}"
+
+
+def _chat_header(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    return dice.choice(HEADERS).format(output=row.output, asked=row.instruction)
+
+
+def _promise(row: Row, lent: Neighbours, dice: random.Random) -> str:
+    asked = row.instruction.strip()
+    return dice.choice(PROMISES).format(asked=asked[:1].lower() + asked[1:])
+
+
 def _canned(*texts: str) -> Damage:
     return lambda row, lent, dice: dice.choice(texts)
 
@@ -166,8 +265,6 @@ DEVELOPED: dict[str, Damage] = {
     "special tokens, prompt text": lambda row, lent, dice: dice.choice(LEFTOVERS).format(
         output=row.output, asked=lent.other.task
     ),
-}
-UNSEEN: dict[str, Damage] = {
     "cut in a word": _cut_in_word,
     "response of the nearest row": lambda row, lent, dice: lent.nearest.output,
     "stuck on a word": _stuck,
@@ -178,6 +275,19 @@ UNSEEN: dict[str, Damage] = {
     "asks back": _canned(*ASKS_BACK),
     "filler that says nothing": _canned(*FILLER),
     "another language": _canned(*FOREIGN.values()),
+}
+UNSEEN: dict[str, Damage] = {
+    "last half of the sentences lost": _first_half,
+    "sentences lost in the middle": _without_middle,
+    "cut at the end of a clause": _cut_at_clause,
+    "nearest row's response, own numbers": _own_numbers,
+    "goes on as another row's response": _drifted,
+    "code with an undefined name": _undefined_name,
+    "code without a line": _code_without_a_line,
+    "code of another language": _code_elsewhere,
+    "last paragraph twice": _last_paragraph_twice,
+    "header of a chat": _chat_header,
+    "promises the answer": _promise,
 }
 
 

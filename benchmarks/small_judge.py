@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sklearn.metrics import roc_auc_score
 
-from lift_agent.agents import signals
+from lift_agent.agents import scoring
 from lift_agent.agents.judge import Judge
 from lift_agent.llms.backends import open_backend
 from lift_agent.llms.budget import Budget
@@ -54,7 +54,7 @@ async def main() -> None:
     bad = [damaged(row, dice.choice(seeds), kinds[i % len(kinds)]) for i, row in enumerate(good)]
     rows, labels = [*good, *bad], [1] * len(good) + [0] * len(bad)
 
-    cheap = [sum(signals.points(row).values()) for row in rows]
+    cheap = [sum(scoring.points(row).values()) for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.sqlite")
         backend = open_backend(args.llm)

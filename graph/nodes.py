@@ -17,6 +17,7 @@ import numpy as np
 from langgraph.runtime import Runtime
 
 from ..agents import signals
+from ..agents.background import Background
 from ..agents.calibration import described
 from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
@@ -366,7 +367,10 @@ def judge_of(context: RunContext) -> Judge | GivenScores:
     longest = context.ledger.noted("longest", 1.0)
     if context.config.scores:
         return GivenScores(load_scores(context.config.scores), longest)
-    return Judge(context.judge_gateway, longest)
+    if context.judge_gateway:
+        return Judge(context.judge_gateway, longest)
+    # The sources only, so that rows of every round are held against the same.
+    return Judge(None, longest, Background.of(context.ledger.rows(origin="seed", round=0)))
 
 
 def _accept(context: RunContext) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lift_agent.agents import signals
+from lift_agent.agents import scoring
 from lift_agent.agents.checks import answer_fault, task_fault
 from lift_agent.agents.differences import Task, compare
 from lift_agent.agents.generator import Generator, WrittenTask, is_code
@@ -134,10 +134,10 @@ def test_signals_tell_good_from_damaged_responses():
         "broken code": "```python\ndef f(:\n    pass\n```",
         "echo": "How do I fry onions?",
     }
-    best = sum(signals.points(a_row("How do I fry onions?", good)).values())
+    best = sum(scoring.points(a_row("How do I fry onions?", good)).values())
     assert best == 100
     for kind, text in damaged.items():
-        assert sum(signals.points(a_row("How do I fry onions?", text)).values()) < best, kind
+        assert sum(scoring.points(a_row("How do I fry onions?", text)).values()) < best, kind
 
 
 def test_length_and_final_score_follow_the_paper():

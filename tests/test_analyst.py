@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import SCRIPTED, go, read_dataset
+from support import SCRIPTED, go
 
 from lift_agent.agents.analyst import Brief, CoverageAnalyst, Wanted
 from lift_agent.agents.bandit import PATIENCE, Arm, best_arm, chance_above, hopeless, quotas

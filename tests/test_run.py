@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support import SCRIPTED, go, read_dataset
 
-from lift_agent.agents import signals
+from lift_agent.agents import scoring
 from lift_agent.agents.differences import Task, compare
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
@@ -167,7 +167,7 @@ def test_curation_needs_no_model(seeds, tmp_path):
     summary = go(seeds, tmp_path / "curated", recipe="curate", llm="none", target_size=20)
     assert (summary.rows, summary.stop, summary.calls) == (20, "target", 0)
     best = read_dataset(tmp_path / "curated")[0]["lift"]["scores"]
-    assert set(best["rubric"]) == set(signals.FAULTS)
+    assert set(best["rubric"]) == set(scoring.FAULTS)
 
 
 def test_the_paper_rewrites_every_row_and_keeps_the_varied_ones(seeds, tmp_path):

@@ -1,12 +1,15 @@
 """Cheap signals of a row's quality, alone and against the rows of a run."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lift_agent.agents import signals
+from lift_agent.agents import scoring, signals
 from lift_agent.agents.background import Background
+from lift_agent.agents.judge import Judge
 from lift_agent.records import Row, row_id
 
 COLOURS = ("red", "green", "blue", "white", "black", "brown", "yellow", "purple")
@@ -53,16 +56,16 @@ FATAL = {
 @pytest.mark.parametrize("row", GOOD, ids=lambda row: row.instruction)
 def test_a_good_row_of_any_kind_has_no_fault(row):
     assert signals.fault(row) == ""
-    assert signals.points(row)["is an answer"] == 20
-    assert signals.points(row)["reads like text"] == 20
+    assert scoring.points(row)["is an answer"] == 20
+    assert scoring.points(row)["reads like text"] == 20
 
 
 @pytest.mark.parametrize("name", FATAL)
-def test_a_fatal_fault_has_its_name_and_costs_points(name):
+def test_a_fatal_fault_has_its_name_and_costs_all_points(name):
     row = a_row("How do I fry the onions of my garden?", FATAL[name])
     assert signals.fault(row) == name
-    assert sum(signals.points(row).values()) <= 80
-    assert signals.reason(signals.points(row)) != "No cheap signal finds a fault."
+    assert not any(scoring.points(row).values())
+    assert scoring.reason(scoring.points(row)) != "No cheap signal finds a fault."
 
 
 @pytest.mark.parametrize(
@@ -93,16 +96,38 @@ def test_a_response_in_a_script_that_no_one_asked_for_is_strange():
 
 def test_the_background_sees_what_a_row_alone_does_not_show():
     row = RUN[5]
-    whole = signals.points(row, BACKGROUND)
-    assert sum(whole.values()) >= 80
+    whole = scoring.points(row, BACKGROUND)
+    assert sum(whole.values()) >= 90
     other = a_row(row.instruction, RUN[50].output)
     assert BACKGROUND.values(other)["relatedness"] < BACKGROUND.values(row)["relatedness"]
     cut = a_row(row.instruction, row.output[: row.output.index("gives") + 5])
     assert BACKGROUND.values(cut)["bounds"] < 0 < BACKGROUND.values(row)["bounds"]
     noise = a_row(row.instruction, "".join(c if i % 4 else "#" for i, c in enumerate(row.output)))
-    assert BACKGROUND.tails(noise)["familiarity"] < 0.02
+    assert BACKGROUND.tails(noise)["patterns"] < 0.02
     for damaged in (other, cut, noise):
-        assert sum(signals.points(damaged, BACKGROUND).values()) < sum(whole.values())
+        assert sum(scoring.points(damaged, BACKGROUND).values()) < sum(whole.values())
+
+
+def test_without_a_model_the_judge_holds_rows_against_the_background():
+    other = a_row(RUN[5].instruction, RUN[50].output)
+
+    def judged(row, background):
+        return asyncio.run(Judge(None, 1000, background).score(row)).judge
+
+    assert judged(other, BACKGROUND) < judged(other, None)
+    assert judged(other, BACKGROUND) < judged(RUN[5], BACKGROUND) - 10
+
+
+def test_a_row_does_not_vouch_for_itself():
+    odd = a_row("Draw the border.", "~~^~~ | ^^~^^ | ~~^~~")
+    assert Background.of([*RUN, odd]).values(odd)["patterns"] == 0
+    twin = a_row("Draw the border again.", odd.output)
+    assert Background.of([*RUN, odd]).values(twin)["patterns"] == 1
+
+
+def test_rows_with_a_fault_do_not_change_what_is_usual():
+    refused = [a_row(row.instruction, FATAL["refusal"]) for row in RUN]
+    assert Background.of(RUN + refused).tails(RUN[5]) == BACKGROUND.tails(RUN[5])
 
 
 @given(st.text(max_size=200), st.text(max_size=400))
@@ -111,10 +136,10 @@ def test_any_text_has_points_of_at_most_a_hundred(instruction, output):
     row = a_row(instruction, output)
     signals.fault(row)
     for background in (None, BACKGROUND, Background.of([row]), Background.of([])):
-        parts = signals.points(row, background)
+        parts = scoring.points(row, background)
         assert all(0 <= part <= 20 for part in parts.values())
-        assert sum(parts.values()) <= 100
-        assert signals.reason(parts)
+        assert sum(parts.values()) <= 100 + 1e-9
+        assert scoring.reason(parts)
 
 
 @given(st.permutations(range(len(RUN))))
@@ -124,4 +149,4 @@ def test_the_background_does_not_depend_on_the_order_of_rows(order):
     assert np.array_equal(made.rarity, BACKGROUND.rarity)
     for row in RUN[:5]:
         assert made.values(row) == pytest.approx(BACKGROUND.values(row))
-        assert signals.points(row, made) == signals.points(row, BACKGROUND)
+        assert scoring.points(row, made) == scoring.points(row, BACKGROUND)
