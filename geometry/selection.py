@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from .coverage import rarity
 from .neighbours import EXACT, Cells, Floats, Indices, Vectors, nearest_others, without_own
 
-# What coverage and volume count beside novelty, each as a share of the best candidate's; chosen
-# on the code rows of even number (benchmarks/selection.py --choosing).
-COVERAGE, VOLUME = 0.16, 0.29
+# What coverage and volume count beside novelty; chosen on the code rows of benchmarks/selection.py.
+COVERAGE, VOLUME = 0.09, 0.24
 
+_TOP = 0.98  # quantile of a gain that it is measured by: the best is often a single odd row
 _COVERED = 64  # rows that a candidate may cover
 _NEAR = 32  # chosen rows whose distances are kept one by one, for each candidate
 _BATCH = 16  # rows chosen between two updates of all candidates
@@ -47,8 +47,8 @@ def choose(
     """Choose `count` rows greedily by diversity and quality, at most `cap` of the `capped` ones.
 
     Each step takes the row with the highest (1 - w) · diversity + w · quality, both in standard
-    deviations over the rows that are left. Diversity adds up three gains, each as a share of the
-    best candidate's, since none of them alone keeps the other two up (benchmarks/selection.py):
+    deviations over the rows that are left. Diversity adds up three gains, each as a share of its
+    98th percentile, since none of them alone keeps the other two up (benchmarks/selection.py):
 
     - novelty: the row's part in NovelSum (arXiv 2502.17184, eq. 7), the density-aware distance
       to the chosen rows, of which the nearest count most;
@@ -245,8 +245,8 @@ class _Gains:
         self._volume.choose(self._vectors, places)
 
     def tops(self, free: NDArray[np.bool_]) -> list[float]:
-        """The highest of each gain among the free rows."""
-        return [max(float(gain[free].max()), 1e-12) for gain in self._all()]
+        """What each gain is measured by: its 98th percentile among the free rows."""
+        return [max(float(np.quantile(gain[free], _TOP)), 1e-12) for gain in self._all()]
 
     def diversity(self, tops: Sequence[float]) -> Floats:
         """The three gains in one, each as a share of its top: (n,)."""
