@@ -50,7 +50,7 @@ def choose(
     deviations over the rows that are left. Diversity adds up three gains, each as a share of its
     98th percentile, since none of them alone keeps the other two up (benchmarks/selection.py):
 
-    - novelty: the row's part in NovelSum (arXiv 2502.17184, eq. 7), the density-aware distance
+    - novelty: the row's part in NovelSum (arXiv 2502.17184), the density-aware distance
       to the chosen rows, of which the nearest count most;
     - coverage: how much closer the rows around it come to their nearest chosen row (facility
       location, a submodular gain);

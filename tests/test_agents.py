@@ -197,9 +197,8 @@ ANSWER = "def ascending(numbers): return sorted(numbers)  # the smallest of all 
 )
 def test_a_reworded_task_is_a_duplicate(instruction, evidence):
     rows = [a_row(ASK, ANSWER), a_row(instruction, ANSWER + "  # sorted", 1)]
-    verdict = check(rows, vectors=alike(2))[1]
-    assert verdict.duplicate
-    assert verdict.other == rows[0].id
+    [verdict] = [verdict for verdict in check(rows, vectors=alike(2)) if verdict.duplicate]
+    assert {verdict.row, verdict.other} == {row.id for row in rows}
     assert evidence in verdict.reason
     assert verdict.layer in ("lexical", "semantic")
 

@@ -486,7 +486,8 @@ def test_toward_is_refused_where_nothing_is_generated(settings):
 
 def test_the_command_takes_several_files_to_go_toward(skewed, embedder, command, tmp_path):
     source, wanted = skewed
-    (tmp_path / "more.txt").write_text("Name a knot.\nTie a knot in a rope.\n")
+    more = (f"Which harbour wind helps sailors trim boat {i} best?\n" for i in (30, 31))
+    (tmp_path / "more.txt").write_text("".join(more))
     flags = ("--llm", SCRIPTED, "--embedder", embedder, "--round-size", 16, "--target-size", 20)
     towards = ("--toward", wanted, "--toward", tmp_path / "more.txt")
     done = command("run", source, *flags, *towards, "--out", tmp_path / "run", "--json")
