@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 
 import corpora
 import numpy as np
@@ -64,9 +65,9 @@ def everything(vectors: Vectors, count: int) -> int:
 JOBS = {
     "lift-agent: analyze, de-duplicate, select": everything,
     "lift-agent: select": select,
-    "SemHash: self-deduplicate, representatives": peers.semhash,
-    "DEITA's filter": peers.deita,
-    "DEITA's filter, as published": peers.deita_as_published,
+    "SemHash: self-deduplicate, representatives": partial(peers.semhash, threshold=THRESHOLD),
+    "DEITA's filter": partial(peers.deita, threshold=THRESHOLD),
+    "DEITA's filter, as published": partial(peers.deita_as_published, threshold=THRESHOLD),
 }
 RUNS = (
     ("lift-agent: analyze, de-duplicate, select", 100_000, 10_000),

@@ -406,7 +406,7 @@ def quick(sources, out, embedder, **settings):
 
 
 def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_nobody(
-    skewed, embedder, tmp_path
+    skewed, embedder, command, tmp_path
 ):
     source, wanted = skewed
     with wanted.open("a") as file:
@@ -423,6 +423,8 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
         assert all("sailors" in prompts[id].instruction for id in places[0].wanted)
         task = next(task for task in ledger.tasks(1) if task.subspace == places[0].id)
         assert any("sail" in row.instruction for row in ledger.rows_by_id(task.parents).values())
+        made = next(r for r in ledger.rows(origin="generated") if r.subspace == places[0].id)
+        assert "prompts of the reference lie there" in command("why", "run", made.id).stdout
         sent = json.dumps([call.request for call in ledger.calls(agent="generator")])
         for prompt in prompts.values():
             assert prompt.instruction not in sent
@@ -492,10 +494,6 @@ def test_the_command_takes_several_files_to_go_toward(skewed, embedder, command,
     towards = ("--toward", wanted, "--toward", tmp_path / "more.txt")
     done = command("run", source, *flags, *towards, "--out", tmp_path / "run", "--json")
     assert json.loads(done.stdout)["toward"] == 50
-    with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        drawn = {place.id for place in ledger.subspaces() if place.wanted}
-        row = next(row for row in ledger.rows(origin="generated") if row.subspace in drawn)
-    assert "prompts of the reference lie there" in command("why", "run", row.id).stdout
     gone = command("run", source, *flags, "--toward", "gone.txt", "--out", "other", code=2)
     assert "there is no file gone.txt" in gone.stderr
 
