@@ -73,9 +73,9 @@ RUNS = (
     ("lift-agent: analyze, de-duplicate, select", 100_000, 10_000),
     ("SemHash: self-deduplicate, representatives", 100_000, 10_000),
     ("DEITA's filter", 100_000, 10_000),
-    ("DEITA's filter, as published", 100_000, 10_000),
     ("lift-agent: select", 100_000, 5_000),
     ("lift-agent: select", 1_000_000, 5_000),
+    ("DEITA's filter, as published", 100_000, 10_000),
 )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .coverage import rarity
 from .neighbours import Floats, Indices, Vectors, nearest, nearest_others, unit
 
 VOTES = 3  # reference rows at which a row is counted
@@ -47,11 +48,6 @@ class Region:
     members: Indices
     wanted: Indices
     nearby: Indices
-
-
-def sparsity(similarities: Vectors) -> Floats:
-    """Mean cosine distance to the k nearest others, from (n, k) similarities: (n,)."""
-    return np.asarray(1 - similarities.mean(axis=1, dtype=np.float64))
 
 
 def region_count(rows: int) -> int:
@@ -174,7 +170,7 @@ def sparse_regions(vectors: Vectors, count: int, k: int = 10) -> list[Region]:
         return []
     k = min(k, n - 1)
     similarities, neighbours = nearest_others(vectors, k)
-    thin = sparsity(similarities)
+    thin = rarity(similarities)
     support = np.bincount(neighbours.ravel(), minlength=n)
     order = np.argsort(-thin, kind="stable")
     # Few rows or a degenerate shape may leave nothing supported: then every row may anchor.

@@ -22,7 +22,7 @@ from lift_agent.geometry.coverage import (
     rarity,
     vendi_score,
 )
-from lift_agent.geometry.density import Region, region_count, sparse_regions, sparsity
+from lift_agent.geometry.density import Region, region_count, sparse_regions
 from lift_agent.geometry.duplicates import among, candidates
 from lift_agent.geometry.neighbours import Cells, Vectors, nearest, nearest_others, unit
 from lift_agent.geometry.selection import choose, percentile_ranks
@@ -151,7 +151,7 @@ def test_the_thin_cluster_is_found_and_the_outlier_is_not(seed: int) -> None:
 def test_regions_are_what_they_say(vectors: Vectors, count: int, k: int) -> None:
     regions = sparse_regions(vectors, count, k)
     similarities, named = nearest_others(vectors, k)
-    thin = sparsity(similarities)
+    thin = rarity(similarities)
     named_by = np.bincount(named.ravel(), minlength=len(vectors))
     supported = named_by >= min(k, len(vectors) - 1) / 2
     assert 1 <= len(regions) <= count
