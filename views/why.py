@@ -111,7 +111,7 @@ def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
     if score and score.failed:
         _say(console, f"judge: failed, {score.failed}")
     elif score:
-        parts = ", ".join(f"{name} {points}" for name, points in score.parts.items())
+        parts = ", ".join(f"{name} {points:g}" for name, points in score.parts.items())
         _say(
             console,
             f"judge: {score.judge:g} of 100{f' ({parts})' if parts else ''}, length "
