@@ -119,6 +119,23 @@ def deita(vectors: Vectors, count: int, threshold: float = 0.9) -> np.ndarray:
     return np.asarray(chosen)
 
 
+def deita_as_published(vectors: Vectors, count: int, threshold: float = 0.9) -> np.ndarray:
+    """The same choice with the work that the published filter does.
+
+    For each row it gathers the rows that it has taken and brings them to length 1 twice.
+    """
+    chosen = [0]
+    for i in range(1, len(vectors)):
+        if len(chosen) == count:
+            break
+        taken = vectors[chosen]
+        for _ in range(2):
+            taken = taken / np.linalg.norm(taken, axis=1)[:, None]
+        if not (taken @ vectors[i] > threshold).any():
+            chosen.append(i)
+    return np.asarray(chosen)
+
+
 class _NoModel:
     """SemHash asks for an encoder even when the embeddings are given."""
 

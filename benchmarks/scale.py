@@ -67,6 +67,7 @@ JOBS = {
     "lift-agent: select": select,
     "SemHash: self-deduplicate, representatives": partial(peers.semhash, threshold=THRESHOLD),
     "DEITA's filter": partial(peers.deita, threshold=THRESHOLD),
+    "DEITA's filter, as published": partial(peers.deita_as_published, threshold=THRESHOLD),
 }
 RUNS = (
     ("lift-agent: analyze, de-duplicate, select", 100_000, 10_000),
@@ -74,6 +75,7 @@ RUNS = (
     ("DEITA's filter", 100_000, 10_000),
     ("lift-agent: select", 100_000, 5_000),
     ("lift-agent: select", 1_000_000, 5_000),
+    ("DEITA's filter, as published", 100_000, 10_000),
 )
 
 
