@@ -141,11 +141,14 @@ async def _land(rows: Sequence[Row], context: RunContext) -> None:
     drawn = {row.id for row in rows if places[row.round, row.subspace].wanted}
     asked = [replace(row, output="") for row in rows if row.id in drawn]
     await embed_rows(asked, context, context.reference_vectors)
+    own = [row for row in rows if row.id not in drawn]
+    vectors = [
+        *context.vectors.get([row.id for row in own]),
+        *context.reference_vectors.get([row.id for row in asked]),
+    ]
     landings = {}
-    for row in rows:
+    for row, vector in zip([*own, *asked], vectors, strict=True):
         place = places[row.round, row.subspace]
-        store = context.reference_vectors if row.id in drawn else context.vectors
-        vector = store.get([row.id])[0]
         distance = float(1 - vector @ np.asarray(place.centre, dtype=np.float32))
         landings[row.id] = (distance <= place.radius, distance)
     context.ledger.set_landing(landings)
