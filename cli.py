@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from pydantic_core import PydanticUndefined
 
 from . import __version__
 from .config import MAY_CHANGE, Recipe, RunConfig, resolve
 from .errors import LiftAgentError, UsageError
+from .flags import ConfigFile, Json, Quiet, RunFolder, Yes, with_settings
 
 if TYPE_CHECKING:
     from .graph.estimate import Estimate
@@ -44,92 +41,9 @@ NO_FILE = Path(os.devnull)  # settings that come from a run take nothing from li
 SHORT_OF_TARGET = 3
 INTERRUPTED = 130
 
-RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the run.")]
-
-
-def _setting(name: str) -> inspect.Parameter:
-    """The flag of a setting (for sources: the arguments), with the setting's own description.
-
-    Flags are passed on as text, so that one place, the settings' model, checks every value.
-    """
-    field = RunConfig.model_fields[name]
-    kind: Any
-    if name == "sources":
-        kind = Annotated[
-            list[str] | None, typer.Argument(metavar="SOURCE...", help=field.description)
-        ]
-    else:
-        flag = f"--{name.replace('_', '-')}"
-        choices = _choices(field.annotation)
-        if field.annotation is bool:
-            option = typer.Option(f"{flag}/--no-{flag[2:]}", help=field.description)
-            kind = Annotated[bool | None, option]
-        else:
-            shown = field.default not in (None, (), PydanticUndefined)
-            default = f" [default: {field.default}]" if shown else ""
-            option = typer.Option(
-                flag,
-                help=f"{field.description}{default}",
-                metavar="|".join(choices) or _METAVARS.get(name) or _metavar(field.annotation),
-                autocompletion=(lambda: list(choices)) if choices else None,
-            )
-            several = get_origin(field.annotation) is tuple
-            kind = Annotated[list[str] | None if several else str | None, option]
-    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Parameter(name, either, default=None, annotation=kind)
-
-
-_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME", "toward": "SOURCE"}
-
-
-def _choices(annotation: Any) -> tuple[str, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
-def _metavar(annotation: Any) -> str:
-    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
-    names = {int: "INT", float: "NUMBER", Path: "PATH"}
-    return names.get(kinds[0], "NAME")
-
-
-def _with_settings(
-    names: Iterable[str] = tuple(RunConfig.model_fields),
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command a flag for each setting; it gets those that were used as `flags`."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = [
-            parameter
-            for parameter in inspect.signature(command, eval_str=True).parameters.values()
-            if parameter.name != "flags"
-        ]
-        first = [p for p in own if p.default is inspect.Parameter.empty]
-        parameters = [*first, *map(_setting, names), *(p for p in own if p not in first)]
-
-        @functools.wraps(command)
-        def run(**values: Any) -> None:
-            flags = {name: values.pop(name) for name in names}
-            command(flags=flags, **values)
-
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
-
-    return decorate
-
-
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="Settings file. [default: ./lift.toml]")
-]
-
-
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, one line.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
 
 @app.command()
-@_with_settings()
+@with_settings()
 def run(
     flags: dict[str, Any],
     config: ConfigFile = None,
@@ -167,7 +81,7 @@ def run(
 
 
 @app.command()
-@_with_settings(MAY_CHANGE)
+@with_settings(MAY_CHANGE)
 def resume(
     folder: RunFolder, flags: dict[str, Any], quiet: Quiet = False, json: Json = False
 ) -> None:
@@ -249,7 +163,7 @@ def cache_clear(yes: Yes = False) -> None:
 
 
 @app.command("config")
-@_with_settings()
+@with_settings()
 def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
     """Print the settings as a run would use them, each with its description, as lift.toml."""
     settings = resolve(flags, config)
