@@ -20,7 +20,7 @@ from typing import Any
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.graph.pool import for_each
-from lift_agent.llms.backends import Backend, Reply
+from lift_agent.llms.backend import Backend, Reply
 from lift_agent.llms.budget import Budget, Caps
 from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.throttle import Throttle

@@ -21,9 +21,9 @@ from sklearn.metrics import roc_auc_score
 
 from lift_agent.agents import scoring
 from lift_agent.agents.judge import Judge
-from lift_agent.llms.backends import open_backend
 from lift_agent.llms.budget import Budget
 from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.providers import open_backend
 from lift_agent.records import Row
 from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.readers import read_rows

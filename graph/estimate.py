@@ -18,8 +18,8 @@ from ..config import RunConfig
 from ..embedders import Embedder
 from ..geometry.density import region_count
 from ..geometry.neighbours import nearest_others
-from ..llms.backends import FIRST_CONCURRENCY, Prospect, prospect
 from ..llms.prices import listed_on
+from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
 from ..records import Row
 from ..stores.cache import Pace, pace_of
 from .stopping import SMALLEST_ROUND

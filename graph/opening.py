@@ -15,9 +15,10 @@ from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, UsageError
-from ..llms.backends import FIRST_CONCURRENCY, Backend, open_backend
+from ..llms.backend import Backend
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
+from ..llms.providers import FIRST_CONCURRENCY, open_backend
 from ..llms.throttle import Throttle
 from ..stores.cache import SharedCache, cache_path
 from ..stores.ledger import Ledger

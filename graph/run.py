@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from .. import __version__
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
-from ..llms.backends import without_secrets
+from ..llms.backend import without_secrets
 from ..llms.gateway import Switch
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores

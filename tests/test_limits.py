@@ -28,9 +28,9 @@ from test_gateway import (
 
 from lift_agent.errors import BudgetReached, Interrupted, TooManyErrors
 from lift_agent.llms import throttle as throttles
-from lift_agent.llms.backends import open_backend
 from lift_agent.llms.budget import Budget, Caps, worst_case_tokens
 from lift_agent.llms.faults import Fault
+from lift_agent.llms.providers import open_backend
 from lift_agent.llms.throttle import Throttle
 from lift_agent.records import Spending
 
