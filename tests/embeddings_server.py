@@ -43,7 +43,7 @@ class EmbeddingsServer:
         used = sum(len(text.split()) for text in texts)
         return {"object": "list", "data": items, "usage": {"prompt_tokens": used}}
 
-    def _handler(server):  # noqa: N805
+    def _handler(server):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 

@@ -61,7 +61,8 @@ def bert(folder, pooling, *, normalize=True, dense=False, prompts=None, default=
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     tokenizer = AutoTokenizer.from_pretrained(packaged_folder(MINILM))
-    config = BertConfig(len(tokenizer), 32, 2, 4, 64, max_position_embeddings=64)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64}
+    config = BertConfig(vocab_size=len(tokenizer), num_attention_heads=4, **sizes)
     BertModel(config).save_pretrained(folder / "raw")
     tokenizer.save_pretrained(folder / "raw")
     modules = [Transformer(str(folder / "raw"), max_seq_length=48), Pooling(32, pooling)]
