@@ -32,8 +32,8 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def fast():
+@pytest.fixture
+def fast(own_cache):
     made = open_embedder(f"sentence-transformers:{MINILM}")
     assert isinstance(made, OnnxEmbedder)
     return made
