@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,14 @@ def open_model(name: str, model: str, prompt: str | None, say: Callable[[str], N
             return library
     from .onnx_cache import exported
 
-    cached = exported(folder, lambda: load(model, folder), say)
+    loaded = cache(lambda: load(model, folder))  # once, if an export turns out not to do
+    cached = exported(folder, loaded, say)
     if isinstance(cached, Path):
         from .onnx_model import OnnxEmbedder
 
         return OnnxEmbedder(name, cached, prompt)
     say(f"embedding with the library itself, the slower way: {cached}")
-    return LibraryEmbedder(name, load(model, folder), prompt)
+    return LibraryEmbedder(name, loaded(), prompt)
 
 
 class LibraryEmbedder:
