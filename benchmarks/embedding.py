@@ -112,8 +112,9 @@ def main() -> None:
             f"lift-agent over the library, rows a second, each pair of runs in turn: "
             f"{', '.join(f'{ratio:.2f}' for ratio in ratios)}. "
             f"Largest difference between the vectors: {largest:.1g}.",
-            f"Medians of {given.repeats} runs; the library with its defaults "
-            "(`SentenceTransformer.encode(texts)`).",
+            f"`--rows {given.rows} --repeats {given.repeats}`; the library with its defaults "
+            "(`SentenceTransformer.encode(texts)`). Times depend on what else runs: compare them "
+            "within the table.",
         ],
         peers=("sentence-transformers", "torch", "onnxruntime"),
     )
