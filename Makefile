@@ -34,7 +34,7 @@ format: $(STAMP)  ## Format the code and fix what can be fixed
 
 bench: $(STAMP)  ## Measure the agents beside their peers (DATA=folder of the datasets)
 	@$(BIN)/pip install -q -c constraints.txt -r benchmarks/requirements.txt
-	@for name in selection duplicates subspaces landing signals tie_breaks scale; do \
+	@for name in selection duplicates subspaces landing signals tie_breaks scale embedding; do \
 	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(if $(DATA),--data $(DATA)) || failed=1; \
 	  done; test -z "$$failed"
 

@@ -285,7 +285,7 @@ def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estim
     """Estimate a run that has a model to ask, with the number of rows that it reads."""
     if settings.llm == "none" and not settings.judge_llm and not dry_run:
         return None
-    from .embedders import LazyEmbedder
+    from .embedders import LazyEmbedder, is_local
     from .graph.estimate import estimate
     from .records import Reference, Row
     from .stores.prompts import read_prompts
@@ -293,7 +293,8 @@ def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estim
     from .views.estimate import in_one_line
 
     rows = [record for record in read_rows(settings.sources) if isinstance(record, Row)]
-    embedder = None if settings.embeddings else LazyEmbedder(settings.embedder)
+    local = is_local(settings.embedder) and not settings.embeddings
+    embedder = LazyEmbedder(settings.embedder, prompt=settings.embedder_prompt) if local else None
     prompts = sum(isinstance(record, Reference) for record in read_prompts(settings.toward))
     made = estimate(settings, rows, embedder, prompts)
     if not dry_run and not quiet:

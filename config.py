@@ -7,6 +7,7 @@ Flags override ``lift.toml``, which overrides the defaults. The descriptions her
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -50,6 +51,16 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Prices = Annotated[dict[str, tuple[Price, Price]], BeforeValidator(_prices)]
 
 DEFAULT_FILE = Path("lift.toml")
+CACHE_VARIABLE = "LIFT_AGENT_CACHE"
+
+
+def cache_folder() -> Path:
+    """The folder that all runs share: $LIFT_AGENT_CACHE, or in the user's cache folder."""
+    import platformdirs
+
+    folder = os.environ.get(CACHE_VARIABLE)
+    return Path(folder) if folder else platformdirs.user_cache_path("lift-agent")
+
 
 # Settings with which a run may be continued although they differ from those it began with;
 # the target may only grow.
@@ -58,6 +69,7 @@ MAY_CHANGE = (
     "budget_usd",
     "cache",
     "concurrency",
+    "embedder_base_url",
     "max_calls",
     "max_error_rate",
     "max_time",
@@ -96,7 +108,11 @@ class RunConfig(BaseModel):
     base_url: str | None = None
     """Address of an OpenAI-compatible server, for openai: models."""
     embedder: str = "all-MiniLM-L6-v2"
-    """Sentence-transformers model that embeds the rows: a name or a folder."""
+    """Embeds the rows: a sentence-transformers name or folder, openai:MODEL or static:NAME."""
+    embedder_base_url: str | None = None
+    """Address of an OpenAI-compatible server, for openai: embedders. Default: that of base_url."""
+    embedder_prompt: str | None = None
+    """Put before each embedded text, or the name of a prompt of the embedder. Default: its own."""
     rounds: int | None = Field(default=None, ge=0)
     """Most rounds of generation; 0 is curation alone. Default: 30 for lift, 1 for paper."""
     round_size: int = Field(default=96, ge=1)

@@ -1,14 +1,30 @@
-"""Text to unit vectors."""
+"""Text to unit vectors: embedders by name, opened when they are needed.
+
+One module a kind: ``sentence_transformers``, ``hosted`` (openai:), ``static``; other packages plug
+theirs in. Every kind gives unit vectors that do not depend on what else is embedded with a text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from ..errors import ModelError
-from ..geometry.neighbours import Vectors
+import numpy as np
+
+from ..errors import ModelError, UsageError
+from ..geometry.neighbours import Vectors, unit
+from ..plugins import declared, package_of, plugin
+
+if TYPE_CHECKING:
+    from ..llms.backend import Backend
+    from ..llms.gateway import Gateway
+
+KINDS = ("sentence-transformers", "openai", "static")
 
 _SAME = 0.999  # cosine of a text's vectors by the same model on two machines
+_AT_ONCE = 8  # texts' chunks of a hosted model under way; the gateway bounds its requests
 
 
 class Embedder(Protocol):
@@ -20,38 +36,156 @@ class Embedder(Protocol):
         """Return a unit vector for each text, (n, d), whatever else is in the batch."""
 
 
-def open_embedder(name: str) -> Embedder:
-    """Open the sentence-transformers model called `name`, or in the folder `name`."""
-    from .sentence_transformers import SentenceTransformersEmbedder
+@runtime_checkable
+class AsyncEmbedder(Protocol):
+    """An embedder that waits for a server, not for the processor."""
 
-    return SentenceTransformersEmbedder(name)
+    async def aembed(self, texts: Sequence[str]) -> Vectors:
+        """Return a unit vector for each text, (n, d), whatever else is in the batch."""
+
+
+def kind_of(name: str) -> tuple[str, str]:
+    """Part an embedder's name into its kind and the model; bare, it is a sentence transformer."""
+    kind, colon, model = name.partition(":")
+    if not colon or Path(name).expanduser().is_dir():
+        return "sentence-transformers", name
+    return kind, model
+
+
+def is_local(name: str) -> bool:
+    """Whether an embedder surely runs in this process, costs nothing and sends nothing."""
+    return kind_of(name)[0] in ("sentence-transformers", "static")
+
+
+def open_embedder(
+    name: str,
+    *,
+    prompt: str | None = None,
+    base_url: str | None = None,
+    prices: Mapping[str, tuple[float, float]] | None = None,
+    gateway: Callable[[Backend], Gateway] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Embedder:
+    """Open the embedder called ``kind:model``; a bare name or folder is a sentence transformer.
+
+    Args:
+        name: ``sentence-transformers:NAME``, ``openai:MODEL``, ``static:NAME`` or ``plugin:MODEL``.
+        prompt: put before each text, or the name of one of the model's own prompts. Default: the
+            model's own prompt, if it has one.
+        base_url: address of an OpenAI-compatible server, for ``openai:``.
+        prices: USD per million input and output tokens, by name, before the package's table.
+        gateway: makes the gateway through which a hosted model is asked; without one, requests
+            are tried again, but neither counted nor kept.
+        say: told what takes long, and why a slower way is taken.
+
+    Raises:
+        UsageError: no kind of embedder is called so.
+        ModelError: a package, a key or the model is missing.
+    """
+    kind, model = kind_of(name)
+    if not model:
+        raise UsageError(f"embedder = {name}: the model's name is missing after {kind}:")
+    if kind == "sentence-transformers":
+        from .sentence_transformers import open_model
+
+        return open_model(name, model, prompt, say)
+    if kind == "static":
+        from .static import StaticEmbedder
+
+        return StaticEmbedder(name, model, prompt or "")
+    if kind == "openai":
+        from .hosted import open_hosted
+
+        return open_hosted(name, model, prompt or "", base_url, prices or {}, gateway)
+    return _Plugged(name, kind, model, prompt or "")
+
+
+class _Plugged:
+    """An embedder of another package; what it returns is checked by `LazyEmbedder`."""
+
+    def __init__(self, name: str, kind: str, model: str, prompt: str) -> None:
+        make = plugin("embedders", kind)
+        if make is None:
+            known = ", ".join(f"{kind}:" for kind in (*KINDS, *declared("embedders")))
+            raise UsageError(f"embedder = {name}: there is no kind {kind} ({known} are known)")
+        self.name = name
+        self._prompt = prompt
+        try:
+            self._model: Embedder = make(model)
+        except Exception as error:  # whatever the package does
+            package = package_of(declared("embedders")[kind])
+            cause = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise ModelError(f"{package} cannot open the embedder {name} ({cause})") from None
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return a unit vector for each text, (n, d)."""
+        vectors = np.asarray(self._model.embed([self._prompt + text for text in texts]))
+        return unit(vectors) if vectors.ndim == 2 else vectors
 
 
 class LazyEmbedder:
-    """An embedder that is opened when the first text comes."""
+    """An embedder that is opened when the first text comes, and whose vectors are checked."""
 
-    def __init__(self, name: str, known: tuple[str, Vectors] | None = None) -> None:
-        """Take the model's name, and a text with the (1, d) vector that it was given before."""
+    def __init__(self, name: str, known: tuple[str, Vectors] | None = None, **options: Any) -> None:
+        """Take the embedder's name, a text with the (1, d) vector that it was given before, and
+        what `open_embedder` takes.
+        """
         self.name = name
         self._known = known
+        self._options = options
         self._model: Embedder | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def concurrency(self) -> int:
+        """Chunks of texts that are embedded at once: several where a server does the work."""
+        return _AT_ONCE if kind_of(self.name)[0] == "openai" else 1
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return a unit vector for each text, (n, d); outside of an event loop.
+
+        Raises:
+            ModelError: the model cannot be opened or used, or gives the known text another vector.
+        """
+        return asyncio.run(self.aembed(texts))
+
+    async def aembed(self, texts: Sequence[str]) -> Vectors:
         """Return a unit vector for each text, (n, d), whatever else is in the batch.
 
         Raises:
-            ModelError: the model cannot be opened, or gives the known text another vector.
+            ModelError: the model cannot be opened or used, or gives the known text another vector.
         """
-        if self._model is None:
-            model = open_embedder(self.name)
-            if self._known:
-                text, before = self._known
-                now = model.embed([text])
-                if now.shape != before.shape or float((now @ before.T)[0, 0]) < _SAME:
-                    raise ModelError(
-                        f"the embedder {self.name} is not the one that this run began with "
-                        f"({before.shape[1]} dimensions then, {now.shape[1]} now, other vectors): "
-                        "use that one, or another folder with --out"
-                    )
-            self._model = model
-        return self._model.embed(texts)
+        async with self._opening:
+            if self._model is None:
+                self._model = await self._opened()
+        return await self._vectors(self._model, texts)
+
+    async def _opened(self) -> Embedder:
+        if self.concurrency > 1:  # opens at once, and notes its facts in this thread's ledger
+            model = open_embedder(self.name, **self._options)
+        else:
+            model = await asyncio.to_thread(open_embedder, self.name, **self._options)
+        if self._known:
+            text, before = self._known
+            now = await self._vectors(model, [text])
+            if now.shape != before.shape or float((now @ before.T)[0, 0]) < _SAME:
+                raise ModelError(
+                    f"the embedder {self.name} is not the one that this run began with "
+                    f"({before.shape[1]} dimensions then, {now.shape[1]} now, other vectors): "
+                    "use that one, or another folder with --out"
+                )
+        return model
+
+    async def _vectors(self, model: Embedder, texts: Sequence[str]) -> Vectors:
+        if isinstance(model, AsyncEmbedder):
+            vectors = await model.aembed(texts)
+        else:
+            vectors = await asyncio.to_thread(model.embed, texts)
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            raise ModelError(
+                f"the embedder {self.name} gave {len(texts)} texts an array of shape "
+                f"{vectors.shape}, not a vector each"
+            )
+        if not np.isfinite(vectors).all():
+            raise ModelError(f"the embedder {self.name} gave a vector that is not finite")
+        return vectors

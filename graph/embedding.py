@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from ..geometry.neighbours import Vectors, unit
 from ..records import Row
 from ..stores.given import load_embeddings
 from ..stores.vectors import VectorStore
+from .pool import for_each
 from .state import RunContext
 
 CHUNK = 256
@@ -19,26 +19,26 @@ async def embed_rows(
 ) -> None:
     """Embed the rows that have no vector in the store, which is that of the data by default.
 
-    The rows go in chunks of similar length, which depend on all of `rows` and not on which are
-    missing: after a crash a chunk is embedded whole again, so that the vectors come out as they
-    would have.
+    A text's vector does not depend on the others, so that after a crash only what is missing is
+    embedded. Chunks are put whole and cut in the same order: those that are left after a crash,
+    and with them the requests to a hosted model, are the same as before it.
     """
     store = store or context.vectors
     missing = set(store.missing([row.id for row in rows]))
-    chunks = [chunk for chunk in _chunks(rows) if any(row.id in missing for row in chunk)]
-    total = sum(len(chunk) for chunk in chunks)
-    context.progress.begin("embed", f"embedding {total:,} rows", total)
-    for chunk in chunks:
+    # Longest first: what is embedded together is of similar length.
+    ordered = sorted(
+        (row for row in rows if row.id in missing), key=lambda row: (-len(row.text), row.position)
+    )
+    chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+    context.progress.begin("embed", f"embedding {len(ordered):,} rows", len(ordered))
+
+    async def embed(chunk: Sequence[Row]) -> None:
         context.switch.check()
-        vectors = await _vectors_of(chunk, context)
-        store.put([row.id for row in chunk], vectors)
+        store.put([row.id for row in chunk], await _vectors_of(chunk, context))
         context.progress.step(len(chunk))
 
-
-def _chunks(rows: Sequence[Row]) -> list[list[Row]]:
-    # Longest first: batches of equal length pad little.
-    ordered = sorted(rows, key=lambda row: (-len(row.text), row.position))
-    return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+    at_once = context.embedder.concurrency if context.embedder else 1
+    await for_each(chunks, embed, at_once)
 
 
 async def _vectors_of(rows: Sequence[Row], context: RunContext) -> Vectors:
@@ -46,7 +46,7 @@ async def _vectors_of(rows: Sequence[Row], context: RunContext) -> Vectors:
         given = load_embeddings(context.config.embeddings)
         return unit(given[[row.position for row in rows]])
     assert context.embedder is not None
-    return await asyncio.to_thread(context.embedder.embed, [row.text for row in rows])
+    return await context.embedder.aembed([row.text for row in rows])
 
 
 async def mend_vectors(context: RunContext, last: int) -> None:

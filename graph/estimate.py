@@ -15,7 +15,8 @@ from ..agents.judge import REPEATED
 from ..agents.probes import cluster_count, drawn_in, theme_count
 from ..agents.prompts import load
 from ..config import RunConfig
-from ..embedders import Embedder
+from ..embedders import Embedder, kind_of
+from ..embedders.hosted import TEXTS, price
 from ..geometry.density import region_count
 from ..geometry.neighbours import nearest_others
 from ..llms.prices import listed_on
@@ -124,9 +125,8 @@ def estimate(
     usable = Span(len(rows) * (1 - repeats.high), len(rows) * (1 - repeats.low))
     tasks = _tasks(config, usable)
     written = Span(tasks.low * _KEEPS[0], tasks.high)
-    assumed = [
-        f"{_percent(repeats)} of the rows repeat others (from {len(sample)} rows, embedded)",
-    ]
+    seen = f"from {len(sample)} rows, embedded" if rate else "nothing was embedded to see"
+    assumed = [f"{_percent(repeats)} of the rows repeat others ({seen})"]
     if tasks.high:
         assumed.append(f"{_percent(Span(*_KEEPS))} of the tasks end as accepted rows")
     models: dict[str, tuple[Prospect, Pace | None]] = {}
@@ -162,6 +162,9 @@ def estimate(
     embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
     embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
+    if kind_of(config.embedder)[0] == "openai" and not config.embeddings:
+        parts.insert(0, hosted := _of_embedder(config, embedded, size))
+        unpriced += () if hosted.usd else (config.embedder,)
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
 
 
@@ -197,6 +200,17 @@ def _of_judge(
     if config.tie_breaks:
         pairs = Span(0, 2 * config.tie_breaks)
         yield "compare", pairs.times(Span(1, _REPAIRS)), 2 * size
+
+
+def _of_embedder(config: RunConfig, rows: Span, size: float) -> Part:
+    """What a hosted embedder takes for rows of so many bytes; it reads and writes nothing back."""
+    calls = Span(math.ceil(rows.low / TEXTS), math.ceil(rows.high / TEXTS))
+    read = rows.times(Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1]))
+    paid = price(config.embedder, config.embedder_base_url or config.base_url, config.prices)
+    usd = Span(read.low * paid[0] / 1e6, read.high * paid[0] / 1e6) if paid else None
+    least_at_once = config.concurrency or FIRST_CONCURRENCY
+    seconds = Span(_FIRST[0], max(_FIRST[1], calls.high * _FIRST[1] / least_at_once))
+    return Part("embedder", config.embedder, calls, read, Span(0, 0), usd, seconds)
 
 
 def _measured(

@@ -258,6 +258,8 @@ async def carry_out(round: int, context: RunContext) -> None:
 async def deduplicate(state: RunState, context: RunContext) -> Update:
     """Remove the new rows that repeat an earlier one."""
     ledger, progress = context.ledger, context.progress
+    if context.vectors.missing([row.id for row in ledger.rows("new")]):
+        return {}  # the run stopped while it embedded them
     _drop_copies(context)
     new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
     progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")

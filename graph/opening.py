@@ -15,6 +15,7 @@ from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, UsageError
+from ..geometry.neighbours import Vectors
 from ..llms.backend import Backend
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
@@ -62,23 +63,41 @@ async def opened(
         if name not in gateways:
             progress.activity = f"opening {name}"
             backend = recording.backend(name) if recording else _backend(name, config)
-            backends[name] = backend
-            known = ledger.noted("backends", {})
-            _identify(backend, known.get(name))
-            ledger.note("backends", {**known, name: _facts(backend)})
-            gateways[name] = Gateway(
-                backend,
-                ledger,
-                budget,
-                _throttle(backend, config, budget, progress, switch),
-                cache=cache,
-                timeout=config.timeout,
-                seed=config.seed,
-                max_error_rate=config.max_error_rate,
-                switch=switch,
-                usage=progress.usage,
-            )
+            gateways[name] = asked(name, backend)
         return gateways[name]
+
+    def asked(name: str, backend: Backend) -> Gateway:
+        """The gateway to an opened backend, which keeps the identity that it had in this run."""
+        _check_price(backend, config)
+        backends[name] = backend
+        known = ledger.noted("backends", {})
+        before = recording.backends if recording else known
+        _identify(backend, before.get(name))
+        ledger.note("backends", {**known, name: _facts(backend)})
+        return Gateway(
+            backend,
+            ledger,
+            budget,
+            _throttle(backend, config, budget, progress, switch),
+            cache=cache,
+            timeout=config.timeout,
+            seed=config.seed,
+            max_error_rate=config.max_error_rate,
+            switch=switch,
+            usage=progress.usage,
+        )
+
+    def embedder() -> LazyEmbedder:
+        """The run's embedder, checked by a vector that it made before."""
+        return LazyEmbedder(
+            config.embedder,
+            None if recording else _known_vector(ledger, vectors),
+            prompt=config.embedder_prompt,
+            base_url=config.embedder_base_url or config.base_url,
+            prices=config.prices,
+            gateway=lambda backend: asked(f"embedder {backend.name}", backend),
+            say=progress.say,
+        )
 
     try:
         main = None if config.scores else gateway(config.llm)
@@ -89,7 +108,7 @@ async def opened(
             ledger=ledger,
             vectors=vectors,
             reference_vectors=reference_vectors,
-            embedder=None if config.embeddings else _embedder(config.embedder, ledger, vectors),
+            embedder=None if config.embeddings else embedder(),
             gateway=main,
             judge_gateway=judge,
             analyst=CoverageAnalyst(main, config.seed) if main else None,
@@ -110,13 +129,15 @@ async def opened(
 
 
 def _backend(name: str, config: RunConfig) -> Backend:
-    backend = open_backend(name, config.base_url, timeout=config.timeout, prices=config.prices)
+    return open_backend(name, config.base_url, timeout=config.timeout, prices=config.prices)
+
+
+def _check_price(backend: Backend, config: RunConfig) -> None:
     if config.budget_usd is not None and backend.prices is None:
         raise UsageError(
-            f"budget_usd needs the price of {name}, which is unknown: give it as --prices "
-            f'"{name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
+            f"budget_usd needs the price of {backend.name}, which is unknown: give it as --prices "
+            f'"{backend.name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
         )
-    return backend
 
 
 def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
@@ -163,12 +184,12 @@ def _throttle(
     )
 
 
-def _embedder(name: str, ledger: Ledger, vectors: VectorStore) -> LazyEmbedder:
-    """The run's embedder, checked by a vector that it made before."""
+def _known_vector(ledger: Ledger, vectors: VectorStore) -> tuple[str, Vectors] | None:
+    """A row's text with the vector that it was given, if any row has one."""
     for id in vectors.ids(limit=9):
         for row in ledger.rows_by_id([id]).values():
-            return LazyEmbedder(name, (row.text, vectors.get([id])))
-    return LazyEmbedder(name)
+            return row.text, vectors.get([id])
+    return None
 
 
 def _selector(config: RunConfig) -> Selector | TopSelector:

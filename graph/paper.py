@@ -39,6 +39,8 @@ async def keep_varied(state: RunState, context: RunContext) -> Update:
     """Keep the rows whose variance is above the 80th percentile of all rows."""
     ledger = context.ledger
     rows = ledger.rows()
+    if not context.config.embeddings and context.vectors.missing([row.id for row in rows]):
+        return {}  # the run stopped while it embedded them
     context.progress.begin("filter", f"measuring the variance of {len(rows):,} rows")
     # The filter and the length scale are of all rows: what was decided over fewer is undone.
     ledger.clear_scores()

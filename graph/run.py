@@ -38,6 +38,7 @@ from .progress import Progress
 from .state import RunContext
 
 _HEARTBEAT = 5.0  # seconds between two notes of the time that the run has taken
+_ADDRESSES = ("base_url", "embedder_base_url")
 _VERSIONS = ("langgraph", "langchain-core", "chromadb", "sentence-transformers", "numpy")
 
 
@@ -131,8 +132,9 @@ def settings_of(folder: Path) -> RunConfig:
 def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> None:
     """Record the settings of a new run; compare those of one that goes on."""
     settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
-    if config.base_url:
-        settings["base_url"] = without_secrets(config.base_url)
+    for address in _ADDRESSES:
+        if settings[address]:
+            settings[address] = without_secrets(settings[address])
     read = bool(ledger.sources())
     if not read:
         check_sources(config)
@@ -185,7 +187,7 @@ def _compare(
         for name, value in settings.items()
         if before.get(name) != value
         # Another address may be given, but not none: the rows would go to somebody else.
-        and (name not in MAY_CHANGE or (name == "base_url" and value is None))
+        and (name not in MAY_CHANGE or (name in _ADDRESSES and value is None))
     ]
     if config.target_size < before["target_size"]:
         differing.append(

@@ -15,7 +15,7 @@ from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
-from ..embedders import Embedder
+from ..embedders import LazyEmbedder
 from ..llms.gateway import Gateway, Switch
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
@@ -47,7 +47,7 @@ class RunContext:
     ledger: Ledger
     vectors: VectorStore
     reference_vectors: VectorStore
-    embedder: Embedder | None
+    embedder: LazyEmbedder | None
     gateway: Gateway | None
     judge_gateway: Gateway | None
     analyst: CoverageAnalyst | None

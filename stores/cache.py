@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config import cache_folder
 from ..errors import RunFolderError
 from ..records import Call
 
-FOLDER_VARIABLE = "LIFT_AGENT_CACHE"
 FILE = "calls.sqlite"
 
 _PACE_LEAST, _PACE_MOST = 20, 1000  # calls over which a model's pace is taken
@@ -49,11 +49,8 @@ class Pace:
 
 
 def cache_path() -> Path:
-    """Where the cache is: in $LIFT_AGENT_CACHE, or in the user's cache folder."""
-    import platformdirs
-
-    folder = os.environ.get(FOLDER_VARIABLE)
-    return (Path(folder) if folder else platformdirs.user_cache_path("lift-agent")) / FILE
+    """Where the cache is."""
+    return cache_folder() / FILE
 
 
 class SharedCache:

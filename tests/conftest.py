@@ -9,10 +9,18 @@ import pytest
 from support import static_embedder
 
 
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory):
+    """The folder where exported embedders are kept, for all tests of a session."""
+    return tmp_path_factory.mktemp("embedders")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
+def own_cache(tmp_path_factory, monkeypatch, exports):
     """Give each test a call cache of its own, and none of the user's."""
-    monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "embedders").symlink_to(exports)
+    monkeypatch.setenv("LIFT_AGENT_CACHE", str(folder))
 
 
 @pytest.fixture(scope="session")

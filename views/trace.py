@@ -103,7 +103,8 @@ def print_call(ledger: Ledger, console: Console, key: str) -> None:
         console.print(Rule(Text(role, style="cyan"), align="left"))
         console.print(Text(inert(content)), soft_wrap=True)
     console.print(Rule(Text("answer", style="green"), align="left"))
-    console.print(Text(inert(call.response or "(none)")), soft_wrap=True)
+    said = call.response if call.agent != "embedder" else call.response.partition(":")[0]
+    console.print(Text(inert(said or "(none)")), soft_wrap=True)
     if "schema" in call.request:
         console.print(Rule(Text("parsed result", style="green"), align="left"))
         console.print(Text(inert(_parsed(call))), soft_wrap=True)
