@@ -233,6 +233,19 @@ def why(
         print_story(ledger, Console(), row)
 
 
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Write report.html of the run in DIR anew."""
+    _quieten_libraries()
+    from .graph.mapping import draw_missing_map
+    from .stores.folder import opened_ledger
+    from .views.report import write_report
+
+    with opened_ledger(folder) as ledger:
+        draw_missing_map(ledger, folder)
+        typer.echo(write_report(ledger, folder))
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[
@@ -349,13 +362,18 @@ def _run(
 
     from .graph.progress import Progress
     from .graph.run import run as run_graph
+    from .stores.folder import opened_ledger
     from .views.progress import shown
+    from .views.report import write_report
     from .views.summary import print_summary
 
     begun = time.monotonic()
     progress = Progress()
     with shown(progress, Console(stderr=True), quiet=quiet or json):
         summary = run_graph(settings, progress, force=force, estimate=estimate)
+        progress.begin("report", "writing the report")
+        with opened_ledger(settings.out) as ledger:
+            write_report(ledger, settings.out)
     if json:
         import json as writer
 

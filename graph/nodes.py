@@ -33,6 +33,7 @@ from ..stores.readers import read_rows
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
+from .mapping import draw_map
 from .measure import coverage
 from .pool import for_each
 from .reference import read_toward, reference_of, references
@@ -449,6 +450,8 @@ def finish(context: RunContext, stop: str) -> None:
     ledger.note("coverage", coverage(context, chosen))
     write_dataset(ledger, context.config.out)
     write_card(ledger, context.config.out, stop)
+    if stop != "interrupted":
+        draw_map(ledger, context.vectors, context.config.seed)
     ledger.note("stop", stop)  # last: from here on the run counts as finished
 
 

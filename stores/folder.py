@@ -18,7 +18,7 @@ from ..errors import RunFolderError
 from .ledger import LEDGER, Ledger
 from .summary import Summary, summarise
 from .vectors import VECTORS, remove_vectors
-from .writers import CARD, DATASET, QUARANTINE, SETTINGS
+from .writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
 
 LOCK = ".lock"
 HOLDER = ".running.json"
@@ -127,7 +127,8 @@ def clear(folder: Path) -> None:
     if not (folder / LEDGER).is_file():
         return
     remove_vectors(folder / VECTORS)
-    for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", DATASET, QUARANTINE, CARD, SETTINGS):
+    files = (DATASET, QUARANTINE, CARD, SETTINGS, REPORT)
+    for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", *files):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -21,6 +21,8 @@ from ..records import (
     Attempt,
     Call,
     Duel,
+    Fate,
+    Point,
     Reference,
     ReferenceKind,
     Rejected,
@@ -150,6 +152,13 @@ def _keep_rules(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_map(db: sqlite3.Connection) -> None:
+    """Keep where each row and subspace lies on the map of the embedding space."""
+    for table in ("rows", "subspaces"):
+        for axis in ("x", "y"):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {axis} REAL")
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -157,6 +166,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_judgements,
     _keep_references,
     _keep_rules,
+    _keep_map,
 )
 
 
@@ -361,6 +371,33 @@ class Ledger:
         sql = "SELECT origin, status, reason, COUNT(*) FROM rows GROUP BY 1, 2, 3"
         return {(origin, status, why): n for origin, status, why, n in self._query(sql)}
 
+    def fates(self) -> dict[str, Fate]:
+        """What became of every row, by its id, in the order of arrival."""
+        sql = f"SELECT {_FATE} FROM rows ORDER BY position"
+        return {found[0]: Fate(*found) for found in self._query(sql)}
+
+    # the map ------------------------------------------------------------------------------
+
+    def set_map(
+        self, rows: Mapping[str, Point], subspaces: Mapping[tuple[int, str], Point]
+    ) -> None:
+        """Keep where rows, by id, and subspaces, by round and id, lie on the map."""
+        with self._transaction() as db:
+            db.execute("UPDATE rows SET x = NULL, y = NULL WHERE x IS NOT NULL")
+            db.executemany(
+                "UPDATE rows SET x = ?, y = ? WHERE id = ?",
+                ((x, y, row) for row, (x, y) in rows.items()),
+            )
+            db.executemany(
+                "UPDATE subspaces SET x = ?, y = ? WHERE round = ? AND id = ?",
+                ((x, y, round, id) for (round, id), (x, y) in subspaces.items()),
+            )
+
+    def mapped_subspaces(self) -> dict[tuple[int, str], Point]:
+        """Where the subspaces that are on the map lie, by round and id."""
+        found = self._query("SELECT round, id, x, y FROM subspaces WHERE x IS NOT NULL")
+        return {(round, id): (x, y) for round, id, x, y in found}
+
     # the reference ------------------------------------------------------------------------
 
     def add_references(self, references: Iterable[Reference]) -> None:
@@ -501,6 +538,11 @@ class Ledger:
         for found in self._query("SELECT * FROM verdicts WHERE row = ?", (row,)):
             return Verdict(found[0], bool(found[1]), *found[2:])
         return None
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict on each row, by its id."""
+        found = self._query("SELECT * FROM verdicts")
+        return {row: Verdict(row, bool(duplicate), *rest) for row, duplicate, *rest in found}
 
     def add_scores(self, scores: Iterable[Score]) -> None:
         """Keep scores; a failed judgement quarantines its row."""
@@ -735,6 +777,7 @@ def _row(found: tuple[Any, ...]) -> Row:
     return Row(**values)
 
 
+_FATE = ", ".join(field.name for field in fields(Fate))
 _SCORE = ", ".join(field.name for field in fields(Score))
 _DUEL = ", ".join(field.name for field in fields(Duel))
 _SUBSPACE = ", ".join(field.name for field in fields(Subspace))

@@ -19,6 +19,14 @@ EXPLANATIONS = {
 }
 
 
+# The sets of rows whose coverage is measured, as they are called where the figures are shown.
+SETS = {
+    "seeds": "before: all seeds",
+    "random": "random seeds, as many",
+    "variance": "by row variance, as many",
+    "dataset": "after: the dataset",
+}
+
 # Why a row is rejected that is whole: the other reasons name a fault.
 LOW_SCORE = "score below min_score"
 LOW_VARIANCE = "row variance too low"
