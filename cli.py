@@ -171,6 +171,7 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
 
     import tomlkit
 
+    from .redaction import redacted
     from .stores.writers import toml_value
 
     document = tomlkit.document()
@@ -180,7 +181,7 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
             document.add(tomlkit.comment(f"{name} = (not set)"))
         else:
             document.add(name, toml_value(value))
-    typer.echo(tomlkit.dumps(document).rstrip())
+    typer.echo(redacted(tomlkit.dumps(document).rstrip()))
 
 
 @app.command()
@@ -261,13 +262,26 @@ def main() -> None:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
             typer.echo("\nStopped at once; answers that had arrived are saved.", err=True)
             os._exit(INTERRUPTED)  # threads of the embedded server may be in the middle
-        raise
+        if not isinstance(error, Exception):
+            raise
+        _betray()
+        sys.exit(LiftAgentError.exit_code)
 
 
 def _complain(error: Exception) -> None:
+    from .redaction import redacted
     from .views.format import inert
 
-    typer.echo(f"error: {inert(str(error))}", err=True)
+    typer.echo(f"error: {inert(redacted(str(error)))}", err=True)
+
+
+def _betray() -> None:
+    """Print the traceback of a fault of our own, without keys."""
+    import traceback
+
+    from .redaction import redacted
+
+    typer.echo(redacted(traceback.format_exc()), err=True)
 
 
 def _begun(folder: Path) -> bool:

@@ -84,3 +84,18 @@ class _Pool:
 
 def _drawn(rows: Indices, most: int, dice: np.random.Generator) -> Indices:
     return rows if len(rows) <= most else np.sort(dice.choice(rows, most, replace=False))
+
+
+def fillings(context: RunContext, round: int) -> dict[str, tuple[float, float]]:
+    """The share of the pool inside the radius of each subspace of a round, before it and after."""
+    pool, places = context.ledger.rows("accepted"), context.ledger.subspaces(round)
+    if not pool or not places:
+        return {}
+    vectors = context.vectors.get([row.id for row in pool])
+    earlier = np.asarray([row.round < round for row in pool])
+    shares = {}
+    for place in places:
+        inside = 1 - vectors @ np.asarray(place.centre, dtype=np.float32) <= place.radius
+        before = float(inside[earlier].mean()) if earlier.any() else 0.0
+        shares[place.id] = (before, float(inside.mean()))
+    return shares

@@ -34,6 +34,7 @@ from ..records import (
     TrackRecord,
     Verdict,
 )
+from ..redaction import redacted, without_own_keys
 
 LEDGER = "ledger.sqlite"
 NO_BETTER = "no better than the response it was to replace"  # why such an answer stays out
@@ -150,6 +151,22 @@ def _keep_rules(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_margins(db: sqlite3.Connection) -> None:
+    """Keep by how much a row was in the dataset or out, and how full each subspace was before a
+    round and after it; let calls be listed without reading what was asked and answered.
+    """
+    db.execute("ALTER TABLE rows ADD COLUMN margin REAL")
+    db.execute(
+        "CREATE TABLE fillings (round INTEGER NOT NULL, subspace TEXT NOT NULL,"
+        " before REAL NOT NULL, after REAL NOT NULL, PRIMARY KEY (round, subspace))"
+    )
+    db.execute(
+        "CREATE INDEX calls_listed ON calls (round, agent, subject, started, key, prompt,"
+        " finish_reason, error, input_tokens, output_tokens, cost, seconds, attempts, reused)"
+    )
+    db.execute("CREATE INDEX rows_place ON rows (round, subspace)")
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -157,6 +174,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_judgements,
     _keep_references,
     _keep_rules,
+    _keep_margins,
 )
 
 
@@ -211,6 +229,10 @@ class Ledger:
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """What a query brings, one by one: for the modules beside this one that only read."""
+        return self._db.execute(sql, values)
 
     def close(self) -> None:
         """Close the file."""
@@ -337,10 +359,17 @@ class Ledger:
         landed, distance = found[0]
         return None if landed is None else (bool(landed), float(distance))
 
-    def select(self, rows: Sequence[str]) -> None:
-        """Make these rows, in this order, the dataset."""
+    def select(self, rows: Sequence[str], margins: Mapping[str, float]) -> None:
+        """Make these rows, in this order, the dataset; keep by how much rows were in or out."""
         with self._transaction() as db:
-            db.execute("UPDATE rows SET rank = NULL WHERE rank IS NOT NULL")
+            db.execute(
+                "UPDATE rows SET rank = NULL, margin = NULL"
+                " WHERE rank IS NOT NULL OR margin IS NOT NULL"
+            )
+            db.executemany(
+                "UPDATE rows SET margin = ? WHERE id = ?",
+                ((margin, row) for row, margin in margins.items()),
+            )
             db.executemany(
                 "UPDATE rows SET rank = ? WHERE id = ?",
                 ((rank, row) for rank, row in enumerate(rows, 1)),
@@ -355,6 +384,11 @@ class Ledger:
         """The place at which the selector chose a row, None if it did not."""
         rank: int | None = self._query("SELECT rank FROM rows WHERE id = ?", (row,))[0][0]
         return rank
+
+    def margin(self, row: str) -> float | None:
+        """By how much the selector chose a row, or, below 0, did not; None if it is not known."""
+        margin: float | None = self._query("SELECT margin FROM rows WHERE id = ?", (row,))[0][0]
+        return margin
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Number of rows by origin, status and reason."""
@@ -412,6 +446,19 @@ class Ledger:
             " ORDER BY round, rowid"
         )
         return [_subspace(found) for found in self._query(sql, (round,))]
+
+    def set_fillings(self, round: int, fillings: Mapping[str, tuple[float, float]]) -> None:
+        """Keep which share of the pool lay in each subspace before a round, and after it."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO fillings VALUES (?, ?, ?, ?)",
+                ((round, subspace, *shares) for subspace, shares in fillings.items()),
+            )
+
+    def fillings(self) -> dict[tuple[int, str], tuple[float, float]]:
+        """The share of the pool in each subspace before a round and after it."""
+        found = self._query("SELECT round, subspace, before, after FROM fillings")
+        return {(round, id): (before, after) for round, id, before, after in found}
 
     def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
         """The tasks of a round, optionally those without an outcome only."""
@@ -617,8 +664,8 @@ class Ledger:
                 f"INSERT OR REPLACE INTO calls ({_CALL}) VALUES ({_CALL_PLACES})",
                 (
                     *(call.key, call.agent, call.prompt, call.subject, call.round, call.model),
-                    _json(call.request),
-                    *(call.response, call.finish_reason, call.error),
+                    without_own_keys(_json(call.request)),
+                    *(without_own_keys(call.response), call.finish_reason, redacted(call.error)),
                     *(call.input_tokens, call.output_tokens, call.cost),
                     *(call.seconds, call.attempts, call.started, call.reused),
                 ),
@@ -774,5 +821,5 @@ def _end_attempt(
 ) -> None:
     db.execute(
         "UPDATE attempts SET seconds = ?, outcome = ?, calls = ?, tokens = ?, usd = ? WHERE id = ?",
-        (seconds, outcome, spent.calls, spent.tokens, spent.usd, attempt),
+        (seconds, redacted(outcome), spent.calls, spent.tokens, spent.usd, attempt),
     )
