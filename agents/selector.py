@@ -26,7 +26,7 @@ class Selection:
     @classmethod
     def of(cls, pool: Sequence[Row], order: Sequence[int], margins: Floats) -> Selection:
         """Take the rows by their places in the pool; an unknown margin is nan."""
-        known = {row.id: float(m) for row, m in zip(pool, margins, strict=True) if m == m}
+        known = {row.id: float(m) for row, m in zip(pool, margins, strict=True) if not np.isnan(m)}
         return cls([pool[i] for i in order], known)
 
 

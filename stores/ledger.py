@@ -566,8 +566,8 @@ class Ledger:
                         (f"judge: {s.failed}", s.row),
                     )
 
-    def scores(self) -> dict[str, Score]:
-        """The score of each judged row, by its id."""
+    def scores(self, row: str | None = None) -> dict[str, Score]:
+        """The score of each judged row, or of one, by its id."""
         return {
             row: Score(
                 *(row, judge, length, final, json.loads(parts), reason, failed),
@@ -578,7 +578,7 @@ class Ledger:
                 *(row, judge, length, final, parts, reason, failed),
                 judgements,
                 concatenation,
-            ) in self._query(f"SELECT {_SCORE} FROM scores")
+            ) in self._query(f"SELECT {_SCORE} FROM scores WHERE ?1 IS NULL OR row = ?1", (row,))
         }
 
     def set_duels(self, duels: Sequence[Duel]) -> None:
