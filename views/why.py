@@ -116,8 +116,8 @@ def _exchange(call: Call, console: Console) -> None:
 
 
 def _quote(console: Console, who: str, text: str) -> None:
-    for number, line in enumerate(text.splitlines()):
-        _say(console, f"  {inert(who) if number == 0 else '':9} {line}", "dim")
+    for place, line in enumerate(text.splitlines()):
+        _say(console, f"  {inert(who) if place == 0 else '':9} {line}", "dim")
 
 
 def _rule(console: Console, title: str) -> None:
