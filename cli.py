@@ -281,6 +281,46 @@ def why(
             print_story(ledger, pages, row, nearest_in(folder))
 
 
+@app.command()
+def subspaces(folder: RunFolder, json: Json = False) -> None:
+    """Show the regions that the analyst named, round by round, and what came of them."""
+    from rich.console import Console
+
+    from .stores.folder import opened_ledger
+    from .stores.regions import regions
+    from .views.paging import paged
+    from .views.subspaces import print_regions, records
+
+    with opened_ledger(folder) as ledger:
+        found = regions(ledger)
+    if json:
+        _print_records(records(found))
+        return
+    with paged(Console()) as pages:
+        print_regions(found, pages)
+
+
+@app.command()
+def diff(
+    folder: RunFolder,
+    other: Annotated[Path, typer.Argument(metavar="DIR2", help="Folder of the other run.")],
+    json: Json = False,
+) -> None:
+    """Set two runs side by side: settings, coverage, scores, cost, rows in common."""
+    from rich.console import Console
+
+    from .stores.comparison import compare
+    from .stores.folder import opened_ledger
+    from .views.diff import print_comparison
+
+    with opened_ledger(folder) as one, opened_ledger(other) as another:
+        found = compare(one, another)
+    if json:
+        _print_records([found.as_dict()])
+    else:
+        print_comparison(found, (folder, other), Console())
+
+
 def _show_call(ledger: Ledger, key: str, console: Console, *, json: bool) -> None:
     from .views.call import print_call, story_of
     from .views.paging import paged

@@ -86,16 +86,19 @@ def _drawn(rows: Indices, most: int, dice: np.random.Generator) -> Indices:
     return rows if len(rows) <= most else np.sort(dice.choice(rows, most, replace=False))
 
 
-def fillings(context: RunContext, round: int) -> dict[str, tuple[float, float]]:
-    """The share of the pool inside the radius of each subspace of a round, before it and after."""
+def closeness(context: RunContext, round: int) -> dict[str, tuple[float, float]]:
+    """How close the pool came to each subspace of a round: before the round, and after it.
+
+    The mean cosine of its centre to the ten nearest accepted rows: 1 is full, lower is emptier.
+    """
     pool, places = context.ledger.rows("accepted"), context.ledger.subspaces(round)
     if not pool or not places:
         return {}
-    vectors = context.vectors.get([row.id for row in pool])
+    centres = np.asarray([place.centre for place in places], dtype=np.float32)
+    cosines = context.vectors.get([row.id for row in pool]) @ centres.T
     earlier = np.asarray([row.round < round for row in pool])
-    shares = {}
-    for place in places:
-        inside = 1 - vectors @ np.asarray(place.centre, dtype=np.float32) <= place.radius
-        before = float(inside[earlier].mean()) if earlier.any() else 0.0
-        shares[place.id] = (before, float(inside.mean()))
-    return shares
+    before, after = (np.sort(rows, axis=0)[-_DENSITY:] for rows in (cosines[earlier], cosines))
+    return {
+        place.id: (float(before[:, i].mean()) if len(before) else 0.0, float(after[:, i].mean()))
+        for i, place in enumerate(places)
+    }

@@ -34,7 +34,7 @@ from ..stores.readers import read_rows
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
-from .measure import coverage, fillings
+from .measure import closeness, coverage
 from .pool import for_each
 from .reference import read_toward, reference_of, references
 from .state import RunContext, RunState
@@ -416,7 +416,7 @@ async def select(state: RunState, context: RunContext) -> Update:
     pool = ledger.rows("accepted")
     accepted = context.selector.reachable(pool)
     ledger.close_round(state["round"], accepted)
-    ledger.set_fillings(state["round"], fillings(context, state["round"]))
+    ledger.set_closeness(state["round"], closeness(context, state["round"]))
     progress.accepted = accepted
     rounds = ledger.rounds()
     progress.count(rounds)

@@ -152,12 +152,12 @@ def _keep_rules(db: sqlite3.Connection) -> None:
 
 
 def _keep_margins(db: sqlite3.Connection) -> None:
-    """Keep by how much a row was in the dataset or out, and how full each subspace was before a
-    round and after it; let calls be listed without reading what was asked and answered.
+    """Keep by how much a row was in the dataset or out, and how close rows came to each subspace
+    before a round and after it; let calls be listed without reading what was asked and answered.
     """
     db.execute("ALTER TABLE rows ADD COLUMN margin REAL")
     db.execute(
-        "CREATE TABLE fillings (round INTEGER NOT NULL, subspace TEXT NOT NULL,"
+        "CREATE TABLE closeness (round INTEGER NOT NULL, subspace TEXT NOT NULL,"
         " before REAL NOT NULL, after REAL NOT NULL, PRIMARY KEY (round, subspace))"
     )
     db.execute(
@@ -447,17 +447,17 @@ class Ledger:
         )
         return [_subspace(found) for found in self._query(sql, (round,))]
 
-    def set_fillings(self, round: int, fillings: Mapping[str, tuple[float, float]]) -> None:
-        """Keep which share of the pool lay in each subspace before a round, and after it."""
+    def set_closeness(self, round: int, found: Mapping[str, tuple[float, float]]) -> None:
+        """Keep how close the pool came to each subspace before a round, and after it."""
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO fillings VALUES (?, ?, ?, ?)",
-                ((round, subspace, *shares) for subspace, shares in fillings.items()),
+                "INSERT OR REPLACE INTO closeness VALUES (?, ?, ?, ?)",
+                ((round, subspace, *values) for subspace, values in found.items()),
             )
 
-    def fillings(self) -> dict[tuple[int, str], tuple[float, float]]:
-        """The share of the pool in each subspace before a round and after it."""
-        found = self._query("SELECT round, subspace, before, after FROM fillings")
+    def closeness(self) -> dict[tuple[int, str], tuple[float, float]]:
+        """How close the pool came to each subspace before its round and after it."""
+        found = self._query("SELECT round, subspace, before, after FROM closeness")
         return {(round, id): (before, after) for round, id, before, after in found}
 
     def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
