@@ -22,6 +22,7 @@ from ..agents.calibration import described
 from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
 from ..agents.reference import ReferenceTexts
+from ..agents.selector import Selection
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
@@ -34,7 +35,7 @@ from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
 from .mapping import draw_map
-from .measure import coverage
+from .measure import closeness, coverage
 from .pool import for_each
 from .reference import read_toward, reference_of, references
 from .state import RunContext, RunState
@@ -416,6 +417,7 @@ async def select(state: RunState, context: RunContext) -> Update:
     pool = ledger.rows("accepted")
     accepted = context.selector.reachable(pool)
     ledger.close_round(state["round"], accepted)
+    ledger.set_closeness(state["round"], closeness(context, state["round"]))
     progress.accepted = accepted
     rounds = ledger.rounds()
     progress.count(rounds)
@@ -443,8 +445,11 @@ def finish(context: RunContext, stop: str) -> None:
     pool = ledger.rows("accepted")
     vectors = context.vectors.get([row.id for row in pool])
     scores, duels = ledger.scores(), ledger.duels()
-    chosen = context.selector.choose(pool, vectors, settled(scores, duels)) if pool else []
-    ledger.select([row.id for row in chosen])
+    selection = Selection([], {})
+    if pool:
+        selection = context.selector.choose(pool, vectors, settled(scores, duels))
+    chosen = selection.rows
+    ledger.select([row.id for row in chosen], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
     ledger.note("judging", described(scores, duels, pool=finals, places=context.config.target_size))
     ledger.note("coverage", coverage(context, chosen))

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from .. import __version__
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
-from ..llms.backend import without_secrets
 from ..llms.gateway import Switch
+from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import LEDGER, Ledger
@@ -132,7 +132,8 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     """Record the settings of a new run; compare those of one that goes on."""
     settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
     if config.base_url:
-        settings["base_url"] = without_secrets(config.base_url)
+        settings["base_url"] = without_credentials(config.base_url)
+    settings = redacted_value(settings)
     read = bool(ledger.sources())
     if not read:
         check_sources(config)

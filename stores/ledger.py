@@ -36,6 +36,7 @@ from ..records import (
     TrackRecord,
     Verdict,
 )
+from ..redaction import redacted, without_own_keys
 
 LEDGER = "ledger.sqlite"
 NO_BETTER = "no better than the response it was to replace"  # why such an answer stays out
@@ -159,6 +160,22 @@ def _keep_map(db: sqlite3.Connection) -> None:
             db.execute(f"ALTER TABLE {table} ADD COLUMN {axis} REAL")
 
 
+def _keep_margins(db: sqlite3.Connection) -> None:
+    """Keep by how much a row was in the dataset or out, and how close rows came to each subspace
+    before a round and after it; let calls be listed without reading what was asked and answered.
+    """
+    db.execute("ALTER TABLE rows ADD COLUMN margin REAL")
+    db.execute(
+        "CREATE TABLE closeness (round INTEGER NOT NULL, subspace TEXT NOT NULL,"
+        " before REAL NOT NULL, after REAL NOT NULL, PRIMARY KEY (round, subspace))"
+    )
+    db.execute(
+        "CREATE INDEX calls_listed ON calls (round, agent, subject, started, key, prompt,"
+        " finish_reason, error, input_tokens, output_tokens, cost, seconds, attempts, reused)"
+    )
+    db.execute("CREATE INDEX rows_place ON rows (round, subspace)")
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -167,6 +184,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_references,
     _keep_rules,
     _keep_map,
+    _keep_margins,
 )
 
 
@@ -221,6 +239,10 @@ class Ledger:
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """What a query brings, one by one: for the modules beside this one that only read."""
+        return self._db.execute(sql, values)
 
     def close(self) -> None:
         """Close the file."""
@@ -347,10 +369,17 @@ class Ledger:
         landed, distance = found[0]
         return None if landed is None else (bool(landed), float(distance))
 
-    def select(self, rows: Sequence[str]) -> None:
-        """Make these rows, in this order, the dataset."""
+    def select(self, rows: Sequence[str], margins: Mapping[str, float]) -> None:
+        """Make these rows, in this order, the dataset; keep by how much rows were in or out."""
         with self._transaction() as db:
-            db.execute("UPDATE rows SET rank = NULL WHERE rank IS NOT NULL")
+            db.execute(
+                "UPDATE rows SET rank = NULL, margin = NULL"
+                " WHERE rank IS NOT NULL OR margin IS NOT NULL"
+            )
+            db.executemany(
+                "UPDATE rows SET margin = ? WHERE id = ?",
+                ((margin, row) for row, margin in margins.items()),
+            )
             db.executemany(
                 "UPDATE rows SET rank = ? WHERE id = ?",
                 ((rank, row) for rank, row in enumerate(rows, 1)),
@@ -365,6 +394,11 @@ class Ledger:
         """The place at which the selector chose a row, None if it did not."""
         rank: int | None = self._query("SELECT rank FROM rows WHERE id = ?", (row,))[0][0]
         return rank
+
+    def margin(self, row: str) -> float | None:
+        """By how much the selector chose a row, or, below 0, did not; None if it is not known."""
+        margin: float | None = self._query("SELECT margin FROM rows WHERE id = ?", (row,))[0][0]
+        return margin
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Number of rows by origin, status and reason."""
@@ -449,6 +483,19 @@ class Ledger:
             " ORDER BY round, rowid"
         )
         return [_subspace(found) for found in self._query(sql, (round,))]
+
+    def set_closeness(self, round: int, found: Mapping[str, tuple[float, float]]) -> None:
+        """Keep how close the pool came to each subspace before a round, and after it."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO closeness VALUES (?, ?, ?, ?)",
+                ((round, subspace, *values) for subspace, values in found.items()),
+            )
+
+    def closeness(self) -> dict[tuple[int, str], tuple[float, float]]:
+        """How close the pool came to each subspace before its round and after it."""
+        found = self._query("SELECT round, subspace, before, after FROM closeness")
+        return {(round, id): (before, after) for round, id, before, after in found}
 
     def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
         """The tasks of a round, optionally those without an outcome only."""
@@ -561,8 +608,8 @@ class Ledger:
                         (f"judge: {s.failed}", s.row),
                     )
 
-    def scores(self) -> dict[str, Score]:
-        """The score of each judged row, by its id."""
+    def scores(self, row: str | None = None) -> dict[str, Score]:
+        """The score of each judged row, or of one, by its id."""
         return {
             row: Score(
                 *(row, judge, length, final, json.loads(parts), reason, failed),
@@ -573,7 +620,7 @@ class Ledger:
                 *(row, judge, length, final, parts, reason, failed),
                 judgements,
                 concatenation,
-            ) in self._query(f"SELECT {_SCORE} FROM scores")
+            ) in self._query(f"SELECT {_SCORE} FROM scores WHERE ?1 IS NULL OR row = ?1", (row,))
         }
 
     def set_duels(self, duels: Sequence[Duel]) -> None:
@@ -659,8 +706,8 @@ class Ledger:
                 f"INSERT OR REPLACE INTO calls ({_CALL}) VALUES ({_CALL_PLACES})",
                 (
                     *(call.key, call.agent, call.prompt, call.subject, call.round, call.model),
-                    _json(call.request),
-                    *(call.response, call.finish_reason, call.error),
+                    without_own_keys(_json(call.request)),
+                    *(without_own_keys(call.response), call.finish_reason, redacted(call.error)),
                     *(call.input_tokens, call.output_tokens, call.cost),
                     *(call.seconds, call.attempts, call.started, call.reused),
                 ),
@@ -817,5 +864,5 @@ def _end_attempt(
 ) -> None:
     db.execute(
         "UPDATE attempts SET seconds = ?, outcome = ?, calls = ?, tokens = ?, usd = ? WHERE id = ?",
-        (seconds, outcome, spent.calls, spent.tokens, spent.usd, attempt),
+        (seconds, redacted(outcome), spent.calls, spent.tokens, spent.usd, attempt),
     )
