@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -352,6 +353,35 @@ def report(folder: RunFolder) -> None:
     with opened_ledger(folder) as ledger:
         draw_missing_map(ledger, folder)
         typer.echo(write_report(ledger, folder))
+
+
+@app.command()
+def view(
+    folder: RunFolder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+) -> None:
+    """Serve a page on this machine only: rows, map and calls of the run in DIR, also under way."""
+    import asyncio
+    import webbrowser
+
+    from .stores.folder import opened_ledger
+    from .views.server import serve
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address}\nCtrl-C stops it. Whoever has this address can read the run.")
+        if browser and sys.stdout.isatty():
+            webbrowser.open(address)
+
+    async def wait() -> None:
+        runner = await serve(ledger, folder, port, ready)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+    with opened_ledger(folder) as ledger, contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(wait())
 
 
 @app.callback(invoke_without_command=True)

@@ -31,8 +31,8 @@ def project(vectors: Vectors, others: Vectors, seed: int = 0) -> tuple[Floats, F
     placed = np.empty((n, 2))
     placed[drawn] = laid
     rest = np.setdiff1d(np.arange(n), drawn, assume_unique=True)
-    placed[rest] = _among(vectors[rest], landmarks, laid)
-    return placed, _among(others, landmarks, laid)
+    placed[rest] = among(vectors[rest], landmarks, laid)
+    return placed, among(others, landmarks, laid)
 
 
 def _laid_out(vectors: Vectors, seed: int) -> Floats:
@@ -70,7 +70,11 @@ def _scaled(points: Floats) -> Floats:
     return np.asarray(0.5 + (points - (low + high) / 2) / size)
 
 
-def _among(vectors: Vectors, landmarks: Vectors, laid: Floats) -> Floats:
+def among(vectors: Vectors, landmarks: Vectors, laid: Floats) -> Floats:
+    """Place (n, d) unit vectors among (m, d) landmarks that lie at `laid` (m, 2): (n, 2).
+
+    Each lies at the mean of its three nearest landmarks, weighted by the inverse of the distance.
+    """
     if not len(vectors) or not len(landmarks):
         return np.full((len(vectors), 2), 0.5)
     cosines, which = nearest(vectors, landmarks, _AMONG)

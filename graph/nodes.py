@@ -34,7 +34,7 @@ from ..stores.readers import read_rows
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
-from .mapping import draw_map
+from .mapping import draw_map, extend_map
 from .measure import closeness, coverage
 from .pool import for_each
 from .reference import read_toward, reference_of, references
@@ -428,6 +428,8 @@ async def select(state: RunState, context: RunContext) -> Update:
     )
     if context.config.tie_breaks and stop and not state["stop"] and context.judge_gateway:
         await break_ties(pool, Judge(context.judge_gateway, 1.0), state["round"], context)
+    if not stop:
+        extend_map(ledger, context.vectors, context.config.seed)
     return {"accepted": accepted, "stop": stop}
 
 

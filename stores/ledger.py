@@ -385,6 +385,11 @@ class Ledger:
                 ((rank, row) for rank, row in enumerate(rows, 1)),
             )
 
+    def selected_counts(self) -> dict[str, int]:
+        """Number of rows of the dataset by origin."""
+        sql = "SELECT origin, COUNT(*) FROM rows WHERE rank IS NOT NULL GROUP BY 1"
+        return dict(self._query(sql))
+
     def selected(self) -> list[Row]:
         """The rows of the dataset, in the order of arrival."""
         sql = f"SELECT {_ROW} FROM rows WHERE rank IS NOT NULL ORDER BY position"
@@ -417,7 +422,6 @@ class Ledger:
     ) -> None:
         """Keep where rows, by id, and subspaces, by round and id, lie on the map."""
         with self._transaction() as db:
-            db.execute("UPDATE rows SET x = NULL, y = NULL WHERE x IS NOT NULL")
             db.executemany(
                 "UPDATE rows SET x = ?, y = ? WHERE id = ?",
                 ((x, y, row) for row, (x, y) in rows.items()),

@@ -1,71 +1,23 @@
 """The report, as a reader opens it."""
 
-import json
 import re
 
 import pytest
-from browser import chromium, page
-from support import SCRIPTED, go, read_dataset
-
-from lift_agent.stores.folder import opened_ledger
-
-HOSTILE = [
-    "<script>alert('a')</script><img src=x onerror=alert(1)>",
-    "</script><script>alert('b')</script>",
-    "\x1b[31mred\x1b[0m \x07 bell \u202eright to left\u202c",
-    "[link](javascript:alert(1)) **bold** | table | `code`",
-    "{{ 7 * 7 }} {% raw %} ${7*7}",
-    "[bold red]markup[/bold red] null \x00 end",
-    "x" * 1_000_000,
-]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, embedder):
-    """A finished run over friendly and hostile rows, with its report."""
-    from lift_agent.graph.mapping import draw_missing_map
-    from lift_agent.views.report import write_report
-
-    folder = tmp_path_factory.mktemp("report")
-    topics = ("sorting numbers", "boiling carrots", "the song of birds")
-    rows = [
-        {"instruction": f"Explain {topics[i % 3]} in {i + 2} steps.", "output": f"Step {i}: go on."}
-        for i in range(45)
-    ]
-    rows += [{"instruction": f"{i} {bad}", "output": bad} for i, bad in enumerate(HOSTILE)]
-    source = folder / "seeds <b>bold.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    out = folder / "run"
-    go(source, out, embedder=embedder, target_size=45, round_size=8, rounds=2)
-    with opened_ledger(out) as ledger:
-        draw_missing_map(ledger, out)
-        write_report(ledger, out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def browser(run):  # after the run: Playwright keeps an event loop in this thread
-    path = chromium()
-    from browser import FLAGS
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield opened
-        opened.close()
+from browser import page
+from support import SCRIPTED, read_dataset
 
 
 @pytest.fixture
-def opened(browser, run):
+def opened(browser, finished):
     with page(browser) as shown:
-        shown.goto(f"file://{run / 'report.html'}")
+        shown.goto(f"file://{finished / 'report.html'}")
         shown.wait_for_selector("html[data-ready=yes]")
         yield shown
 
 
-def test_a_reader_finds_the_figures_of_the_run(opened, run):
+def test_a_reader_finds_the_figures_of_the_run(opened, finished):
     text = opened.inner_text("main")
-    rows = read_dataset(run)
+    rows = read_dataset(finished)
     made = sum(row["lift"]["origin"] == "generated" for row in rows)
     assert f"{len(rows) - made} + {made}" in text
     assert "after: the dataset" in text
@@ -73,7 +25,7 @@ def test_a_reader_finds_the_figures_of_the_run(opened, run):
     assert opened.inner_text("h1") == f"{len(rows)} of 45 rows"
 
 
-def test_a_search_brings_rows_and_a_click_their_story(opened, run):
+def test_a_search_brings_rows_and_a_click_their_story(opened, finished):
     opened.fill("#find", "carrots")
     opened.wait_for_selector("#story button.row")
     assert opened.locator("#story button.row").count() >= 15
@@ -86,8 +38,8 @@ def test_a_search_brings_rows_and_a_click_their_story(opened, run):
     opened.wait_for_function("document.querySelectorAll('#story button.row').length === 1")
 
 
-def test_a_generated_row_leads_to_its_parents(opened, run):
-    made = next(row for row in read_dataset(run) if row["lift"]["origin"] == "generated")
+def test_a_generated_row_leads_to_its_parents(opened, finished):
+    made = next(row for row in read_dataset(finished) if row["lift"]["origin"] == "generated")
     opened.fill("#find", made["lift"]["id"])
     opened.wait_for_selector("#story button.row")
     opened.locator("#story button.row").first.click()
@@ -114,20 +66,20 @@ def test_the_rounds_and_the_subspaces_can_be_toggled(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_readable_in_light_and_dark(browser, run, scheme):
+def test_it_is_readable_in_light_and_dark(browser, finished, scheme):
     with page(browser, color_scheme=scheme) as shown:
-        shown.goto(f"file://{run / 'report.html'}")
+        shown.goto(f"file://{finished / 'report.html'}")
         shown.wait_for_selector("html[data-ready=yes]")
         channels = "getComputedStyle(document.body).{}.match(/\\d+/g).map(Number)"
         ink, back = (shown.evaluate(channels.format(p)) for p in ("color", "backgroundColor"))
         assert (sum(ink) < sum(back)) == (scheme == "light")
         assert abs(sum(ink) - sum(back)) > 400
-        shown.screenshot(path=run / f"report-{scheme}.png")
+        shown.screenshot(path=finished / f"report-{scheme}.png")
 
 
-def test_without_scripts_the_tables_tell_all(browser, run):
+def test_without_scripts_the_tables_tell_all(browser, finished):
     with page(browser, java_script_enabled=False) as shown:
-        shown.goto(f"file://{run / 'report.html'}")
+        shown.goto(f"file://{finished / 'report.html'}")
         assert "The map and the charts need JavaScript" in shown.inner_text("main")
         assert "after: the dataset" in shown.inner_text("#coverage")
 
@@ -140,8 +92,8 @@ def test_what_rows_hold_comes_out_as_text(opened):
     opened.wait_for_timeout(200)  # a dialog or a request would fail the test
 
 
-def test_the_file_holds_no_signs_that_command_and_no_script_of_a_row(run):
-    text = (run / "report.html").read_text(encoding="utf-8")
+def test_the_file_holds_no_signs_that_command_and_no_script_of_a_row(finished):
+    text = (finished / "report.html").read_text(encoding="utf-8")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
     assert text.count("<script") == 3
     assert "alert(" not in text
@@ -149,11 +101,11 @@ def test_the_file_holds_no_signs_that_command_and_no_script_of_a_row(run):
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", text)
 
 
-def test_the_command_writes_it_again(run, command):
-    (run / "report.html").unlink()
-    done = command("report", run)
-    assert str(run / "report.html") in done.stdout
-    assert (run / "report.html").is_file()
+def test_the_command_writes_it_again(finished, command):
+    (finished / "report.html").unlink()
+    done = command("report", finished)
+    assert str(finished / "report.html") in done.stdout
+    assert (finished / "report.html").is_file()
 
 
 def test_a_run_that_stopped_short_has_one_too(tmp_path, seeds, embedder, command):

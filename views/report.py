@@ -16,9 +16,10 @@ import numpy as np
 from .. import __version__
 from ..records import Fate, Row, Score
 from ..stores.ledger import Ledger
+from ..stores.regions import regions
 from ..stores.summary import SETS, judging_lines, summarise
 from ..stores.writers import REPORT, replace_file
-from .format import duration, inert, money, number
+from .format import duration, in_one_line, money, number
 from .report_rows import columns
 from .summary import flow
 
@@ -49,7 +50,7 @@ def report(ledger: Ledger, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"number": number, "money": money, "duration": duration, "inert": _shown}
+    filters = {"number": number, "money": money, "duration": duration, "inert": in_one_line}
     environment.filters.update(filters)
     return environment.get_template("report.html").render(_facts(ledger, folder))
 
@@ -67,7 +68,7 @@ def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
         "judging": [*judging_lines(summary.judging), *summary.judging.get("notes", ())],
         "layers": Counter(v.layer for v in ledger.verdicts().values() if v.duplicate),
         "repeats": _repeats(ledger, rows),
-        "subspaces": _subspaces(ledger, rows, fates),
+        "subspaces": regions(ledger),
         "left_out": _left_out(fates),
         "rejects": ledger.rejects()[:_REJECTS],
         "sources": ledger.sources(),
@@ -81,9 +82,9 @@ def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
                 "rounds": [r for r in ledger.rounds() if r["round"]],
             }
         ),
-        "plotly": _packed(_plotly()),
-        "script": _asset("report.js"),
-        "style": _asset("page.css"),
+        "plotly": _packed(plotly()),
+        "script": _asset("common.js") + _asset("report.js"),
+        "style": _asset("page.css") + _asset("report.css"),
     }
 
 
@@ -96,7 +97,7 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
 
 
-def _plotly() -> bytes:
+def plotly() -> bytes:
     """Plotly's own script, from its Python package."""
     return (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
 
@@ -104,13 +105,8 @@ def _plotly() -> bytes:
 def _asset(name: str) -> str:
     from markupsafe import Markup
 
-    return Markup((files("lift_agent") / "views" / "web" / name).read_text("utf-8"))
-
-
-def _shown(text: object, most: int = 400) -> str:
-    """Text that anybody may have written, on one line, cut where it is long."""
-    whole = " ".join(inert(str(text)).split())
-    return whole if len(whole) <= most else f"{whole[:most]}…"
+    text = (files("lift_agent") / "views" / "web" / name).read_text("utf-8")
+    return Markup(text)
 
 
 def _repeats(ledger: Ledger, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
@@ -121,25 +117,6 @@ def _repeats(ledger: Ledger, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
         {"row": rows[v.row], "other": rows[v.other], "verdict": v}
         for v in closest[:_EXAMPLES]
         if v.row in rows and v.other in rows
-    ]
-
-
-def _subspaces(
-    ledger: Ledger, rows: Mapping[str, Row], fates: Mapping[str, Fate]
-) -> list[dict[str, Any]]:
-    """Each subspace of each round with what came of it."""
-    made: dict[tuple[int, str], Counter[str]] = {}
-    for id, row in rows.items():
-        if row.subspace:
-            fate = fates[id]
-            counted = made.setdefault((row.round, row.subspace), Counter())
-            counted["written"] += 1
-            counted["landed"] += bool(fate.landed)
-            counted["accepted"] += fate.status == "accepted"
-            counted["chosen"] += fate.rank is not None
-    return [
-        {"place": place, "made": made.get((place.round, place.id), Counter())}
-        for place in ledger.subspaces()
     ]
 
 
@@ -181,7 +158,7 @@ def _outlines(
             {
                 "id": place.id,
                 "round": place.round,
-                "name": _shown(place.name, 60),
+                "name": in_one_line(place.name, 60),
                 "x": round(centre[0], 4),
                 "y": round(centre[1], 4),
                 "r": round(min(0.12, max(0.015, radius)), 4),
@@ -204,7 +181,7 @@ def _histograms(scores: Mapping[str, Score], fates: Mapping[str, Fate]) -> dict[
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
-        (name, _shown(json.dumps(value, ensure_ascii=False) if value != "" else "", 200))
+        (name, in_one_line(json.dumps(value, ensure_ascii=False), 200))
         for name, value in settings.items()
         if value not in (None, [], {})
     ]

@@ -66,7 +66,7 @@ def print_list(
 ) -> None:
     """Print the first calls in an order, with what they were about."""
     calls = listed(ledger, wanted, order, limit)
-    for call, about in _told(ledger, calls):
+    for call, about in told(ledger, calls):
         print_line(console, _call(call, about))
     if not calls:
         print_line(console, Text("no such call", style="dim"))
@@ -77,12 +77,12 @@ def follow(
 ) -> Iterator[tuple[CallLine, About]]:
     """The last calls of a run, and those that come in as long as it is `running`."""
     last = newest(ledger)
-    yield from _told(ledger, listed(ledger, wanted, "newest", limit))
+    yield from told(ledger, listed(ledger, wanted, "newest", limit))
     while True:
         still = running()
         if calls := since(ledger, wanted, last):
             last = calls[-1].number
-            yield from _told(ledger, calls)
+            yield from told(ledger, calls)
         elif still:
             time.sleep(_LOOK)
         else:
@@ -104,7 +104,7 @@ def call_records(
     In an order of its own, the calls alone.
     """
     if order:
-        for call, about in _told(ledger, listed(ledger, wanted, order, limit)):
+        for call, about in told(ledger, listed(ledger, wanted, order, limit)):
             yield as_record(call, about)
         return
     found = groups(ledger, wanted)
@@ -148,15 +148,15 @@ def find_call(ledger: Ledger, key: str) -> str:
     )
 
 
-def _told(ledger: Ledger, calls: Sequence[CallLine]) -> Iterator[tuple[CallLine, About]]:
+def told(ledger: Ledger, calls: Sequence[CallLine]) -> Iterator[tuple[CallLine, About]]:
     """Calls with what they were about, read for all of a round at once."""
     rounds = {call.round for call in calls}
-    told = {
+    about = {
         round: abouts(ledger, [c.subject for c in calls if c.round == round], round)
         for round in rounds
     }
     for call in calls:
-        yield call, told[call.round][call.subject]
+        yield call, about[call.round][call.subject]
 
 
 def _when(round: int) -> str:

@@ -1,56 +1,9 @@
-"use strict";
-// The report's map, charts and stories. All that the data says is written as text, never as HTML.
-
-const FATES = ["in the dataset", "good, not chosen", "near-duplicate", "rejected", "not judged"];
-const byId = (id) => document.getElementById(id);
+// The report's map, charts and stories.
 
 async function unpacked(id) {
   const bytes = Uint8Array.from(atob(byId(id).textContent), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
-}
-
-function element(tag, text, attributes = {}) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
-
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-}
-
-// What a point says when it is pointed at: a few lines, or one where there are many points.
-function label(text, many) {
-  return many ? escaped(text.slice(0, 90).replaceAll("\n", " ")) : wrapped(text);
-}
-
-function wrapped(text, width = 70, lines = 6) {
-  const found = [];
-  for (const word of text.slice(0, width * lines).split(/\s+/)) {
-    const last = found.length - 1;
-    if (last >= 0 && found[last].length + word.length < width) found[last] += ` ${word}`;
-    else found.push(word.slice(0, width));
-  }
-  const shown = found.slice(0, lines).join("\n");
-  return escaped(shown.length < text.trim().length ? `${shown} …` : shown).replaceAll("\n", "<br>");
-}
-
-// Plotly reads a little HTML in its labels.
-function escaped(text) {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
-
-function layout(more) {
-  const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line") };
-  return {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
-    font: { color: colour("ink"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-    hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink") }, align: "left" },
-    ...more,
-    xaxis: { ...axis, ...more.xaxis }, yaxis: { ...axis, ...more.yaxis },
-  };
 }
 
 const SHARP = 3000; // rows that are drawn as SVG, which prints sharply; more need WebGL
@@ -59,8 +12,6 @@ const WITHOUT_WEBGL = 6000; // rows that SVG can carry where there is no WebGL
 function hasWebGL() {
   try { return Boolean(document.createElement("canvas").getContext("webgl")); } catch { return false; }
 }
-
-const OPTIONS = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"] };
 
 class RowMap {
   constructor(rows, places, tell) {
@@ -72,20 +23,6 @@ class RowMap {
     this.scale = rows.id.length > 20000 ? 0.45 : many ? 0.7 : 1;
     this.every = many && this.kind === "scatter" ? Math.ceil(rows.id.length / WITHOUT_WEBGL) : 1;
     if (this.every > 1) byId("map").before(element("p", `Without WebGL the map shows one row in ${this.every}.`, { class: "soft" }));
-  }
-
-  // Seeds are circles, generated rows diamonds; what is out is small and pale.
-  style(generated, fate) {
-    const strong = generated ? colour("made") : colour("seed");
-    const kept = fate <= 1;
-    const colours = [strong, strong, colour("repeat"), colour("out"), colour("out")];
-    return {
-      color: colours[fate],
-      size: (fate === 0 ? (generated ? 8 : 6.5) : 4.5) * this.scale,
-      opacity: [0.9, 0.35, 0.4, 0.4, 0.4][fate],
-      symbol: kept ? (generated ? "diamond" : "circle") : (generated ? "diamond-open" : "x-thin-open"),
-      line: fate === 0 && generated ? { width: 0.6, color: colour("card") } : {},
-    };
   }
 
   traces(round) {
@@ -101,7 +38,7 @@ class RowMap {
       const fate = key >> 1;
       const name = `${key & 1 ? "generated" : "seeds"}, ${FATES[fate]} (${members.length.toLocaleString("en")})`;
       return {
-        type: this.kind, mode: "markers", name, legendrank: 1000 + key, marker: this.style(key & 1, fate),
+        type: this.kind, mode: "markers", name, legendrank: 1000 + key, marker: markerOf(key & 1, fate, this.scale),
         x: members.map((i) => this.rows.x[i]), y: members.map((i) => this.rows.y[i]),
         customdata: members, hovertemplate: "%{text}<extra></extra>",
         text: members.map((i) => label(this.rows.instruction[i], this.scale < 1)),
@@ -128,11 +65,10 @@ class RowMap {
 
   draw() {
     const round = byId("round").value;
-    const bare = { showgrid: false, zeroline: false, showticklabels: false, visible: false };
     const drawn = layout({
       margin: { l: 6, r: 6, t: 6, b: 6 }, dragmode: "pan", hovermode: "closest",
       legend: { orientation: "h", y: -0.01, itemsizing: "constant", font: { size: 12 } },
-      xaxis: bare, yaxis: { ...bare, scaleanchor: "x" }, uirevision: "map",
+      xaxis: BARE, yaxis: { ...BARE, scaleanchor: "x" }, uirevision: "map",
       ...this.outlines(round),
     });
     Plotly.react("map", this.traces(round), drawn, { ...OPTIONS, scrollZoom: true });
