@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -31,7 +32,7 @@ def screen(folder: Path, name: str, *command: str) -> None:
         check=True,
         cwd=folder.parent,
     ).stdout
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(record=True, width=WIDTH, file=StringIO())
     console.print(Text.from_ansi("\n".join(shown.splitlines()[:LINES])))
     (IMAGES / name).write_text(
         console.export_svg(title=f"lift-agent {' '.join(command)}"), encoding="utf-8"
