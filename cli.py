@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -17,7 +19,11 @@ from .errors import LiftAgentError, UsageError
 from .flags import ConfigFile, Json, Quiet, RunFolder, Yes, with_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .graph.estimate import Estimate
+    from .stores.calls import Order
+    from .stores.ledger import Ledger
 
 app = typer.Typer(
     name="lift-agent",
@@ -39,6 +45,7 @@ app.add_typer(cache_app)
 ASK_OVER_USD = 1.0
 NO_FILE = Path(os.devnull)  # settings that come from a run take nothing from lift.toml
 SHORT_OF_TARGET = 3
+CALL_STATUSES = ("failed", "quarantined", "cached")
 INTERRUPTED = 130
 
 
@@ -171,6 +178,7 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
 
     import tomlkit
 
+    from .redaction import redacted
     from .stores.writers import toml_value
 
     document = tomlkit.document()
@@ -180,7 +188,7 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
             document.add(tomlkit.comment(f"{name} = (not set)"))
         else:
             document.add(name, toml_value(value))
-    typer.echo(tomlkit.dumps(document).rstrip())
+    typer.echo(redacted(tomlkit.dumps(document).rstrip()))
 
 
 @app.command()
@@ -203,34 +211,177 @@ def trace(
     folder: RunFolder,
     call: Annotated[str, typer.Argument(help="A call's key, or its beginning.")] = "",
     agent: Annotated[str, typer.Option(help="Only this agent's calls.")] = "",
-    last: Annotated[int, typer.Option(min=1, help="Calls shown for each agent.")] = 40,
+    round: Annotated[int | None, typer.Option(min=0, help="Only this round; 0: seeds.")] = None,
+    status: Annotated[
+        str, typer.Option(metavar="|".join(CALL_STATUSES), help="Only such calls.")
+    ] = "",
+    row: Annotated[str, typer.Option(help="Only calls about this row, or for it.")] = "",
+    grep: Annotated[str, typer.Option(help="Only calls with this text in them.")] = "",
+    slowest: Annotated[bool, typer.Option("--slowest", help="A list, slowest first.")] = False,
+    dearest: Annotated[bool, typer.Option("--dearest", help="A list, dearest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Calls in such a list.")] = 20,
+    tail: Annotated[bool, typer.Option("--tail", help="Follow a run until it ends.")] = False,
+    json: Json = False,
 ) -> None:
-    """List the calls of a run by agent, or show one CALL whole."""
+    """Show the calls of a run as a tree (round, agent, task, call), or one CALL whole."""
+    if status not in ("", *CALL_STATUSES):
+        raise UsageError(f"--status {status}: should be {', '.join(CALL_STATUSES)}")
     from rich.console import Console
 
-    from .stores.folder import opened_ledger
-    from .views.trace import print_call, print_calls
+    from .stores.calls import Wanted, subjects_of
+    from .stores.folder import is_held, opened_ledger, state_of
+    from .views import trace as view
+    from .views.paging import paged
+    from .views.story import find_one
 
+    console = Console()
     with opened_ledger(folder) as ledger:
         if call:
-            print_call(ledger, Console(), call)
+            _show_call(ledger, view.find_call(ledger, call), console, json=json)
+            return
+        about = subjects_of(ledger, find_one(ledger, row).id) if row else ()
+        wanted = Wanted(agent, round, status, about, grep)  # type: ignore[arg-type]
+        order: Order | None = "slowest" if slowest else "dearest" if dearest else None
+        if tail:
+            followed = view.follow(ledger, wanted, lambda: is_held(folder), limit)
+            if json:
+                _print_records(view.as_record(*told) for told in followed)
+            else:
+                view.print_tail(console, followed)
+        elif json:
+            state = state_of(folder, ledger)
+            _print_records(view.call_records(ledger, wanted, order, limit, state))
         else:
-            print_calls(ledger, Console(), agent=agent, last=last)
+            with paged(console) as pages:
+                if order:
+                    view.print_list(ledger, pages, wanted, order, limit)
+                else:
+                    view.print_tree(ledger, pages, wanted, state_of(folder, ledger))
 
 
 @app.command()
 def why(
     folder: RunFolder,
-    row: Annotated[str, typer.Argument(help="A row's id (lift.id), or its beginning.")],
+    row: Annotated[str, typer.Argument(help="A row's id (lift.id), its beginning, or a text.")],
+    json: Json = False,
 ) -> None:
     """Tell the story of a ROW, kept or dropped."""
     from rich.console import Console
 
     from .stores.folder import opened_ledger
-    from .views.why import print_story
+    from .views.paging import paged
+    from .views.story import find_one, story_of
+    from .views.why import nearest_in, print_story
 
     with opened_ledger(folder) as ledger:
-        print_story(ledger, Console(), row)
+        if json:
+            found = story_of(ledger, find_one(ledger, row), nearest_in(folder))
+            _print_records([found.as_dict()])
+            return
+        with paged(Console()) as pages:
+            print_story(ledger, pages, row, nearest_in(folder))
+
+
+@app.command()
+def subspaces(folder: RunFolder, json: Json = False) -> None:
+    """Show the regions that the analyst named, round by round, and what came of them."""
+    from rich.console import Console
+
+    from .stores.folder import opened_ledger
+    from .stores.regions import regions
+    from .views.paging import paged
+    from .views.subspaces import print_regions, records
+
+    with opened_ledger(folder) as ledger:
+        found = regions(ledger)
+    if json:
+        _print_records(records(found))
+        return
+    with paged(Console()) as pages:
+        print_regions(found, pages)
+
+
+@app.command()
+def diff(
+    folder: RunFolder,
+    other: Annotated[Path, typer.Argument(metavar="DIR2", help="Folder of the other run.")],
+    json: Json = False,
+) -> None:
+    """Set two runs side by side: settings, coverage, scores, cost, rows in common."""
+    from rich.console import Console
+
+    from .stores.comparison import compare
+    from .stores.folder import opened_ledger
+    from .views.diff import print_comparison
+
+    with opened_ledger(folder) as one, opened_ledger(other) as another:
+        found = compare(one, another)
+    if json:
+        _print_records([found.as_dict()])
+    else:
+        print_comparison(found, (folder, other), Console())
+
+
+def _show_call(ledger: Ledger, key: str, console: Console, *, json: bool) -> None:
+    from .views.call import print_call, story_of
+    from .views.paging import paged
+
+    story = story_of(ledger, key)
+    if json:
+        _print_records([story.as_dict()])
+        return
+    with paged(console) as pages:
+        print_call(story, pages)
+
+
+def _print_records(records: Iterable[Mapping[str, Any]]) -> None:
+    """Print each as JSON on a line of its own."""
+    import json as writer
+
+    for record in records:
+        typer.echo(writer.dumps(record))
+
+
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Write report.html of the run in DIR anew."""
+    _quieten_libraries()
+    from .graph.mapping import draw_missing_map
+    from .stores.folder import opened_ledger
+    from .views.report import write_report
+
+    with opened_ledger(folder) as ledger:
+        draw_missing_map(ledger, folder)
+        typer.echo(write_report(ledger, folder))
+
+
+@app.command()
+def view(
+    folder: RunFolder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+) -> None:
+    """Serve a page on this machine only: rows, map and calls of the run in DIR, also under way."""
+    import asyncio
+    import webbrowser
+
+    from .stores.folder import opened_ledger
+    from .views.server import serve
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address}\nCtrl-C stops it. Whoever has this address can read the run.")
+        if browser and sys.stdout.isatty():
+            webbrowser.open(address)
+
+    async def wait() -> None:
+        runner = await serve(ledger, folder, port, ready)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+    with opened_ledger(folder) as ledger, contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(wait())
 
 
 @app.callback(invoke_without_command=True)
@@ -261,13 +412,26 @@ def main() -> None:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
             typer.echo("\nStopped at once; answers that had arrived are saved.", err=True)
             os._exit(INTERRUPTED)  # threads of the embedded server may be in the middle
-        raise
+        if not isinstance(error, Exception):
+            raise
+        _betray()
+        sys.exit(LiftAgentError.exit_code)
 
 
 def _complain(error: Exception) -> None:
+    from .redaction import redacted
     from .views.format import inert
 
-    typer.echo(f"error: {inert(str(error))}", err=True)
+    typer.echo(f"error: {inert(redacted(str(error)))}", err=True)
+
+
+def _betray() -> None:
+    """Print the traceback of a fault of our own, without keys."""
+    import traceback
+
+    from .redaction import redacted
+
+    typer.echo(redacted(traceback.format_exc()), err=True)
 
 
 def _begun(folder: Path) -> bool:
@@ -350,13 +514,18 @@ def _run(
 
     from .graph.progress import Progress
     from .graph.run import run as run_graph
+    from .stores.folder import opened_ledger
     from .views.progress import shown
+    from .views.report import write_report
     from .views.summary import print_summary
 
     begun = time.monotonic()
     progress = Progress()
     with shown(progress, Console(stderr=True), quiet=quiet or json):
         summary = run_graph(settings, progress, force=force, estimate=estimate)
+        progress.begin("report", "writing the report")
+        with opened_ledger(settings.out) as ledger:
+            write_report(ledger, settings.out)
     if json:
         import json as writer
 

@@ -13,6 +13,7 @@ Origin = Literal["seed", "generated"]
 Strategy = Literal["", "fusion", "deepen", "answer"]
 ReferenceKind = Literal["toward", "probe"]
 Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
+Point = tuple[float, float]
 StopReason = Literal["target", "budget", "rounds", "saturated", "errors", "interrupted"]
 
 
@@ -72,6 +73,24 @@ def row_id(
         folded.append(f"copy {occurrence}")
     text = json.dumps(folded, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a row: its status with the reason, its rank in the dataset (None if it is
+    not there), whether it landed in its subspace, and where it lies on the map.
+    """
+
+    id: str
+    origin: Origin
+    round: int
+    status: Status
+    reason: str
+    rank: int | None
+    landed: bool | None
+    distance: float | None
+    x: float | None
+    y: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.neighbours import Vectors
-from ..geometry.selection import choose, percentile_ranks
+from ..geometry.neighbours import Floats, Vectors
+from ..geometry.selection import chosen, percentile_ranks, standing
 from ..records import Row, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The chosen rows in the order of choice, and by how much each row was in or out, by its id.
+
+    A chosen row's margin is its lead over the next best when it was chosen, another row's (below
+    0, unless its kind's share was full) what it would have lacked for one more place.
+    """
+
+    rows: list[Row]
+    margins: dict[str, float]
+
+    @classmethod
+    def of(cls, pool: Sequence[Row], order: Sequence[int], margins: Floats) -> Selection:
+        """Take the rows by their places in the pool; an unknown margin is nan."""
+        known = {row.id: float(m) for row, m in zip(pool, margins, strict=True) if not np.isnan(m)}
+        return cls([pool[i] for i in order], known)
 
 
 class Selector:
@@ -26,10 +45,10 @@ class Selector:
 
     def choose(
         self, pool: Sequence[Row], vectors: Vectors, scores: Mapping[str, Score]
-    ) -> list[Row]:
-        """Return the chosen rows in the order of choice: the target, or all that can be had."""
+    ) -> Selection:
+        """Choose the target, or all that can be had."""
         quality = percentile_ranks(np.asarray([scores[row.id].final for row in pool]))
-        chosen = choose(
+        choice = chosen(
             vectors,
             quality,
             self.reachable(pool),
@@ -37,7 +56,7 @@ class Selector:
             capped=np.asarray([row.origin == "seed" for row in pool], dtype=bool),
             cap=self._seed_cap,
         )
-        return [pool[i] for i in chosen]
+        return Selection.of(pool, choice.order, choice.margins)
 
 
 class TopSelector:
@@ -52,7 +71,9 @@ class TopSelector:
 
     def choose(
         self, pool: Sequence[Row], vectors: Vectors, scores: Mapping[str, Score]
-    ) -> list[Row]:
-        """Return the best rows, best first."""
-        ranked = sorted(pool, key=lambda row: (-scores[row.id].final, row.position))
-        return ranked[: self._target]
+    ) -> Selection:
+        """Choose the best rows, best first."""
+        final = np.asarray([scores[row.id].final for row in pool])
+        order = sorted(range(len(pool)), key=lambda i: (-final[i], pool[i].position))
+        order = order[: self._target]
+        return Selection.of(pool, order, standing(final, order))

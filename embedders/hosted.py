@@ -17,10 +17,11 @@ import numpy as np
 
 from ..errors import ModelError, TooManyErrors
 from ..geometry.neighbours import Vectors, unit
-from ..llms.backend import Backend, NotAnAnswerError, Reply, digest, without_secrets
+from ..llms.backend import Backend, NotAnAnswerError, Reply, digest
 from ..llms.gateway import Gateway, Request
 from ..llms.prices import price_of
 from ..records import Call, Spending
+from ..redaction import remember, remember_address, without_credentials
 
 if TYPE_CHECKING:
     import httpx
@@ -55,13 +56,14 @@ def open_hosted(
             f"the embedder {name} needs a key: set {KEYS[1]} (or {KEYS[0]}), or give the address "
             "of your own server with --embedder-base-url"
         )
+    remember(key)
+    remember_address(base_url or "")
     backend = EmbeddingsBackend(
         name=name,
         chat=None,
         endpoint=base_url or "",
-        identity=digest(without_secrets(base_url)) if base_url else "",
+        identity=digest(without_credentials(base_url)) if base_url else "",
         prices=price(name, base_url, prices),
-        secrets=(key,) if len(key) >= 6 else (),
         model=model,
         key=key,
     )

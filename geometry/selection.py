@@ -35,6 +35,32 @@ def percentile_ranks(values: Floats) -> Floats:
     return np.asarray(mean_rank[inverse] / max(1, len(values) - 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The `order` of choice, and the (n,) `margins` of all rows, nan where none is known.
+
+    A chosen row's margin is its lead over the next best row at the moment of its choice; that
+    of a row left out is what it had more (less, below 0) than the last one chosen, had there
+    been one more place.
+    """
+
+    order: list[int]
+    margins: Floats
+
+
+def standing(values: Floats, order: Sequence[int]) -> Floats:
+    """The margins of rows of which the `order` was chosen by their (n,) values alone.
+
+    A chosen row's is its lead over the best row left out, nan if none is.
+    """
+    left = np.ones(len(values), dtype=bool)
+    left[list(order)] = False
+    if not order or not left.any():
+        return np.full(len(values), np.nan)
+    last, best_left = values[list(order)].min(), values[left].max()
+    return np.asarray(np.where(left, values - last, values - best_left))
+
+
 def choose(
     vectors: Vectors,
     quality: Floats,
@@ -44,6 +70,19 @@ def choose(
     capped: NDArray[np.bool_],
     cap: int,
 ) -> list[int]:
+    """The rows that `chosen` chooses, in the order of choice."""
+    return chosen(vectors, quality, count, quality_weight, capped=capped, cap=cap).order
+
+
+def chosen(
+    vectors: Vectors,
+    quality: Floats,
+    count: int,
+    quality_weight: float,
+    *,
+    capped: NDArray[np.bool_],
+    cap: int,
+) -> Choice:
     """Choose `count` rows greedily by diversity and quality, at most `cap` of the `capped` ones.
 
     Each step takes the row with the highest (1 - w) · diversity + w · quality, both in standard
@@ -70,23 +109,27 @@ def choose(
         cap: most rows of these.
 
     Returns:
-        Distinct indices in the order of choice; ties go to the lower index.
+        Distinct indices in the order of choice, where ties go to the lower index, and margins.
     """
+    margins = np.full(len(quality), np.nan)
     room = int(np.count_nonzero(~capped)) + min(cap, int(np.count_nonzero(capped)))
     count = min(count, room)
     if count == 0:
-        return []
+        return Choice([], margins)
     if quality_weight == 1:
         ranked = np.argsort(-quality, kind="stable")
         allowed = ~capped[ranked] | (np.cumsum(capped[ranked]) <= cap)
-        return [int(i) for i in ranked[allowed][:count]]
+        order = [int(i) for i in ranked[allowed][:count]]
+        return Choice(order, standing(quality, order))
     field = _field(vectors, quality, count, quality_weight, capped)
     rows = field.rows
-    greedy = _Greedy(field, quality[rows], count, quality_weight, capped[rows], cap)
-    chosen = greedy.choose([])
+    unknown = np.full(len(rows), np.nan)
+    greedy = _Greedy(field, quality[rows], count, quality_weight, capped[rows], cap, unknown)
+    places = greedy.choose([])
     for _ in range(_PASSES if len(rows) * count <= _CHEAP else 0):
-        chosen = greedy.choose(chosen[count // 2 :])
-    return [int(i) for i in rows[chosen]]
+        places = greedy.choose(places[count // 2 :])
+    margins[rows] = greedy.margins
+    return Choice([int(i) for i in rows[places]], margins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +202,7 @@ def _thinned(
 
 @dataclass(frozen=True, slots=True)
 class _Greedy:
-    """The greedy choice from a field."""
+    """The greedy choice from a field; `margins` are those of the last choice of each row."""
 
     field: _Field
     quality: Floats
@@ -167,6 +210,7 @@ class _Greedy:
     quality_weight: float
     capped: NDArray[np.bool_]
     cap: int
+    margins: Floats
 
     def choose(self, kept: Sequence[int]) -> list[int]:
         """Add to the rows `kept` until there are `count`."""
@@ -176,17 +220,23 @@ class _Greedy:
             gains.choose_all(np.asarray(chosen[start : start + _BATCH]))
         free = np.ones(len(self.quality), dtype=bool)
         free[chosen] = False
+        batch: _Batch | None = None
         while len(chosen) < self.count:
             left = self.cap - int(np.count_nonzero(self.capped[chosen]))
             if left == 0:
                 free &= ~self.capped
             batch = self._batch(gains, free, min(_BATCH, self.count - len(chosen)), left)
-            free[batch] = False
-            gains.choose_all(np.asarray(batch))
-            chosen.extend(batch)
+            free[batch.rows] = False
+            gains.choose_all(np.asarray(batch.rows))
+            chosen.extend(batch.rows)
+        if batch:
+            out = np.ones(len(free), dtype=bool)
+            out[chosen] = False
+            score = (1 - self.quality_weight) * gains.diversity(batch.tops) + batch.merit
+            self.margins[out] = score[out] - batch.last
         return chosen
 
-    def _batch(self, gains: _Gains, free: NDArray[np.bool_], wanted: int, left: int) -> list[int]:
+    def _batch(self, gains: _Gains, free: NDArray[np.bool_], wanted: int, left: int) -> _Batch:
         """Choose up to `wanted` of the free rows, at most `left` capped ones, one by one."""
         tops = gains.tops(free)
         diversity = gains.diversity(tops)
@@ -200,16 +250,34 @@ class _Greedy:
         ahead = gains.at(leaders)
         open_ = np.ones(len(leaders), dtype=bool)
         batch: list[int] = []
+        last = np.nan
         while len(batch) < wanted and open_.any():
             score = (1 - self.quality_weight) * ahead.diversity(tops) + merit[leaders]
-            place = int(np.argmax(np.where(open_, score, -np.inf)))
+            score = np.where(open_, score, -np.inf)
+            place = int(np.argmax(score))
             batch.append(int(leaders[place]))
+            last = float(score[place])
+            score[place] = -np.inf
+            runner_up = float(score.max())
+            self.margins[batch[-1]] = last - runner_up if runner_up > -np.inf else np.nan
             left -= int(self.capped[batch[-1]])
             open_[place] = False
             if left == 0:
                 open_ &= ~self.capped[leaders]
             ahead.choose_all(np.asarray([place]))
-        return batch
+        return _Batch(batch, tops, merit, last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows chosen together: what the gains were measured by, what quality counted for each row
+    of the field, and the score with which the last was chosen.
+    """
+
+    rows: list[int]
+    tops: list[float]
+    merit: Floats
+    last: float
 
 
 def _spread(values: Floats) -> float:

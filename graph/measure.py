@@ -84,3 +84,21 @@ class _Pool:
 
 def _drawn(rows: Indices, most: int, dice: np.random.Generator) -> Indices:
     return rows if len(rows) <= most else np.sort(dice.choice(rows, most, replace=False))
+
+
+def closeness(context: RunContext, round: int) -> dict[str, tuple[float, float]]:
+    """How close the pool came to each subspace of a round: before the round, and after it.
+
+    The mean cosine of its centre to the ten nearest accepted rows: 1 is full, lower is emptier.
+    """
+    pool, places = context.ledger.rows("accepted"), context.ledger.subspaces(round)
+    if not pool or not places:
+        return {}
+    centres = np.asarray([place.centre for place in places], dtype=np.float32)
+    cosines = context.vectors.get([row.id for row in pool]) @ centres.T
+    earlier = np.asarray([row.round < round for row in pool])
+    before, after = (np.sort(rows, axis=0)[-_DENSITY:] for rows in (cosines[earlier], cosines))
+    return {
+        place.id: (float(before[:, i].mean()) if len(before) else 0.0, float(after[:, i].mean()))
+        for i, place in enumerate(places)
+    }

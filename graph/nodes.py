@@ -22,6 +22,7 @@ from ..agents.calibration import described
 from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
 from ..agents.reference import ReferenceTexts
+from ..agents.selector import Selection
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
@@ -33,7 +34,8 @@ from ..stores.readers import read_rows
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
-from .measure import coverage
+from .mapping import draw_map, extend_map
+from .measure import closeness, coverage
 from .pool import for_each
 from .reference import read_toward, reference_of, references
 from .state import RunContext, RunState
@@ -417,6 +419,7 @@ async def select(state: RunState, context: RunContext) -> Update:
     pool = ledger.rows("accepted")
     accepted = context.selector.reachable(pool)
     ledger.close_round(state["round"], accepted)
+    ledger.set_closeness(state["round"], closeness(context, state["round"]))
     progress.accepted = accepted
     rounds = ledger.rounds()
     progress.count(rounds)
@@ -427,6 +430,8 @@ async def select(state: RunState, context: RunContext) -> Update:
     )
     if context.config.tie_breaks and stop and not state["stop"] and context.judge_gateway:
         await break_ties(pool, Judge(context.judge_gateway, 1.0), state["round"], context)
+    if not stop:
+        extend_map(ledger, context.vectors, context.config.seed)
     return {"accepted": accepted, "stop": stop}
 
 
@@ -444,13 +449,18 @@ def finish(context: RunContext, stop: str) -> None:
     pool = ledger.rows("accepted")
     vectors = context.vectors.get([row.id for row in pool])
     scores, duels = ledger.scores(), ledger.duels()
-    chosen = context.selector.choose(pool, vectors, settled(scores, duels)) if pool else []
-    ledger.select([row.id for row in chosen])
+    selection = Selection([], {})
+    if pool:
+        selection = context.selector.choose(pool, vectors, settled(scores, duels))
+    chosen = selection.rows
+    ledger.select([row.id for row in chosen], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
     ledger.note("judging", described(scores, duels, pool=finals, places=context.config.target_size))
     ledger.note("coverage", coverage(context, chosen))
     write_dataset(ledger, context.config.out)
     write_card(ledger, context.config.out, stop)
+    if stop != "interrupted":
+        draw_map(ledger, context.vectors, context.config.seed)
     ledger.note("stop", stop)  # last: from here on the run counts as finished
 
 

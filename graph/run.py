@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from .. import __version__
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
-from ..llms.backend import without_secrets
 from ..llms.gateway import Switch
+from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import LEDGER, Ledger
@@ -134,7 +134,8 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
     for address in _ADDRESSES:
         if settings[address]:
-            settings[address] = without_secrets(settings[address])
+            settings[address] = without_credentials(settings[address])
+    settings = redacted_value(settings)
     read = bool(ledger.sources())
     if not read:
         check_sources(config)

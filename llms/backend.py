@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
+from ..redaction import without_credentials
 from .gateway import Request
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Backend:
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
     and a JSON schema for the answer; `prices` are USD per million input and output tokens, None
     if unknown; `context` is the number of tokens of a request and its answer, None if large;
-    `small` models get shorter answers and stop signs; `secrets` are cut out of errors.
+    `small` models get shorter answers and stop signs.
     """
 
     name: str
@@ -74,13 +74,12 @@ class Backend:
     context: int | None = None
     small: bool = False
     takes_schemas: bool = True
-    secrets: tuple[str, ...] = ()
     close: Callable[[], Awaitable[None]] | None = None
 
     @property
     def address(self) -> str:
         """The endpoint as it may be shown."""
-        return without_secrets(self.endpoint)
+        return without_credentials(self.endpoint)
 
     def body(self, request: Request, schema: type[BaseModel] | None, seed: int) -> dict[str, Any]:
         """Everything that decides the answer; its hash is the call's identity."""
@@ -172,13 +171,6 @@ def _refuses_schemas(error: Exception) -> bool:
     said = str(error)
     asked = "response_format" in said or "json_schema" in said
     return getattr(error, "status_code", None) in (400, 422) and asked
-
-
-def without_secrets(url: str) -> str:
-    """An address without a user, a password, or parameters, where keys may stand."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def digest(text: str) -> str:

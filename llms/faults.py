@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+
+from ..redaction import redacted
 
 _FATAL = {
     401: "refused the key",
@@ -44,12 +45,10 @@ class Fault:
         return self.kind == "limited" or self.status in _OVERLOADED
 
 
-def fault_of(error: Exception, secrets: Sequence[str] = ()) -> Fault:
-    """Name the fault behind an exception of a provider's client; `secrets` are cut out."""
+def fault_of(error: Exception) -> Fault:
+    """Name the fault behind an exception of a provider's client; keys are cut out."""
     status = _status(error)
-    said = str(error)
-    for secret in secrets:
-        said = said.replace(secret, "[key]")
+    said = redacted(str(error))
     said = (said.strip().splitlines() or [type(error).__name__])[0][:300]
     cause = f"{f'HTTP {status}' if status else type(error).__name__}: {said}"
     refused = status >= 400 and status not in _PERHAPS_BILLED

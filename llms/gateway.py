@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from ..errors import Interrupted, LiftAgentError, ModelError, TooManyErrors
 from ..records import Call, Spending
+from ..redaction import without_own_keys
 from .answers import Answered, parse, plain
 from .budget import Budget, worst_case_tokens
 from .faults import Fault, fault_of
@@ -348,7 +349,7 @@ class Gateway:
                 try:
                     reply = await asyncio.wait_for(self.backend.send(blank.request), self._timeout)
                 except Exception as error:
-                    fault = fault_of(error, self.backend.secrets)
+                    fault = fault_of(error)
                     if isinstance(error, asyncio.TimeoutError):
                         fault = replace(fault, cause=f"no answer within {self._timeout:g} seconds")
                     if fault.refused or fault.unreachable:
@@ -378,7 +379,7 @@ class Gateway:
         cost = self.backend.cost(reply.input_tokens, reply.output_tokens)
         return replace(
             blank,
-            response=reply.text,
+            response=without_own_keys(reply.text),
             finish_reason=reply.finish_reason,
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ModelError, UsageError
-from .backend import REMOTE_CONCURRENCY, SMALL_MAX_TOKENS, Backend, digest, without_secrets
+from ..redaction import remember, remember_address, without_credentials
+from .backend import REMOTE_CONCURRENCY, SMALL_MAX_TOKENS, Backend, digest
 
 FIRST_CONCURRENCY = 8  # from here on the server decides
 
@@ -130,6 +131,8 @@ def open_openai(
 
     from .completions import ChatCompletions
 
+    remember_address(base_url or "")
+    remember(key or "")
     key = key or os.environ.get("OPENAI_API_KEY")
     if not key and not base_url:
         raise ModelError(
@@ -149,20 +152,12 @@ def open_openai(
         name=name,
         chat=chat,
         endpoint=base_url or "",
-        identity=digest(without_secrets(base_url)) if base_url else "",
+        identity=digest(without_credentials(base_url)) if base_url else "",
         concurrency=concurrency,
         sampling=sampling or {},
         prices=prices,
         close=chat.close,
-        secrets=_secrets(key),
     )
-
-
-def _secrets(key: str | None) -> tuple[str, ...]:
-    """What must never be written down: the key, and the keys in the environment."""
-    named = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
-    found = {value for name, value in os.environ.items() if name.endswith(named)}
-    return tuple(sorted(value for value in found | {key or ""} if len(value) >= 6))
 
 
 def _open_other(name: str, provider: str, timeout: float) -> Backend:
@@ -182,10 +177,10 @@ def _open_other(name: str, provider: str, timeout: float) -> Backend:
         getattr(chat, name, None) for name in ("azure_endpoint", "anthropic_api_url", "base_url")
     )
     where = next((str(place) for place in places if place), "")
+    remember_address(where)
     return Backend(
         name=name,
         chat=chat,
-        identity=digest(without_secrets(where)) if where else "",
+        identity=digest(without_credentials(where)) if where else "",
         openai_compatible=False,
-        secrets=_secrets(None),
     )

@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 
 from ..errors import RunFolderError
 from .ledger import LEDGER, Ledger
-from .summary import Summary, summarise
+from .summary import RESUMABLE, Summary, summarise
 from .vectors import VECTORS, remove_vectors
-from .writers import CARD, DATASET, QUARANTINE, SETTINGS
+from .writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
 
 LOCK = ".lock"
 HOLDER = ".running.json"
@@ -109,6 +109,14 @@ def is_held(folder: Path) -> bool:
         return False
 
 
+def state_of(folder: Path, ledger: Ledger) -> State:
+    """What a run is doing, or how it ended."""
+    if is_held(folder):
+        return "running"
+    stop = ledger.noted("stop")
+    return "unfinished" if not stop else "stopped" if stop in RESUMABLE else "finished"
+
+
 @contextmanager
 def opened_ledger(folder: Path) -> Iterator[Ledger]:
     """Open the ledger of the run in a folder.
@@ -127,7 +135,8 @@ def clear(folder: Path) -> None:
     if not (folder / LEDGER).is_file():
         return
     remove_vectors(folder / VECTORS)
-    for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", DATASET, QUARANTINE, CARD, SETTINGS):
+    files = (DATASET, QUARANTINE, CARD, SETTINGS, REPORT)
+    for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", *files):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -156,12 +165,11 @@ def runs_under(
 def _entry(folder: Path) -> RunEntry:
     with opened_ledger(folder) as ledger:
         summary = summarise(ledger)
-    held_now = is_held(folder)
-    state: State = "finished" if summary.finished else "stopped" if summary.stop else "unfinished"
+        state = state_of(folder, ledger)
     files = [folder / LEDGER, folder / f"{LEDGER}-wal"]
     return RunEntry(
         folder,
-        "running" if held_now else state,
+        state,
         _holder(folder),
         summary,
         max(file.stat().st_mtime for file in files if file.exists()),

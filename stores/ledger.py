@@ -21,6 +21,8 @@ from ..records import (
     Attempt,
     Call,
     Duel,
+    Fate,
+    Point,
     Reference,
     ReferenceKind,
     Rejected,
@@ -34,6 +36,7 @@ from ..records import (
     TrackRecord,
     Verdict,
 )
+from ..redaction import redacted, without_own_keys
 
 LEDGER = "ledger.sqlite"
 NO_BETTER = "no better than the response it was to replace"  # why such an answer stays out
@@ -150,6 +153,29 @@ def _keep_rules(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_map(db: sqlite3.Connection) -> None:
+    """Keep where each row and subspace lies on the map of the embedding space."""
+    for table in ("rows", "subspaces"):
+        for axis in ("x", "y"):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {axis} REAL")
+
+
+def _keep_margins(db: sqlite3.Connection) -> None:
+    """Keep by how much a row was in the dataset or out, and how close rows came to each subspace
+    before a round and after it; let calls be listed without reading what was asked and answered.
+    """
+    db.execute("ALTER TABLE rows ADD COLUMN margin REAL")
+    db.execute(
+        "CREATE TABLE closeness (round INTEGER NOT NULL, subspace TEXT NOT NULL,"
+        " before REAL NOT NULL, after REAL NOT NULL, PRIMARY KEY (round, subspace))"
+    )
+    db.execute(
+        "CREATE INDEX calls_listed ON calls (round, agent, subject, started, key, prompt,"
+        " finish_reason, error, input_tokens, output_tokens, cost, seconds, attempts, reused)"
+    )
+    db.execute("CREATE INDEX rows_place ON rows (round, subspace)")
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -157,6 +183,8 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_judgements,
     _keep_references,
     _keep_rules,
+    _keep_map,
+    _keep_margins,
 )
 
 
@@ -211,6 +239,10 @@ class Ledger:
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """What a query brings, one by one: for the modules beside this one that only read."""
+        return self._db.execute(sql, values)
 
     def close(self) -> None:
         """Close the file."""
@@ -337,14 +369,26 @@ class Ledger:
         landed, distance = found[0]
         return None if landed is None else (bool(landed), float(distance))
 
-    def select(self, rows: Sequence[str]) -> None:
-        """Make these rows, in this order, the dataset."""
+    def select(self, rows: Sequence[str], margins: Mapping[str, float]) -> None:
+        """Make these rows, in this order, the dataset; keep by how much rows were in or out."""
         with self._transaction() as db:
-            db.execute("UPDATE rows SET rank = NULL WHERE rank IS NOT NULL")
+            db.execute(
+                "UPDATE rows SET rank = NULL, margin = NULL"
+                " WHERE rank IS NOT NULL OR margin IS NOT NULL"
+            )
+            db.executemany(
+                "UPDATE rows SET margin = ? WHERE id = ?",
+                ((margin, row) for row, margin in margins.items()),
+            )
             db.executemany(
                 "UPDATE rows SET rank = ? WHERE id = ?",
                 ((rank, row) for rank, row in enumerate(rows, 1)),
             )
+
+    def selected_counts(self) -> dict[str, int]:
+        """Number of rows of the dataset by origin."""
+        sql = "SELECT origin, COUNT(*) FROM rows WHERE rank IS NOT NULL GROUP BY 1"
+        return dict(self._query(sql))
 
     def selected(self) -> list[Row]:
         """The rows of the dataset, in the order of arrival."""
@@ -356,10 +400,41 @@ class Ledger:
         rank: int | None = self._query("SELECT rank FROM rows WHERE id = ?", (row,))[0][0]
         return rank
 
+    def margin(self, row: str) -> float | None:
+        """By how much the selector chose a row, or, below 0, did not; None if it is not known."""
+        margin: float | None = self._query("SELECT margin FROM rows WHERE id = ?", (row,))[0][0]
+        return margin
+
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Number of rows by origin, status and reason."""
         sql = "SELECT origin, status, reason, COUNT(*) FROM rows GROUP BY 1, 2, 3"
         return {(origin, status, why): n for origin, status, why, n in self._query(sql)}
+
+    def fates(self) -> dict[str, Fate]:
+        """What became of every row, by its id, in the order of arrival."""
+        sql = f"SELECT {_FATE} FROM rows ORDER BY position"
+        return {found[0]: Fate(*found) for found in self._query(sql)}
+
+    # the map ------------------------------------------------------------------------------
+
+    def set_map(
+        self, rows: Mapping[str, Point], subspaces: Mapping[tuple[int, str], Point]
+    ) -> None:
+        """Keep where rows, by id, and subspaces, by round and id, lie on the map."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE rows SET x = ?, y = ? WHERE id = ?",
+                ((x, y, row) for row, (x, y) in rows.items()),
+            )
+            db.executemany(
+                "UPDATE subspaces SET x = ?, y = ? WHERE round = ? AND id = ?",
+                ((x, y, round, id) for (round, id), (x, y) in subspaces.items()),
+            )
+
+    def mapped_subspaces(self) -> dict[tuple[int, str], Point]:
+        """Where the subspaces that are on the map lie, by round and id."""
+        found = self._query("SELECT round, id, x, y FROM subspaces WHERE x IS NOT NULL")
+        return {(round, id): (x, y) for round, id, x, y in found}
 
     # the reference ------------------------------------------------------------------------
 
@@ -412,6 +487,19 @@ class Ledger:
             " ORDER BY round, rowid"
         )
         return [_subspace(found) for found in self._query(sql, (round,))]
+
+    def set_closeness(self, round: int, found: Mapping[str, tuple[float, float]]) -> None:
+        """Keep how close the pool came to each subspace before a round, and after it."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO closeness VALUES (?, ?, ?, ?)",
+                ((round, subspace, *values) for subspace, values in found.items()),
+            )
+
+    def closeness(self) -> dict[tuple[int, str], tuple[float, float]]:
+        """How close the pool came to each subspace before its round and after it."""
+        found = self._query("SELECT round, subspace, before, after FROM closeness")
+        return {(round, id): (before, after) for round, id, before, after in found}
 
     def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
         """The tasks of a round, optionally those without an outcome only."""
@@ -502,6 +590,11 @@ class Ledger:
             return Verdict(found[0], bool(found[1]), *found[2:])
         return None
 
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict on each row, by its id."""
+        found = self._query("SELECT * FROM verdicts")
+        return {row: Verdict(row, bool(duplicate), *rest) for row, duplicate, *rest in found}
+
     def add_scores(self, scores: Iterable[Score]) -> None:
         """Keep scores; a failed judgement quarantines its row."""
         with self._transaction() as db:
@@ -519,8 +612,8 @@ class Ledger:
                         (f"judge: {s.failed}", s.row),
                     )
 
-    def scores(self) -> dict[str, Score]:
-        """The score of each judged row, by its id."""
+    def scores(self, row: str | None = None) -> dict[str, Score]:
+        """The score of each judged row, or of one, by its id."""
         return {
             row: Score(
                 *(row, judge, length, final, json.loads(parts), reason, failed),
@@ -531,7 +624,7 @@ class Ledger:
                 *(row, judge, length, final, parts, reason, failed),
                 judgements,
                 concatenation,
-            ) in self._query(f"SELECT {_SCORE} FROM scores")
+            ) in self._query(f"SELECT {_SCORE} FROM scores WHERE ?1 IS NULL OR row = ?1", (row,))
         }
 
     def set_duels(self, duels: Sequence[Duel]) -> None:
@@ -617,8 +710,8 @@ class Ledger:
                 f"INSERT OR REPLACE INTO calls ({_CALL}) VALUES ({_CALL_PLACES})",
                 (
                     *(call.key, call.agent, call.prompt, call.subject, call.round, call.model),
-                    _json(call.request),
-                    *(call.response, call.finish_reason, call.error),
+                    without_own_keys(_json(call.request)),
+                    *(without_own_keys(call.response), call.finish_reason, redacted(call.error)),
                     *(call.input_tokens, call.output_tokens, call.cost),
                     *(call.seconds, call.attempts, call.started, call.reused),
                 ),
@@ -735,6 +828,7 @@ def _row(found: tuple[Any, ...]) -> Row:
     return Row(**values)
 
 
+_FATE = ", ".join(field.name for field in fields(Fate))
 _SCORE = ", ".join(field.name for field in fields(Score))
 _DUEL = ", ".join(field.name for field in fields(Duel))
 _SUBSPACE = ", ".join(field.name for field in fields(Subspace))
@@ -774,5 +868,5 @@ def _end_attempt(
 ) -> None:
     db.execute(
         "UPDATE attempts SET seconds = ?, outcome = ?, calls = ?, tokens = ?, usd = ? WHERE id = ?",
-        (seconds, outcome, spent.calls, spent.tokens, spent.usd, attempt),
+        (seconds, redacted(outcome), spent.calls, spent.tokens, spent.usd, attempt),
     )

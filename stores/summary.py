@@ -19,6 +19,14 @@ EXPLANATIONS = {
 }
 
 
+# The sets of rows whose coverage is measured, as they are called where the figures are shown.
+SETS = {
+    "seeds": "before: all seeds",
+    "random": "random seeds, as many",
+    "variance": "by row variance, as many",
+    "dataset": "after: the dataset",
+}
+
 # Why a row is rejected that is whole: the other reasons name a fault.
 LOW_SCORE = "score below min_score"
 LOW_VARIANCE = "row variance too low"
@@ -120,7 +128,7 @@ def summarise(ledger: Ledger) -> Summary:
     """Read the figures of a run from its ledger."""
     counts = ledger.counts()
     sources, rounds = ledger.sources(), ledger.rounds()
-    selected = ledger.selected()
+    selected = ledger.selected_counts()
     outcomes = ledger.task_outcomes()
     probes, subspaces = ledger.references("probe"), ledger.subspaces()
 
@@ -136,13 +144,13 @@ def summarise(ledger: Ledger) -> Summary:
 
     return Summary(
         target=int(ledger.noted("target", 0)),
-        rows=len(selected),
+        rows=sum(selected.values()),
         stop=str(ledger.noted("stop", "")),
         read=sum(source[2] for source in sources),
         unusable=len(ledger.rejects()),
         seeds_accepted=count("accepted", "seed"),
-        seeds_chosen=sum(row.origin == "seed" for row in selected),
-        generated_chosen=sum(row.origin == "generated" for row in selected),
+        seeds_chosen=selected.get("seed", 0),
+        generated_chosen=selected.get("generated", 0),
         near_duplicates=count("duplicate"),
         seed_near_duplicates=count("duplicate", "seed"),
         low_scores=sum(rejected.pop(why, 0) for why in (LOW_SCORE, LOW_VARIANCE)),

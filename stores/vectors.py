@@ -91,6 +91,18 @@ class VectorStore:
             return np.empty((0, 0), dtype=np.float32)
         return np.asarray([found[id] for id in ids], dtype=np.float32)
 
+    def nearest(self, id: str, count: int) -> list[tuple[str, float]]:
+        """Return the rows nearest to a row, by Chroma's index, with their cosine similarities.
+
+        Raises:
+            KeyError: the row has no vector.
+        """
+        found = self._collection.query(
+            query_embeddings=self.get([id]), n_results=count + 1, include=["distances"]
+        )
+        near = zip(found["ids"][0], found["distances"][0], strict=True)
+        return [(other, 1 - float(away) / 2) for other, away in near if other != id][:count]
+
     def ids(self, limit: int | None = None) -> list[str]:
         """Return the ids of the rows that have a vector, or of some of them."""
         found: list[str] = self._collection.get(include=[], limit=limit)["ids"]

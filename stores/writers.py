@@ -17,6 +17,7 @@ from .ledger import Ledger
 DATASET = "dataset.jsonl"
 QUARANTINE = "quarantine.jsonl"
 SETTINGS = "run.toml"
+REPORT = "report.html"
 CARD = "README.md"
 
 

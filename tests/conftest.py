@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from support import static_embedder
+from browser import FLAGS, chromium
+from support import go, static_embedder
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +68,49 @@ def command(tmp_path):
         return done
 
     return run
+
+
+HOSTILE = [
+    "<script>alert('a')</script><img src=x onerror=alert(1)>",
+    "</script><script>alert('b')</script>",
+    "\x1b[31mred\x1b[0m \x07 bell \u202eright to left\u202c",
+    "[link](javascript:alert(1)) **bold** | table | `code`",
+    "{{ 7 * 7 }} {% raw %} ${7*7}",
+    "[bold red]markup[/bold red] null \x00 end",
+    "x" * 1_000_000,
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, embedder):
+    """A finished run over friendly and hostile rows, with its report."""
+    from lift_agent.graph.mapping import draw_missing_map
+    from lift_agent.stores.folder import opened_ledger
+    from lift_agent.views.report import write_report
+
+    folder = tmp_path_factory.mktemp("report")
+    topics = ("sorting numbers", "boiling carrots", "the song of birds")
+    rows = [
+        {"instruction": f"Explain {topics[i % 3]} in {i + 2} steps.", "output": f"Step {i}: go on."}
+        for i in range(45)
+    ]
+    rows += [{"instruction": f"{i} {bad}", "output": bad} for i, bad in enumerate(HOSTILE)]
+    source = folder / "seeds <b>bold.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = folder / "run"
+    go(source, out, embedder=embedder, target_size=45, round_size=8, rounds=2, cache=False)
+    with opened_ledger(out) as ledger:
+        draw_missing_map(ledger, out)
+        write_report(ledger, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser(finished):  # after the run: Playwright keeps an event loop in this thread
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield opened
+        opened.close()

@@ -380,7 +380,7 @@ def test_the_selector_takes_exactly_what_the_pool_can_fill(target, seeds, genera
     vectors = unit_rows(np.arange(len(pool)) * 0.7)
     scores = {row.id: Score(row.id, final=row.position % 5) for row in pool}
     selector = Selector(target, share, 0.5)
-    chosen = selector.choose(pool, vectors, scores) if pool else []
+    chosen = selector.choose(pool, vectors, scores).rows if pool else []
     assert len(chosen) == selector.reachable(pool) <= target
     assert len({row.id for row in chosen}) == len(chosen)
     assert sum(row.origin == "seed" for row in chosen) <= share * target + 1e-6
@@ -389,7 +389,7 @@ def test_the_selector_takes_exactly_what_the_pool_can_fill(target, seeds, genera
 def test_the_paper_takes_the_best_and_breaks_ties_by_order():
     pool = [a_row(f"Row {i}", position=i) for i in range(6)]
     scores = {row.id: Score(row.id, final=[1, 5, 3, 5, 3, 9][row.position]) for row in pool}
-    chosen = TopSelector(4).choose(pool, unit_rows(range(6)), scores)
+    chosen = TopSelector(4).choose(pool, unit_rows(range(6)), scores).rows
     assert [row.position for row in chosen] == [5, 1, 3, 2]
 
 

@@ -42,7 +42,25 @@ def inert(text: str) -> str:
 
     Rows and answers come from strangers: an escape sequence in them must come out as text.
     """
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else "\ufffd"
-        for c in text
+    return "\n".join(
+        line if line.replace("\t", "").isprintable() else "".join(map(_inert, line))
+        for line in text.split("\n")
     )
+
+
+def _inert(c: str) -> str:
+    active = c != "\t" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+    return "\ufffd" if active else c
+
+
+def in_one_line(text: str, most: int = 200) -> str:
+    """The beginning of a stranger's text on one line."""
+    line = inert(" ".join(text[: 4 * most].split()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def beginning(text: str, lines: int = 12, most: int = 1600) -> str:
+    """The first lines of a stranger's text; how much is left out stands below."""
+    shown = "\n".join(text[:most].splitlines()[:lines])
+    left = len(text) - len(shown)
+    return inert(shown) + (f"\n… ({number(left)} more characters)" if left > 1 else "")

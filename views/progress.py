@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..graph.progress import Progress
+from ..redaction import redacted
 from .format import duration, inert, money, number
 
 _AGENTS = {
@@ -34,17 +35,21 @@ def shown(progress: Progress, console: Console, *, quiet: bool) -> Iterator[None
     elif console.is_terminal:
         view = _LiveView(progress)
         with Live(view, console=console, refresh_per_second=4, transient=True):
-            progress.listener = lambda line: console.print(Text(inert(line), style="dim"))
+            progress.listener = lambda line: console.print(Text(_said(line), style="dim"))
             yield
     else:
         begin = time.monotonic()
 
         def say(line: str) -> None:
             passed = duration(time.monotonic() - begin)
-            console.print(Text(f"[{passed}] {inert(line)}"), soft_wrap=True)
+            console.print(Text(f"[{passed}] {_said(line)}"), soft_wrap=True)
 
         progress.listener = say
         yield
+
+
+def _said(line: str) -> str:
+    return inert(redacted(line))
 
 
 class _LiveView:

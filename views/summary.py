@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..stores.summary import Summary, judging_lines
-from ..stores.writers import DATASET, QUARANTINE
+from ..stores.summary import SETS, Summary, judging_lines
+from ..stores.writers import DATASET, QUARANTINE, REPORT
 from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
 
@@ -34,12 +34,12 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
         )
     console.print()
 
-    flow = Table.grid(padding=(0, 2))
-    flow.add_column(justify="right")
-    flow.add_column()
-    for count, what in _flow(s):
-        flow.add_row(number(count), Text(inert(what)))
-    console.print(flow)
+    steps = Table.grid(padding=(0, 2))
+    steps.add_column(justify="right")
+    steps.add_column()
+    for count, what in flow(s):
+        steps.add_row(number(count), Text(inert(what)))
+    console.print(steps)
     if s.judging:
         console.print()
         for line in judging_lines(s.judging):
@@ -71,6 +71,7 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
         print_estimated_and_actual(s, console)
     console.print()
     console.print(Text(f"dataset  {inert(str(folder / DATASET))}"), soft_wrap=True)
+    console.print(Text(f"report   {inert(str(folder / REPORT))}"), soft_wrap=True)
     console.print(Text(f"run      {inert(str(folder))}"), soft_wrap=True)
     console.print(
         Text(
@@ -81,7 +82,8 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     )
 
 
-def _flow(s: Summary) -> list[tuple[int, str]]:
+def flow(s: Summary) -> list[tuple[int, str]]:
+    """How many rows came to each step and left there, in order."""
     steps = [(s.read, "rows read")]
     if s.unusable:
         steps.append((s.unusable, f"records quarantined, listed in {QUARANTINE}"))
@@ -119,12 +121,7 @@ def _coverage(s: Summary) -> Table:
     names = ("coverage", "rows", "distance", "99%", "cells", "Vendi", "NovelSum", "pairs")
     for name in names:
         table.add_column(name, justify="left" if name == "coverage" else "right")
-    for key, label in (
-        ("seeds", "before: all seeds"),
-        ("random", "random seeds, as many"),
-        ("variance", "by row variance, as many"),
-        ("dataset", "after: the dataset"),
-    ):
+    for key, label in SETS.items():
         if m := s.coverage.get(key):
             table.add_row(
                 label,

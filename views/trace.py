@@ -1,127 +1,233 @@
-"""The calls of a run: a list by agent, or one call whole."""
+"""The calls of a run: a tree of rounds, agents, tasks and calls, a list, or one call whole."""
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
 from rich.console import Console
-from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from ..errors import UsageError
-from ..llms.answers import parse, without_thinking
-from ..records import Attempt, Call
+from ..stores.calls import (
+    About,
+    CallLine,
+    Group,
+    Order,
+    Wanted,
+    abouts,
+    by_subject,
+    groups,
+    listed,
+    newest,
+    since,
+)
 from ..stores.ledger import Ledger
-from .format import duration, inert, money, number
+from .format import duration, in_one_line, inert, money, number
+from .paging import print_line
 
 SHORT = 10  # characters of a call's key that are shown; any unique beginning finds it
+_SAID = 160  # characters of an answer on one line
+_STYLES = {"failed": "red", "cached": "cyan", "ok": "green"}
+_LOOK = 0.5  # seconds between two looks at a run under way
 
 
-def print_calls(ledger: Ledger, console: Console, *, agent: str = "", last: int = 40) -> None:
-    """Print what each agent spent, and its last calls."""
-    usage = ledger.usage()
-    if agent and agent not in usage:
-        raise UsageError(f"no calls by {agent}; there are calls by {', '.join(usage) or 'nobody'}")
-    totals = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("agent", "calls", "failed", "tokens in", "tokens out", "money", "time"):
-        totals.add_column(name, justify="left" if name == "agent" else "right")
-    for who, used in usage.items():
-        counted = ("calls", "failed", "input_tokens", "output_tokens")
-        totals.add_row(
-            who,
-            *(number(used[name] or 0) for name in counted),
-            money(used["cost"]),
-            duration(used["seconds"] or 0),
+def print_tree(ledger: Ledger, console: Console, wanted: Wanted, state: str) -> None:
+    """Print the run as a tree: round, agent, what was asked about, call."""
+    found = groups(ledger, wanted)
+    print_line(console, _head(ledger, found, state))
+    if not found:
+        print_line(console, Text("no such call", style="dim"))
+    round = None
+    for group in found:
+        if group.round != round:
+            round = group.round
+            alike = [g for g in found if g.round == round]
+            print_line(console, Text.assemble("\n", (_when(round), "bold"), "  ", _counts(alike)))
+        clock = time.strftime("%H:%M:%S", time.localtime(group.began))
+        agent = inert(group.agent)
+        print_line(
+            console,
+            Text.assemble("  ", (agent, "bold cyan"), "  ", _counts([group]), f" from {clock}"),
         )
-    console.print(totals)
-    for who in usage:
-        if agent and who != agent:
-            continue
-        calls = ledger.calls(agent=who)
-        console.print()
-        skipped = len(calls) - last
-        title = f"{who}: {number(len(calls))} calls"
-        console.print(
-            Rule(Text(title + (f", the last {last}" if skipped > 0 else "")), align="left")
-        )
-        console.print(_listed(calls[-last:]))
-    console.print()
-    console.print(Text("One call whole: lift-agent trace DIR CALL", style="dim"))
+        for about, calls in by_subject(ledger, group, wanted):
+            print_line(console, _about(about, calls))
+            for call in calls:
+                print_line(console, _call(call, indent=6))
+    if found:
+        print_line(console, Text("\nOne call whole: lift-agent trace DIR CALL", style="dim"))
 
 
-def _listed(calls: list[Call]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
-    for name in ("call", "prompt", "about", "status", "tokens", "time"):
-        table.add_column(
-            name, no_wrap=True, justify="right" if name in ("tokens", "time") else "left"
-        )
-    table.add_column("answer", no_wrap=True, ratio=1, overflow="ellipsis")
-    for call in calls:
-        table.add_row(
-            call.key[:SHORT],
-            call.prompt,
-            call.subject[:12],
-            Text("failed", style="red") if call.error else Text(call.finish_reason or "ok"),
-            number(call.input_tokens + call.output_tokens),
-            f"{call.seconds:.1f}s",
-            Text(inert(" ".join((call.error or without_thinking(call.response)).split()))),
-        )
-    return table
+def print_list(
+    ledger: Ledger, console: Console, wanted: Wanted, order: Order, limit: int = 20
+) -> None:
+    """Print the first calls in an order, with what they were about."""
+    calls = listed(ledger, wanted, order, limit)
+    for call, about in told(ledger, calls):
+        print_line(console, _call(call, about))
+    if not calls:
+        print_line(console, Text("no such call", style="dim"))
 
 
-def print_call(ledger: Ledger, console: Console, key: str) -> None:
-    """Print one call: what was asked, what came back, and what it cost.
+def follow(
+    ledger: Ledger, wanted: Wanted, running: Callable[[], bool], limit: int = 10
+) -> Iterator[tuple[CallLine, About]]:
+    """The last calls of a run, and those that come in as long as it is `running`."""
+    last = newest(ledger)
+    yield from told(ledger, listed(ledger, wanted, "newest", limit))
+    while True:
+        still = running()
+        if calls := since(ledger, wanted, last):
+            last = calls[-1].number
+            yield from told(ledger, calls)
+        elif still:
+            time.sleep(_LOOK)
+        else:
+            return
+
+
+def print_tail(console: Console, followed: Iterable[tuple[CallLine, About]]) -> None:
+    """Print calls as they come in."""
+    for call, about in followed:
+        print_line(console, _call(call, about))
+        console.file.flush()
+
+
+def call_records(
+    ledger: Ledger, wanted: Wanted, order: Order | None, limit: int, state: str
+) -> Iterator[dict[str, Any]]:
+    """What ``--json`` prints, one object a line: the run, each agent in a round, each call.
+
+    In an order of its own, the calls alone.
+    """
+    if order:
+        for call, about in told(ledger, listed(ledger, wanted, order, limit)):
+            yield as_record(call, about)
+        return
+    found = groups(ledger, wanted)
+    yield {
+        "kind": "run",
+        "state": state,
+        "stop": ledger.noted("stop"),
+        "target": ledger.noted("target"),
+        "calls": sum(group.calls for group in found),
+    }
+    for group in found:
+        yield {"kind": "agent", **asdict(group)}
+        for about, calls in by_subject(ledger, group, wanted):
+            for call in calls:
+                yield as_record(call, about)
+
+
+def as_record(call: CallLine, about: About) -> dict[str, Any]:
+    """A call of a list for ``--json``."""
+    values = asdict(call)
+    del values["number"], values["subject"]
+    return {"kind": "call", **values, "status": call.status, "about": asdict(about)}
+
+
+def find_call(ledger: Ledger, key: str) -> str:
+    """The key of the call that begins so.
 
     Raises:
-        UsageError: no call, or more than one, has a key that begins so.
+        UsageError: none does, or more than one.
     """
-    found = ledger.calls(key=key)
-    if len(found) != 1:
-        raise UsageError(
-            f"no call begins with {key}"
-            if not found
-            else f"{len(found)} calls begin with {key}: give more of the key"
-        )
-    call = found[0]
-    facts = Table.grid(padding=(0, 2))
-    for name, value in (
-        ("call", call.key),
-        ("agent", f"{call.agent}, round {call.round}, about {call.subject}"),
-        ("prompt", call.prompt),
-        ("model", call.model),
-        ("status", f"failed: {call.error}" if call.error else call.finish_reason or "ok"),
-        ("tokens", f"{number(call.input_tokens)} in, {number(call.output_tokens)} out"),
-        ("money", money(call.cost)),
-        ("time", f"{call.seconds:.2f}s" + (", reused from the call cache" if call.reused else "")),
-    ):
-        facts.add_row(Text(name, style="dim"), Text(inert(value)))
-    for count, attempt in enumerate(ledger.attempts(call.key), 1):
-        facts.add_row(Text(f"request {count}", style="dim"), Text(inert(_sent(attempt))))
-    console.print(facts)
-    parameters = {k: v for k, v in call.request.items() if k not in ("messages", "schema")}
-    console.print(Text(f"parameters {inert(str(parameters))}", style="dim"), soft_wrap=True)
-    for role, content in call.request["messages"]:
-        console.print(Rule(Text(role, style="cyan"), align="left"))
-        console.print(Text(inert(content)), soft_wrap=True)
-    console.print(Rule(Text("answer", style="green"), align="left"))
-    said = call.response if call.agent != "embedder" else call.response.partition(":")[0]
-    console.print(Text(inert(said or "(none)")), soft_wrap=True)
-    if "schema" in call.request:
-        console.print(Rule(Text("parsed result", style="green"), align="left"))
-        console.print(Text(inert(_parsed(call))), soft_wrap=True)
+    found = ledger.read(
+        "SELECT key FROM calls WHERE key >= ? AND key < ? ORDER BY key LIMIT 3", (key, f"{key}~")
+    )
+    keys = [name for (name,) in found]
+    if len(keys) == 1:
+        return str(keys[0])
+    raise UsageError(
+        f"several calls begin with {key}: give more of the key"
+        if keys
+        else f"no call begins with {key}: lift-agent trace DIR lists them"
+    )
 
 
-def _sent(attempt: Attempt) -> str:
-    """How one request of a call ended."""
-    if attempt.seconds is None:
-        return "the process ended while it was under way"
-    return f"{attempt.outcome} after {attempt.seconds:.2f}s"
+def told(ledger: Ledger, calls: Sequence[CallLine]) -> Iterator[tuple[CallLine, About]]:
+    """Calls with what they were about, read for all of a round at once."""
+    rounds = {call.round for call in calls}
+    about = {
+        round: abouts(ledger, [c.subject for c in calls if c.round == round], round)
+        for round in rounds
+    }
+    for call in calls:
+        yield call, about[call.round][call.subject]
 
 
-def _parsed(call: Call) -> str:
-    """The answer as its agent's schema reads it."""
-    from ..agents import analyst, judge, probes, redundancy
+def _when(round: int) -> str:
+    return f"round {round}" if round else "seeds"
 
-    asked = (analyst.Brief, probes.Neighbours, probes.Plausible)
-    schemas = {s.__name__: s for s in (*asked, judge.Rubric, redundancy.SameTask)}
-    value, error = parse(schemas[call.request["schema"]["name"]], call)
-    return value.model_dump_json(indent=2) if value is not None else f"(none: {error})"
+
+def _head(ledger: Ledger, found: Sequence[Group], state: str) -> Text:
+    stop = ledger.noted("stop")
+    began = min((group.began for group in found), default=0.0)
+    day = time.strftime("%Y-%m-%d %H:%M", time.localtime(began)) if began else "not begun"
+    ended = f"{state}: {stop}" if stop else state
+    return Text.assemble((inert(ended), "bold"), f"  {day}  ", _counts(found))
+
+
+def _counts(found: Sequence[Group]) -> str:
+    """What groups took together, in words."""
+    calls, failed = sum(g.calls for g in found), sum(g.failed for g in found)
+    cached, tokens = sum(g.cached for g in found), sum(_tokens(g) for g in found)
+    usd = None if None in (g.cost for g in found) else sum(g.cost or 0.0 for g in found)
+    parts = [f"{number(calls)} call{'s' * (calls != 1)}"]
+    parts += [f"{number(failed)} failed"] * bool(failed)
+    parts += [f"{number(cached)} cached"] * bool(cached)
+    parts += [f"{number(tokens)} tokens", money(usd), duration(sum(g.seconds for g in found))]
+    return " · ".join(parts)
+
+
+def _tokens(group: Group) -> int:
+    return group.input_tokens + group.output_tokens
+
+
+def _about(about: About, calls: Sequence[CallLine]) -> Text:
+    line = Text("    ")
+    line.append(inert(about.kind if about.kind != "round" else "for"), style="dim")
+    line.append(f" {inert(about.subject)}  {in_one_line(about.title, 70)}")
+    if about.outcome:
+        line.append(f"  → {in_one_line(about.outcome, 80)}", style="dim")
+    if len(calls) > 1:
+        seconds = sum(call.seconds for call in calls if not call.cached)
+        line.append(f"  {len(calls)} calls {seconds:.1f}s", style="dim")
+    return line
+
+
+def _call(call: CallLine, about: About | None = None, indent: int = 0) -> Text:
+    """One call on one line."""
+    cost = "" if call.cost is None else money(call.cost)
+    tries = f" {call.attempts} tries" if call.attempts > 1 else ""
+    line = Text(" " * indent)
+    line.append(call.key[:SHORT], style="yellow")
+    if about:
+        line.append(f"  {_when(call.round):8} {inert(call.agent):10}", style="dim")
+    line.append(f"  {inert(call.prompt):18} ")
+    line.append(f"{inert(call.status):8}", style=_STYLES.get(call.status, "magenta"))
+    line.append(
+        f"{number(call.input_tokens + call.output_tokens):>6} tok {cost:>8} {call.seconds:6.1f}s"
+    )
+    line.append(tries, style="red")
+    if about:
+        line.append(f"  {about.kind} {in_one_line(about.title or about.subject, 40)}", style="dim")
+    line.append(f"  {result(call.said)}")
+    return line
+
+
+def result(said: str) -> str:
+    """What a call brought, on one line: the fields of a JSON object, or the text."""
+    from ..llms.answers import without_thinking
+
+    text = without_thinking(said).strip()
+    try:
+        fields = json.loads(text) if text.startswith("{") else None
+    except ValueError:
+        fields = None
+    if isinstance(fields, dict) and fields:
+        text = ", ".join(f"{name} {value}" for name, value in fields.items())
+    return in_one_line(text, _SAID)

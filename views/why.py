@@ -1,151 +1,127 @@
-"""The story of one row, kept or dropped."""
+"""The story of one row, kept or dropped, on a screen."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from ..errors import UsageError
-from ..records import Duel, Row, Subspace
+from ..records import Call
+from ..stores.folder import is_held
 from ..stores.ledger import Ledger
-from .format import duration, inert, money, number
+from ..stores.vectors import VECTORS, VectorStore
+from .format import beginning, duration, in_one_line, inert, money, number
+from .story import NEIGHBOURS, Hit, Kind, Neighbours, Step, Story, find, story_of
 from .trace import SHORT
 
+_TITLES: dict[Kind, str] = {
+    "origin": "where it came from",
+    "landing": "where it came down",
+    "neighbour": "its nearest neighbours",
+    "verdict": "what was decided",
+}
 
-def print_story(ledger: Ledger, console: Console, wanted: str) -> None:
-    """Print where a row came from, what was decided about it and why, and what it cost.
+
+def print_story(
+    ledger: Ledger,
+    console: Console,
+    wanted: str,
+    neighbours: Callable[[str], Neighbours | str] = lambda row: (),
+) -> None:
+    """Print the story of the row with this id, or beginning, or text; of several, a list.
 
     Raises:
-        UsageError: no row, or more than one, has an id that begins so.
+        UsageError: there is no such row.
     """
-    row = _find(ledger, wanted)
-    _rule(console, f"row {row.id}")
-    _say(console, row.task)
-    _say(console, row.output, style="dim")
-
-    _rule(console, "where it came from")
-    if row.origin == "seed":
-        _say(console, f"a seed row: {row.source}, line {row.line}")
+    hits = find(ledger, wanted)
+    if len(hits) == 1:
+        print_steps(story_of(ledger, hits[0].row, neighbours), console)
     else:
-        _origin(ledger, console, row)
+        print_hits(hits, console)
 
-    _rule(console, "what was decided")
-    _decisions(ledger, console, row)
-    _rule(console, "what it cost")
-    task = ledger.task_of(row.id)
-    calls = ledger.calls(subjects=[row.id, *([task.id] if task else [])])
-    for call in calls:
-        status = f"failed: {call.error}" if call.error else call.finish_reason or "ok"
-        tokens = number(call.input_tokens + call.output_tokens)
-        _say(
-            console,
-            f"{call.key[:SHORT]}  {call.agent}  {call.prompt}  {status}  {tokens} tokens  "
-            f"{money(call.cost)}  {call.seconds:.1f}s",
+
+def nearest_in(folder: Path) -> Callable[[str], Neighbours | str]:
+    """What finds a row's neighbours in a run's vector store, which it leaves as it is."""
+
+    def nearest(row: str) -> Neighbours | str:
+        if is_held(folder):
+            return "a process is working on this run and holds its vectors: ask when it has ended"
+        if not (folder / VECTORS).is_dir():
+            return "the run has no vectors"
+        try:
+            return VectorStore(folder / VECTORS).nearest(row, NEIGHBOURS)
+        except KeyError:
+            return "the row has no vector"
+        except Exception as error:  # Chroma's own errors have no common base
+            return f"the vectors cannot be read ({type(error).__name__})"
+
+    return nearest
+
+
+def print_hits(hits: Sequence[Hit], console: Console) -> None:
+    """Print the rows that a text was found in."""
+    console.print(Text(f"{len(hits)} rows, in the order of arrival:", style="bold"))
+    for hit in hits:
+        line = (
+            f"{hit.row.id}  {hit.row.origin:9}  {hit.status:11}  {in_one_line(hit.row.task, 160)}"
         )
-    costs = [call.cost for call in calls]
-    cost = None if None in costs else sum(c for c in costs if c is not None)
+        _say(console, line)
+    _say(console, "The story of one: lift-agent why DIR ID", "dim")
+
+
+def print_steps(story: Story, console: Console) -> None:
+    """Print a story."""
+    row = story.row
+    _rule(console, f"row {row.id}")
+    for ask, answer in row.history:
+        _say(console, beginning(ask))
+        _say(console, beginning(answer), "dim")
+    _say(console, beginning(row.task))
+    _say(console, beginning(row.output), "dim")
+    calls = {call.key: call for call in story.calls}
+    for step in story.steps:
+        if step.kind in _TITLES and _first(step, story.steps):
+            _rule(console, _TITLES[step.kind])
+        if step.call:
+            _exchange(calls[step.call], console)
+        else:
+            parted = f"{step.row}  " if step.kind == "parent" else ""
+            indent = "  " if step.kind in ("parent", "neighbour") else ""
+            _say(console, f"{indent}{parted}{in_one_line(step.said, 400)}")
+    _rule(console, "what it cost")
+    count = len(story.calls)
     _say(
         console,
-        f"{len(calls)} calls, {money(cost)}, {duration(sum(call.seconds for call in calls))}",
+        f"{count} call{'s' * (count != 1)}, {number(story.tokens)} tokens, {money(story.cost)}, "
+        f"{duration(story.seconds)}",
     )
 
 
-def _find(ledger: Ledger, wanted: str) -> Row:
-    found = ledger.find_rows(wanted)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"{len(found)} rows begin with {wanted}: give more of the id")
-    raise UsageError(f"no row begins with {wanted}: ids are under lift.id in dataset.jsonl")
+def _first(step: Step, steps: Sequence[Step]) -> bool:
+    return next(other for other in steps if other.kind == step.kind) is step
 
 
-def _origin(ledger: Ledger, console: Console, row: Row) -> None:
-    task = ledger.task_of(row.id)
-    rule = f" ({task.rule})" if task and task.rule else ""
-    _say(console, f"generated in round {row.round} by {row.strategy}{rule}, from")
-    for parent in ledger.rows_by_id(row.parents).values():
-        where = f"{parent.source}, line {parent.line}" if parent.origin == "seed" else "generated"
-        _say(console, f"  {parent.id}  {' '.join(parent.task.split())[:160]}  ({where})")
-    subspace = next((s for s in ledger.subspaces(row.round) if s.id == row.subspace), None)
-    if subspace:
-        _say(console, f"for the subspace “{subspace.name}” ({subspace.id}): {subspace.brief}")
-        _say(console, _lacking(subspace))
-        landing = ledger.landing(row.id)
-        if landing:
-            landed, distance = landing
-            verdict = "it landed there" if landed else "it missed it"
-            _say(
-                console,
-                f"{verdict}: {distance:.3f} from the centre, radius {subspace.radius:.3f}",
-            )
+def _exchange(call: Call, console: Console) -> None:
+    """What was asked last in a call, and the answer."""
+    status = "failed" if call.error else "cached" if call.reused else call.finish_reason or "ok"
+    tokens = number(call.input_tokens + call.output_tokens)
+    head = f"{call.key[:SHORT]}  {call.agent}  {call.prompt}  {status}  {tokens} tokens  "
+    _say(console, f"{head}{money(call.cost)}  {call.seconds:.1f}s", "yellow")
+    for role, content in call.request.get("messages", ())[-1:]:
+        _quote(console, role, beginning(content, 8, 800))
+    _quote(console, "answer", beginning(call.error or call.response or "(none)", 8, 800))
 
 
-def _lacking(subspace: Subspace) -> str:
-    """Why the subspace was chosen: what is wanted there, beside what there is."""
-    there = f"{len(subspace.members)} rows there"
-    if not subspace.wanted:
-        return f"  {there}, {1 - subspace.gap:.2f} the mean cosine to the nearest"
-    return (
-        f"  {len(subspace.wanted)} prompts of the reference lie there, and {there}: "
-        f"{subspace.wanted_density:.1%} of what is wanted, {subspace.density:.1%} of the data "
-        f"(a gap of {subspace.gap:.1f} standard deviations)"
-    )
-
-
-def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
-    verdict = ledger.verdict(row.id)
-    if verdict:
-        kind = "a duplicate" if verdict.duplicate else "not a duplicate"
-        by = "" if verdict.layer == "none" else f", by the {verdict.layer} layer"
-        near = ""
-        if verdict.other:
-            other = ledger.rows_by_id([verdict.other])[verdict.other]
-            near = (
-                f"; nearest {verdict.other} at cosine {verdict.cosine:.3f}: "
-                f"{' '.join(other.instruction.split())[:120]}"
-            )
-        why = f" ({verdict.reason})" if verdict.reason else ""
-        _say(console, f"redundancy: {kind}{by}{why}{near}")
-    score = ledger.scores().get(row.id)
-    if score and score.failed:
-        _say(console, f"judge: failed, {score.failed}")
-    elif score:
-        parts = ", ".join(f"{name} {points:g}" for name, points in score.parts.items())
-        _say(
-            console,
-            f"judge: {score.judge:g} of 100{f' ({parts})' if parts else ''}, length "
-            f"{score.length:.1f}, final {score.final:.1f}: {score.reason}",
-        )
-        if score.judgements:
-            each = ", ".join(f"{total:g}" for total in score.judgements)
-            _say(console, f"judge: the mean of {len(score.judgements)} judgements: {each}")
-        if score.concatenation:
-            _say(console, "judge: two tasks joined, each of which could be done without the other")
-    for duel in ledger.duels(row.id):
-        opponent = duel.second if duel.first == row.id else duel.first
-        _say(console, f"tie-break against {opponent}: {_outcome(duel, row.id)}")
-    status, reason = ledger.status(row.id)
-    _say(console, f"status: {status}{f' ({reason})' if reason else ''}")
-    rank = ledger.rank(row.id)
-    if rank:
-        _say(console, f"selector: in the dataset, chosen as number {rank}")
-    elif status == "accepted":
-        _say(console, "selector: in the pool, but not among the rows chosen")
-
-
-def _outcome(duel: Duel, row: str) -> str:
-    if duel.failed:
-        return f"failed, {duel.failed}"
-    if not duel.consistent:
-        return "undecided, because the verdict changed with the order"
-    if not duel.winner:
-        return f"equal in both orders: {duel.reason}"
-    return f"{'better' if duel.winner == row else 'worse'} in both orders: {duel.reason}"
+def _quote(console: Console, who: str, text: str) -> None:
+    for place, line in enumerate(text.splitlines()):
+        _say(console, f"  {inert(who) if place == 0 else '':9} {line}", "dim")
 
 
 def _rule(console: Console, title: str) -> None:
-    console.print(Rule(Text(title, style="cyan"), align="left"))
+    console.print(Rule(Text(inert(title), style="cyan"), align="left"))
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -1,0 +1,134 @@
+"""One call whole: what was asked, what came back, how it was read, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from ..llms.answers import parse
+from ..records import Attempt, Call
+from ..stores.calls import About, abouts
+from ..stores.ledger import Ledger
+from .format import inert, money, number
+
+
+@dataclass(frozen=True, slots=True)
+class CallStory:
+    """A call with what it was about, each request that was sent for it, and its parsed result.
+
+    `problem` says why there is no result; both are empty where plain text was asked for.
+    """
+
+    call: Call
+    about: About
+    attempts: tuple[Attempt, ...]
+    result: Mapping[str, Any] | None = None
+    problem: str = ""
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON schema that the answer should have followed, None for plain text."""
+        found: Mapping[str, Any] | None = self.call.request.get("schema")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return asdict(self)
+
+
+def story_of(ledger: Ledger, key: str) -> CallStory:
+    """Read the call with this key from the ledger."""
+    call = ledger.call(key)
+    assert call is not None
+    about = abouts(ledger, [call.subject], call.round)[call.subject]
+    attempts = tuple(ledger.attempts(key))
+    if "schema" not in call.request or call.error:
+        return CallStory(call, about, attempts)
+    return CallStory(call, about, attempts, *_parsed(call))
+
+
+class _AnyObject(BaseModel):
+    """Stands in for a schema whose class is not known any more."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _parsed(call: Call) -> tuple[dict[str, Any] | None, str]:
+    """The answer as its agent's schema reads it."""
+    from ..agents import analyst, judge, probes, redundancy
+
+    asked = call.request["schema"]
+    schemas = {
+        name: kind
+        for module in (analyst, judge, probes, redundancy)
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+    }
+    value, error = parse(schemas.get(asked["name"], _AnyObject), call)
+    return (value.model_dump() if value is not None else None), error
+
+
+def answer_of(call: Call) -> str:
+    """The answer as it can be read: of vectors, how many they are."""
+    return call.response if call.agent != "embedder" else call.response.partition(":")[0]
+
+
+def print_call(story: CallStory, console: Console) -> None:
+    """Print a call."""
+    call = story.call
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(story):
+        facts.add_row(Text(name, style="dim"), Text(inert(value)))
+    console.print(facts)
+    for role, content in call.request.get("messages", ()):
+        _section(console, str(role), str(content), "cyan")
+    if story.schema:
+        schema = json.dumps(story.schema.get("schema", {}), indent=1, ensure_ascii=False)
+        _section(console, f"schema {story.schema.get('name', '')}", schema, "cyan")
+    _section(console, "answer", answer_of(call) or "(none)", "green")
+    if story.result is not None:
+        read = json.dumps(story.result, indent=2, ensure_ascii=False)
+        _section(console, "parsed result", read, "green")
+    elif story.schema:
+        _section(console, "parsed result", f"(none: {story.problem or call.error})", "red")
+
+
+def _facts(story: CallStory) -> list[tuple[str, str]]:
+    call, about = story.call, story.about
+    title = " ".join(f"{about.kind} {about.subject}  {about.title[:100]}".split())
+    facts = [
+        ("call", call.key),
+        ("agent", f"{call.agent}, {f'round {call.round}' if call.round else 'seeds'}"),
+        ("about", title + (f" → {about.outcome}" if about.outcome else "")),
+        ("prompt", call.prompt),
+        ("model", call.model),
+        ("status", f"failed: {call.error}" if call.error else call.finish_reason or "ok"),
+        ("cache", "answered from the call cache: paid for earlier" if call.reused else "not hit"),
+        ("tokens", f"{number(call.input_tokens)} in, {number(call.output_tokens)} out"),
+        ("money", money(call.cost)),
+        ("time", f"{call.seconds:.2f}s"),
+    ]
+    for count, attempt in enumerate(story.attempts, 1):
+        facts.append((f"request {count}", _sent(attempt)))
+    parameters = {k: v for k, v in call.request.items() if k not in ("messages", "schema")}
+    return [*facts, ("parameters", ", ".join(f"{k} {v}" for k, v in parameters.items()))]
+
+
+def _sent(attempt: Attempt) -> str:
+    """How one request of a call ended."""
+    if attempt.seconds is None:
+        return "the process ended while it was under way"
+    return f"{attempt.outcome} after {attempt.seconds:.2f}s"
+
+
+def _section(console: Console, title: str, text: str, style: str) -> None:
+    console.print(Rule(Text(inert(title), style=style), align="left"))
+    console.print(Text(inert(text)), soft_wrap=True)

@@ -1,0 +1,307 @@
+"""The story of one row, kept or dropped, as steps in the order in which they happened.
+
+The terminal and the page show the same records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ..errors import UsageError
+from ..records import Call, Duel, Row, Score, Subspace, Task, Verdict
+from ..stores.ledger import Ledger
+
+Kind = Literal[
+    "origin",
+    "parent",
+    "target",
+    "call",
+    "landing",
+    "neighbour",
+    "verdict",
+    "score",
+    "duel",
+    "status",
+    "selection",
+]
+Neighbours = Sequence[tuple[str, float]]
+MOST_HITS = 20
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened to a row: a sentence, its figures in `facts`, the `row` or the
+    `call` that it is about, and when (seconds since 1970) where a call tells it.
+    """
+
+    kind: Kind
+    said: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    row: str = ""
+    call: str = ""
+    when: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A row with its steps and calls. `cost` is in USD, None if a price is unknown."""
+
+    row: Row
+    status: str
+    reason: str
+    steps: tuple[Step, ...]
+    calls: tuple[Call, ...]
+    tokens: int
+    cost: float | None
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A row that was found by its text."""
+
+    row: Row
+    status: str
+
+
+def find(ledger: Ledger, wanted: str) -> list[Hit]:
+    """The rows with this id, else with an id that begins so, else with the text in them.
+
+    At most `MOST_HITS` come back, in the order of arrival.
+
+    Raises:
+        UsageError: there is none.
+    """
+    hits = _hits(ledger, "id >= ? AND id < ?", (wanted, f"{wanted}~"))
+    pattern = "%" + "".join(f"!{c}" if c in "!%_" else c for c in wanted) + "%"
+    texts = " OR ".join(f"{name} LIKE ?1 ESCAPE '!'" for name in ("instruction", "input", "output"))
+    hits = hits or _hits(ledger, texts, (pattern,))
+    if not hits:
+        raise UsageError(
+            f"no row begins with {wanted}, and none has it in its text: ids are under lift.id in "
+            "dataset.jsonl"
+        )
+    return hits
+
+
+def find_one(ledger: Ledger, wanted: str) -> Row:
+    """The only row that `find` finds.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    hits = find(ledger, wanted)
+    if len(hits) > 1:
+        ids = ", ".join(hit.row.id for hit in hits[:5])
+        raise UsageError(f"several rows have {wanted}: name one by its id ({ids}, ...)")
+    return hits[0].row
+
+
+def _hits(ledger: Ledger, where: str, values: Sequence[Any]) -> list[Hit]:
+    sql = f"SELECT id, status FROM rows WHERE {where} ORDER BY position LIMIT {MOST_HITS}"
+    found = dict(ledger.read(sql, values))
+    rows = ledger.rows_by_id(found)
+    return [Hit(rows[id], status) for id, status in found.items()]
+
+
+def story_of(
+    ledger: Ledger, row: Row, neighbours: Callable[[str], Neighbours | str] = lambda row: ()
+) -> Story:
+    """Tell the story of a row; `neighbours` gives the rows nearest to it, or says why it cannot."""
+    status, reason = ledger.status(row.id)
+    task = ledger.task_of(row.id)
+    calls = ledger.calls(subjects=[row.id, *([task.id] if task else [])])
+    by = {agent: [c for c in calls if c.agent == agent] for agent in {c.agent for c in calls}}
+    steps = [
+        *_origin(ledger, row, task),
+        *_asked(by.pop("generator", [])),
+        *_landing(ledger, row),
+        *_nearest(ledger, neighbours(row.id)),
+        *_asked(by.pop("redundancy", [])),
+        *_verdict(ledger, ledger.verdict(row.id)),
+        *_asked(sorted((c for cs in by.values() for c in cs), key=lambda c: c.started)),
+        *_score(ledger.scores(row.id).get(row.id)),
+        *(_duel(duel, row.id) for duel in ledger.duels(row.id)),
+        *_end(ledger, row, status, reason),
+    ]
+    costs = [call.cost for call in calls]
+    return Story(
+        row,
+        status,
+        reason,
+        tuple(steps),
+        tuple(calls),
+        sum(call.input_tokens + call.output_tokens for call in calls if not call.reused),
+        None if None in costs else sum(cost or 0.0 for cost in costs),
+        sum(call.seconds for call in calls if not call.reused),
+    )
+
+
+def _origin(ledger: Ledger, row: Row, task: Task | None) -> Iterator[Step]:
+    if row.origin == "seed":
+        facts = {"source": row.source, "line": row.line}
+        yield Step("origin", f"a seed row: {row.source}, line {row.line}", facts)
+        return
+    rule = f" ({task.rule})" if task and task.rule else ""
+    facts = {"round": row.round, "strategy": row.strategy, "rule": task.rule if task else ""}
+    yield Step("origin", f"generated in round {row.round} by {row.strategy}{rule}, from", facts)
+    parents = ledger.rows_by_id(row.parents)
+    for id in row.parents:
+        parent = parents[id]
+        where = f"{parent.source}, line {parent.line}" if parent.origin == "seed" else "generated"
+        yield Step("parent", f"{parent.task}  ({where})", row=id)
+    if subspace := _target(ledger, row):
+        facts = {
+            name: getattr(subspace, name)
+            for name in ("id", "name", "brief", "radius", "gap", "density", "wanted_density")
+        }
+        brief = f": {subspace.brief}" if subspace.brief else ""
+        yield Step("target", f"for the subspace “{subspace.name}” ({subspace.id}){brief}", facts)
+        yield Step("target", lacking(subspace))
+
+
+def _target(ledger: Ledger, row: Row) -> Subspace | None:
+    return next((s for s in ledger.subspaces(row.round) if s.id == row.subspace), None)
+
+
+def lacking(subspace: Subspace) -> str:
+    """Why a subspace was chosen: what is wanted there, beside what there is."""
+    there = f"{len(subspace.members)} rows there"
+    if not subspace.wanted:
+        return f"{there}, {1 - subspace.gap:.2f} the mean cosine to the nearest"
+    return (
+        f"{len(subspace.wanted)} prompts of the reference lie there, and {there}: "
+        f"{subspace.wanted_density:.1%} of what is wanted, {subspace.density:.1%} of the data "
+        f"(a gap of {subspace.gap:.1f} standard deviations)"
+    )
+
+
+def _asked(calls: Sequence[Call]) -> Iterator[Step]:
+    for call in calls:
+        said = f"failed: {call.error}" if call.error else call.response
+        facts = {"agent": call.agent, "prompt": call.prompt, "cached": call.reused}
+        yield Step("call", said, facts, call=call.key, when=call.started)
+
+
+def _landing(ledger: Ledger, row: Row) -> Iterator[Step]:
+    landing, subspace = ledger.landing(row.id), _target(ledger, row)
+    if landing and subspace:
+        landed, distance = landing
+        beside = f"{distance:.3f} from the centre, radius {subspace.radius:.3f}"
+        facts = {"landed": landed, "distance": distance, "radius": subspace.radius}
+        verdict = "it landed in its target" if landed else "it missed its target"
+        yield Step("landing", f"{verdict}: {beside}", facts)
+
+
+def _nearest(ledger: Ledger, found: Neighbours | str) -> Iterator[Step]:
+    if isinstance(found, str):
+        yield Step("neighbour", found)
+        return
+    rows = ledger.rows_by_id(id for id, _ in found)
+    for id, cosine in found:
+        if other := rows.get(id):
+            status = ledger.status(id)[0]
+            said = f"cosine {cosine:.3f} to {id} ({other.origin}, {status}): {other.task}"
+            yield Step("neighbour", said, {"cosine": cosine}, row=id)
+
+
+def _verdict(ledger: Ledger, verdict: Verdict | None) -> Iterator[Step]:
+    if not verdict:
+        return
+    kind = "a duplicate" if verdict.duplicate else "not a duplicate"
+    by = "" if verdict.layer == "none" else f", by the {verdict.layer} layer"
+    why = f" ({verdict.reason})" if verdict.reason else ""
+    said = f"redundancy: {kind}{by}{why}"
+    if other := ledger.rows_by_id([verdict.other]).get(verdict.other):
+        what = "it repeats" if verdict.duplicate else "nearest"
+        said += f"; {what} {verdict.other} at cosine {verdict.cosine:.3f}: {other.task}"
+    yield Step("verdict", said, asdict(verdict), row=verdict.other)
+
+
+def _score(score: Score | None) -> Iterator[Step]:
+    if not score:
+        return
+    facts = {**asdict(score), "parts": dict(score.parts)}
+    if score.failed:
+        yield Step("score", f"judge: failed, {score.failed}", facts)
+        return
+    parts = ", ".join(f"{name} {points:g}" for name, points in score.parts.items())
+    yield Step(
+        "score",
+        f"judge: {score.judge:g} of 100{f' ({parts})' if parts else ''}, length "
+        f"{score.length:.1f}, final {score.final:.1f}: {score.reason}",
+        facts,
+    )
+    if score.judgements:
+        each = ", ".join(f"{total:g}" for total in score.judgements)
+        yield Step("score", f"judge: the mean of {len(score.judgements)} judgements: {each}")
+    if score.concatenation:
+        said = "judge: two tasks joined, each of which could be done without the other"
+        yield Step("score", said)
+
+
+def _duel(duel: Duel, row: str) -> Step:
+    opponent = duel.second if duel.first == row else duel.first
+    said = f"tie-break against {opponent}: {_outcome(duel, row)}"
+    return Step("duel", said, asdict(duel), row=opponent)
+
+
+def _outcome(duel: Duel, row: str) -> str:
+    if duel.failed:
+        return f"failed, {duel.failed}"
+    if not duel.consistent:
+        return "undecided, because the verdict changed with the order"
+    if not duel.winner:
+        return f"equal in both orders: {duel.reason}"
+    return f"{'better' if duel.winner == row else 'worse'} in both orders: {duel.reason}"
+
+
+def _end(ledger: Ledger, row: Row, status: str, reason: str) -> Iterator[Step]:
+    yield Step("status", f"status: {status}{f' ({reason})' if reason else ''}")
+    rank, margin = ledger.rank(row.id), ledger.margin(row.id)
+    facts = {"rank": rank, "margin": margin}
+    if rank:
+        yield Step("selection", f"selector: {_chosen(rank, margin, _points(ledger))}", facts)
+    elif status == "accepted" and ledger.noted("stop") is not None:
+        yield Step("selection", f"selector: {_left_out(ledger, row, margin)}", facts)
+
+
+def _points(ledger: Ledger) -> str:
+    settings = ledger.noted("settings", {})
+    if settings.get("recipe") == "paper":
+        return "points of the final score"
+    weight = settings.get("quality_weight", 0.5)
+    return f"of {1 - weight:g} · diversity + {weight:g} · quality"
+
+
+def _chosen(rank: int, margin: float | None, points: str) -> str:
+    said = f"in the dataset, chosen as number {rank}"
+    if margin is None:
+        return f"{said}: no other row was left"
+    return f"{said}, {margin:.3g} {points} ahead of the next best"
+
+
+def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
+    said = "in the pool, but not among the rows chosen"
+    if margin is None:
+        return f"{said}; it was not among the candidates that were compared one by one"
+    before = next(
+        iter(
+            ledger.read(
+                "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?",
+                (margin, row.origin),
+            )
+        )
+    )[0]
+    kind = "seed" if row.origin == "seed" else "generated"
+    line = f"{before:,} {kind} rows left out were nearer to being chosen"
+    if margin > 0:
+        return f"{said}: the seeds' share (max_seed_share) was full; {line}"
+    return f"{said}: {-margin:.3g} {_points(ledger)} below the last one chosen; {line}"
