@@ -120,7 +120,7 @@ def summarise(ledger: Ledger) -> Summary:
     """Read the figures of a run from its ledger."""
     counts = ledger.counts()
     sources, rounds = ledger.sources(), ledger.rounds()
-    selected = ledger.selected()
+    chosen = ledger.chosen_counts()
     outcomes = ledger.task_outcomes()
     probes, subspaces = ledger.references("probe"), ledger.subspaces()
 
@@ -136,13 +136,13 @@ def summarise(ledger: Ledger) -> Summary:
 
     return Summary(
         target=int(ledger.noted("target", 0)),
-        rows=len(selected),
+        rows=sum(chosen.values()),
         stop=str(ledger.noted("stop", "")),
         read=sum(source[2] for source in sources),
         unusable=len(ledger.rejects()),
         seeds_accepted=count("accepted", "seed"),
-        seeds_chosen=sum(row.origin == "seed" for row in selected),
-        generated_chosen=sum(row.origin == "generated" for row in selected),
+        seeds_chosen=chosen.get("seed", 0),
+        generated_chosen=chosen.get("generated", 0),
         near_duplicates=count("duplicate"),
         seed_near_duplicates=count("duplicate", "seed"),
         low_scores=sum(rejected.pop(why, 0) for why in (LOW_SCORE, LOW_VARIANCE)),
