@@ -152,9 +152,10 @@ def _write_folder(
     names = {split: f"{split}{ending}" for split in splits}
     place.mkdir(parents=True, exist_ok=True)
     make = _for_trainer(trainer, tools) if trainer else _maker(ledger, format)
+    every = _Records(ledger, make, None)
     for split, ids in splits.items():
         records = _Records(ledger, make, ids)
-        write_records(records, place / names[split], defuse=options.defuse)
+        write_records(records, place / names[split], like=every, defuse=options.defuse)
     sizes = {
         split: len(ledger.chosen_ids() if ids is None else ids) for split, ids in splits.items()
     }

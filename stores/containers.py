@@ -19,25 +19,31 @@ from typing import Any, BinaryIO
 from ..errors import UsageError
 from .cells import cell
 from .files import replacing
-from .tables import batches, columns_of, kinds_of, pyarrow, schema_of
+from .tables import Kind, batches, columns_of, kinds_of, pyarrow, schema_of
 
 Records = Iterable[Mapping[str, Any]]  # anew with each iteration
 
 
-def write_records(records: Records, path: Path, *, defuse: bool = True) -> None:
+def write_records(
+    records: Records, path: Path, *, like: Records | None = None, defuse: bool = True
+) -> None:
     """Write records into a file, which is the old one or the whole new one.
 
     Args:
-        records: may be iterated over twice.
+        records: what is written.
         path: its name ends like a container, and maybe like a compression.
+        like: records whose columns and types the file is to have, for parts of one dataset.
+            Default: these records, which are then gone through twice where columns matter.
         defuse: whether cells of CSV that a spreadsheet would run are defused.
     """
     container, compression = ending_of(path)
     with replacing(path) as file, COMPRESSIONS[compression](file) as stream:
         if container in (".csv", ".tsv"):
-            _csv(records, stream, "," if container == ".csv" else "\t", defuse)
+            _csv(records, like or records, stream, "," if container == ".csv" else "\t", defuse)
+        elif container in _TABLES:
+            _TABLES[container](records, kinds_of(like or records), stream)
         else:
-            _WRITERS[container](records, stream)
+            _JSON[container](records, stream)
 
 
 def ending_of(path: Path) -> tuple[str, str]:
@@ -52,7 +58,7 @@ def ending_of(path: Path) -> tuple[str, str]:
     container = Path(path.stem if compression else path.name).suffix.lower()
     if container not in CONTAINERS:
         return "", ""
-    if compression and container in (".parquet", ".arrow"):
+    if compression and container in _TABLES:
         raise UsageError(f"{path}: {container[1:]} is not compressed again: drop {compression}")
     return container, compression
 
@@ -70,8 +76,8 @@ def _json(records: Records, file: BinaryIO) -> None:
     file.write(b"\n]\n" if before == b",\n" else b"[]\n")
 
 
-def _csv(records: Records, file: BinaryIO, delimiter: str, defuse: bool) -> None:
-    columns = columns_of(records)
+def _csv(records: Records, like: Records, file: BinaryIO, delimiter: str, defuse: bool) -> None:
+    columns = columns_of(like)
     text = io.TextIOWrapper(file, "utf-8", newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(cell(name, defuse=defuse) for name in columns)
@@ -81,19 +87,17 @@ def _csv(records: Records, file: BinaryIO, delimiter: str, defuse: bool) -> None
     text.detach()
 
 
-def _parquet(records: Records, file: BinaryIO) -> None:
+def _parquet(records: Records, kinds: Mapping[str, Kind], file: BinaryIO) -> None:
     pyarrow()
     import pyarrow.parquet as pq
 
-    kinds = kinds_of(records)
     with pq.ParquetWriter(file, schema_of(kinds), compression="zstd") as writer:
         for batch in batches(records, kinds):
             writer.write_batch(batch)
 
 
-def _arrow(records: Records, file: BinaryIO) -> None:
-    pa, kinds = pyarrow(), kinds_of(records)
-    with pa.ipc.new_stream(file, schema_of(kinds)) as writer:
+def _arrow(records: Records, kinds: Mapping[str, Kind], file: BinaryIO) -> None:
+    with pyarrow().ipc.new_stream(file, schema_of(kinds)) as writer:
         for batch in batches(records, kinds):
             writer.write_batch(batch)
 
@@ -105,13 +109,9 @@ def _zstd(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
     return stream  # type: ignore[no-any-return]
 
 
-_WRITERS: dict[str, Callable[[Records, BinaryIO], None]] = {
-    ".jsonl": _jsonl,
-    ".json": _json,
-    ".parquet": _parquet,
-    ".arrow": _arrow,
-}
-CONTAINERS = (*_WRITERS, ".csv", ".tsv")
+_JSON: dict[str, Callable[[Records, BinaryIO], None]] = {".jsonl": _jsonl, ".json": _json}
+_TABLES = {".parquet": _parquet, ".arrow": _arrow}
+CONTAINERS = (*_JSON, ".csv", ".tsv", *_TABLES)
 COMPRESSIONS: dict[str, Callable[[BinaryIO], AbstractContextManager[Any]]] = {
     "": nullcontext,
     ".gz": partial(gzip.GzipFile, "", "wb", 6),  # no name and no time: the same bytes each time

@@ -371,7 +371,7 @@ class Ledger:
     def chosen_counts(self) -> dict[str, int]:
         """Number of rows of the dataset by origin."""
         sql = "SELECT origin, COUNT(*) FROM rows WHERE rank IS NOT NULL GROUP BY 1"
-        return dict(self._query(sql))  # type: ignore[arg-type]
+        return dict(self._query(sql))
 
     def rank(self, row: str) -> int | None:
         """The place at which the selector chose a row, None if it did not."""
