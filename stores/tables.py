@@ -89,7 +89,7 @@ def _kind(value: Any) -> Kind:
     if isinstance(value, int):
         return "int" if abs(value) <= _EXACT else "long" if abs(value) < _LONGEST else "json"
     if isinstance(value, dict):
-        return {key: _kind(item) for key, item in value.items()} or "json"
+        return {key: _kind(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [reduce(lambda a, b: _merge(a, b, False), map(_kind, value), None)]
     return "float" if isinstance(value, float) else "string"
@@ -113,7 +113,7 @@ def _merge(one: Kind, other: Kind, union: bool) -> Kind:
 
 def _has_json(kind: Kind) -> bool:
     if isinstance(kind, dict):
-        return any(map(_has_json, kind.values()))
+        return not kind or any(map(_has_json, kind.values()))
     return _has_json(kind[0]) if isinstance(kind, list) else bool(kind == "json")
 
 
@@ -121,16 +121,16 @@ def _arrow(kind: Kind) -> pa.DataType:
     pa = pyarrow()
     if isinstance(kind, list):
         return pa.list_(_arrow(kind[0]))
-    if isinstance(kind, dict):
+    if isinstance(kind, dict) and kind:  # Parquet has no object without keys
         return pa.struct([(key, _arrow(item)) for key, item in kind.items()])
     types = {"bool": pa.bool_(), "int": pa.int64(), "long": pa.int64(), "float": pa.float64()}
-    return types.get(kind, pa.string())
+    return types.get(str(kind), pa.string())
 
 
 def _fit(value: Any, kind: Kind) -> Any:
     if value is None:
         return None
-    if kind == "json" or (kind == "text" and not isinstance(value, str)):
+    if kind in ("json", {}) or (kind == "text" and not isinstance(value, str)):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(kind, list):
         return [_fit(item, kind[0]) for item in value]
