@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,12 +147,11 @@ def _write_folder(
     settings, trainer = settings_of(folder), format.trainer
     splits = _splits(ledger, folder, settings, options.test_share)
     tools = bool(trainer) and any(uses_tools(row) for row, _ in ledger.chosen())
-    # Functions that are called make nested columns, for which JSON Lines has no schema.
-    ending = format.ending or (".parquet" if tools else ".jsonl")
-    names = {split: f"{split}{ending}" for split in splits}
-    place.mkdir(parents=True, exist_ok=True)
     make = _for_trainer(trainer, tools) if trainer else _maker(ledger, format)
     every = _Records(ledger, make, None)
+    ending = format.ending or (".jsonl" if _uniform(every) and not tools else ".parquet")
+    names = {split: f"{split}{ending}" for split in splits}
+    place.mkdir(parents=True, exist_ok=True)
     for split, ids in splits.items():
         records = _Records(ledger, make, ids)
         write_records(records, place / names[split], like=every, defuse=options.defuse)
@@ -169,6 +168,11 @@ def _write_folder(
     replace_file(others[-1], card(ledger, str(ledger.noted("stop", "")), contents))
     rows = {place / names[split]: size for split, size in sizes.items()}
     return Exported(rows, tuple(others), trainer=trainer.name if trainer else "", name=name)
+
+
+def _uniform(records: Iterable[Record]) -> bool:
+    """Whether all have the same columns: loaders take those of JSON Lines from the first rows."""
+    return len({frozenset(record) for record in records}) <= 1
 
 
 def _maker(ledger: Ledger, format: Format) -> Callable[[Row, Score], Record]:

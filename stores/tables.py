@@ -40,7 +40,8 @@ def pyarrow() -> Any:
         import pyarrow
     except ImportError:
         raise UsageError(
-            "Parquet and Arrow files need pyarrow: pip install 'lift-agent[parquet]'"
+            "Parquet and Arrow files need pyarrow: pip install 'lift-agent[parquet]', or name "
+            "another format, as messages.jsonl"
         ) from None
     return pyarrow
 

@@ -280,11 +280,13 @@ def test_datasets_loads_what_is_exported(finished, tmp_path, monkeypatch, name):
     from datasets import disable_progress_bars, load_dataset
 
     disable_progress_bars()
-    data = load_dataset(
-        str(exported(finished, tmp_path / "out", name)), cache_dir=str(tmp_path / "cache")
-    )
-    assert {split: len(rows) for split, rows in data.items()} == {"train": 36, "test": 4}
-    row = data["test"][0]
+    # Loaders take the columns of text files from the first: two files may not differ in them.
+    split = name not in ("csv", "json.gz")
+    out = exported(finished, tmp_path / "out", name, 0.1 if split else 0)
+    data = load_dataset(str(out), cache_dir=str(tmp_path / "cache"))
+    sizes = {split: len(rows) for split, rows in data.items()}
+    assert sizes == ({"train": 36, "test": 4} if split else {"train": 40})
+    row = data["test" if split else "train"][0]
     lift = row.get("lift")
     id = row["id"] if name in TRAINERS else (json.loads(lift) if name == "csv" else lift)["id"]
     with opened_ledger(finished) as ledger:
@@ -317,8 +319,8 @@ def test_the_card_is_valid_and_inert_whatever_names_it_holds(finished, tmp_path)
 
     header, body = card_of(exported(finished, tmp_path / "out"))
     assert DatasetCardData(**header).to_dict()["configs"][0]["data_files"] == [
-        {"split": "train", "path": "train.jsonl"},
-        {"split": "test", "path": "test.jsonl"},
+        {"split": "train", "path": "train.parquet"},
+        {"split": "test", "path": "test.parquet"},
     ]
     assert header["license"] == ["mit", "other"]
     assert header["license_name"] == "My own | [x](y)"
@@ -409,4 +411,4 @@ def test_memory_stays_flat_however_many_rows_are_written(tmp_path):
         return most
 
     for ending in ("jsonl.gz", "csv", "parquet"):
-        assert peak(18_000, ending) < 1.2 * peak(6_000, ending) + 100_000, ending
+        assert peak(24_000, ending) < 1.2 * peak(12_000, ending) + 100_000, ending
