@@ -16,12 +16,12 @@ from ..errors import RunFolderError, UsageError
 from ..geometry.splits import held_out, near_groups
 from ..records import Row, Score
 from ..stores.card import Contents, card
-from ..stores.containers import ending_of, write_records
 from ..stores.files import replace_file
 from ..stores.folder import is_held, opened_ledger
 from ..stores.formats import Format, format_called
-from ..stores.hub import push, repository
 from ..stores.ledger import Ledger
+from ..stores.outputs import ending_of, write_records
+from ..stores.push import push, repository
 from ..stores.shapes import Record, whole
 from ..stores.trainers import Data, Trainer, record_for, uses_tools
 from ..stores.vectors import VECTORS, VectorStore
@@ -116,10 +116,15 @@ def _check(format: Format, to: Path | None, options: Options) -> None:
             f"{to} is one file, but {format.name} needs its configuration beside the data: "
             "name a folder with --to"
         )
-    if one_file and to and format.ending and "".join(ending_of(to)) != format.ending:
+    if one_file and to and not _agree(ending_of(to), ending_of(Path(f"x{format.ending}"))):
         raise UsageError(f"the format {format.name} and the name {to} do not go together")
     if not 0 <= options.test_share < 1:
         raise UsageError(f"test_share = {options.test_share}: should be from 0 to less than 1")
+
+
+def _agree(named: tuple[str, str], asked: tuple[str, str]) -> bool:
+    """Whether a file's container and compression are those of the format, as far as it says."""
+    return all(said in ("", found) for found, said in zip(named, asked, strict=True))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..plugins import declared, plugin
-from .containers import CONTAINERS, ending_of
+from .outputs import CONTAINERS, ending_of
 from .shapes import SHAPES, Shape, alpaca
 from .trainers import TRAINERS, Trainer
 

@@ -23,7 +23,7 @@ SHAREGPT = {
 _ROLES = {name: role for role, name in SHAREGPT.items()}
 _ROLES |= dict.fromkeys(("chatgpt", "bard", "bing", "model"), "assistant")
 _ROLES |= dict.fromkeys(("function", "tool_response", "function_response"), "tool")
-_ROLES |= {"tool_call": "call"}
+_ROLES |= {"tool_call": "call", "developer": "system"}
 
 
 def prompt_of(row: Row) -> str:
@@ -77,7 +77,7 @@ def conversations(row: Row) -> list[Turn]:
 def sharegpt(message: Mapping[str, Any]) -> list[Turn]:
     """A message as turns of ShareGPT: what is said, and the functions that are called."""
     role, text = _role(message), content(message)
-    calls = [_call(call) for call in message.get("tool_calls") or ()]
+    calls = _calls(message)
     turns = []
     if text or not calls:
         turns.append({"from": SHAREGPT.get(role, role), "value": text})
@@ -122,17 +122,25 @@ def _message(turn: Mapping[str, Any]) -> Turn:
 def trained(row: Row) -> list[Turn]:
     """The messages that a trainer reads: texts only, one type a key, up to the last answer."""
     turns = [_lean(turn) for turn in messages(row)]
+    if row.system and turns[0]["role"] != "system":  # it stood in a column of its own
+        turns.insert(0, {"role": "system", "content": row.system})
     answers = [i for i, turn in enumerate(turns) if turn["role"] == "assistant"]
     return turns[: answers[-1] + 1]
 
 
 def _lean(message: Mapping[str, Any]) -> Turn:
     turn: Turn = {"role": _role(message), "content": content(message)}
-    if calls := [_call(call) for call in message.get("tool_calls") or ()]:
+    if calls := _calls(message):
         functions = [{**call, "arguments": _json_text(call["arguments"])} for call in calls]
         turn["tool_calls"] = [{"type": "function", "function": f} for f in functions]
     turn |= {k: str(message[k]) for k in ("tool_call_id", "name") if message.get(k)}
     return turn
+
+
+def _calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The functions that a message calls, in today's notation or the one before it."""
+    calls = message.get("tool_calls") or [message.get("function_call")]
+    return [_call(call) for call in calls if isinstance(call, dict)]
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import Any
 import tomlkit
 
 from ..records import Row, Score
-from .containers import write_records
 from .files import replace_file
 from .ledger import Ledger
+from .outputs import write_records
 from .shapes import alpaca, whole
 
 DATASET = "dataset.jsonl"

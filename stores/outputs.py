@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import UsageError
+from .arrow import Kind, batches, columns_of, kinds_of, schema_of
 from .cells import cell
 from .files import replacing
-from .tables import Kind, batches, columns_of, kinds_of, pyarrow, schema_of
 
 Records = Iterable[Mapping[str, Any]]  # anew with each iteration
 
@@ -88,7 +88,6 @@ def _csv(records: Records, like: Records, file: BinaryIO, delimiter: str, defuse
 
 
 def _parquet(records: Records, kinds: Mapping[str, Kind], file: BinaryIO) -> None:
-    pyarrow()
     import pyarrow.parquet as pq
 
     with pq.ParquetWriter(file, schema_of(kinds), compression="zstd") as writer:
@@ -97,7 +96,9 @@ def _parquet(records: Records, kinds: Mapping[str, Kind], file: BinaryIO) -> Non
 
 
 def _arrow(records: Records, kinds: Mapping[str, Kind], file: BinaryIO) -> None:
-    with pyarrow().ipc.new_stream(file, schema_of(kinds)) as writer:
+    import pyarrow.ipc
+
+    with pyarrow.ipc.new_stream(file, schema_of(kinds)) as writer:
         for batch in batches(records, kinds):
             writer.write_batch(batch)
 

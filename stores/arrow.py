@@ -15,8 +15,6 @@ from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -30,22 +28,6 @@ _LONGEST = 2**63
 Kind = Any  # None, bool, int, long, float, string, json, text, or [Kind], or {key: Kind}
 
 
-def pyarrow() -> Any:
-    """The library of Arrow and Parquet.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import pyarrow
-    except ImportError:
-        raise UsageError(
-            "Parquet and Arrow files need pyarrow: pip install 'lift-agent[parquet]', or name "
-            "another format, as messages.jsonl"
-        ) from None
-    return pyarrow
-
-
 def columns_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
     """The columns of all records in order of appearance, the story of the rows last."""
     names = dict.fromkeys(name for record in records for name in record)
@@ -57,7 +39,7 @@ def kinds_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     for record in records:
         for name, value in record.items():
-            kinds[name] = _merge(kinds.get(name), _kind(value), name in OWN)
+            kinds[name] = _merge(kinds.get(name), _kind(value, name in OWN), name in OWN)
     for name, kind in kinds.items():
         if name not in OWN and _has_json(kind):
             kinds[name] = "json"
@@ -66,7 +48,8 @@ def kinds_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Kind]:
 
 def schema_of(kinds: Mapping[str, Kind]) -> pa.Schema:
     """The Arrow schema of columns of these kinds."""
-    pa = pyarrow()
+    import pyarrow as pa
+
     return pa.schema(
         pa.field(name, _arrow(kind), metadata=JSON_TEXT if kind == "json" else None)
         for name, kind in kinds.items()
@@ -77,22 +60,24 @@ def batches(
     records: Iterable[Mapping[str, Any]], kinds: Mapping[str, Kind]
 ) -> Iterator[pa.RecordBatch]:
     """The records as batches of one schema, some thousand at a time."""
-    pa = pyarrow()
+    import pyarrow as pa
+
     schema, rows = schema_of(kinds), iter(records)
     while part := list(islice(rows, _BATCH)):
         fitted = [{n: _fit(row.get(n), kind) for n, kind in kinds.items()} for row in part]
         yield pa.RecordBatch.from_pylist(fitted, schema=schema)
 
 
-def _kind(value: Any) -> Kind:
+def _kind(value: Any, union: bool) -> Kind:
     if value is None or isinstance(value, bool):
         return None if value is None else "bool"
     if isinstance(value, int):
         return "int" if abs(value) <= _EXACT else "long" if abs(value) < _LONGEST else "json"
     if isinstance(value, dict):
-        return {key: _kind(item) for key, item in value.items()}
+        return {key: _kind(item, union) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [reduce(lambda a, b: _merge(a, b, False), map(_kind, value), None)]
+        kinds = (_kind(item, union) for item in value)
+        return [reduce(lambda one, other: _merge(one, other, union), kinds, None)]
     return "float" if isinstance(value, float) else "string"
 
 
@@ -119,7 +104,8 @@ def _has_json(kind: Kind) -> bool:
 
 
 def _arrow(kind: Kind) -> pa.DataType:
-    pa = pyarrow()
+    import pyarrow as pa
+
     if isinstance(kind, list):
         return pa.list_(_arrow(kind[0]))
     if isinstance(kind, dict) and kind:  # Parquet has no object without keys
