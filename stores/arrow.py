@@ -9,11 +9,12 @@ same, and among texts that which is no text becomes its JSON.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from .cells import json_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,7 +119,7 @@ def _fit(value: Any, kind: Kind) -> Any:
     if value is None:
         return None
     if kind in ("json", {}) or (kind == "text" and not isinstance(value, str)):
-        return json.dumps(value, ensure_ascii=False)
+        return json_text(value)
     if isinstance(kind, list):
         return [_fit(item, kind[0]) for item in value]
     if isinstance(kind, dict):

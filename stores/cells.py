@@ -20,8 +20,13 @@ def cell(value: Any, *, defuse: bool) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return json_text(value)
     return defused(value) if defuse else value
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def defused(text: str) -> str:
