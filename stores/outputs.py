@@ -114,6 +114,6 @@ _TABLES = {".parquet": _parquet, ".arrow": _arrow}
 CONTAINERS = (*_JSON, ".csv", ".tsv", *_TABLES)
 COMPRESSIONS: dict[str, Callable[[BinaryIO], AbstractContextManager[Any]]] = {
     "": nullcontext,
-    ".gz": partial(gzip.GzipFile, "", "wb", 6),  # no name and no time: the same bytes each time
+    ".gz": partial(gzip.GzipFile, "", "wb", 6, mtime=0),  # the same bytes each time
     ".zst": _zstd,
 }
