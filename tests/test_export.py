@@ -147,13 +147,14 @@ def test_rows_come_back_through_the_readers(tmp_path_factory, ending, rows, shap
     write_records(written(rows, shape), path)
     found = list(read_rows([path]))
     for row, read in zip(rows, found, strict=True):
-        before = (read.extra.get("system", ""), read.extra.get("history", []))
         if shape == "alpaca":
             assert (read.instruction, read.input) == (row.instruction, row.input)
         else:
             assert (read.instruction, read.input) == (prompt_of(row), "")
-            before = (read.system, [list(turn) for turn in read.history])
-        assert before == (row.system, [list(turn) for turn in row.history])
+        said = {**read.extra, "system": read.system or read.extra.get("system", "")}
+        assert said["system"] == row.system
+        before = read.history or said.get("history", ())
+        assert [tuple(turn) for turn in before] == list(row.history)
         assert read.output == row.output
         assert {k: read.extra[k] for k in row.extra} == row.extra
         assert read.extra["lift"]["id"] == row.id
