@@ -1,6 +1,6 @@
 """Memory and rate of an export by the number of rows: each in a process of its own.
 
-Usage: python benchmarks/export.py [--rows 100000 1000000]
+Usage: python benchmarks/export.py [--rows 20000 100000]
 """
 
 import argparse
@@ -45,7 +45,7 @@ def measure(folder, name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 100_000])
     parser.add_argument("--measure", nargs=2, metavar=("FOLDER", "FORMAT"))
     args = parser.parse_args()
     if args.measure:
