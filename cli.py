@@ -145,6 +145,72 @@ def replay(
         typer.echo("the datasets are equal, byte for byte")
 
 
+@app.command()
+def export(
+    folder: RunFolder,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="alpaca, messages, sharegpt or prompt-completion; jsonl, json, csv, tsv, parquet "
+            "or arrow; both, as messages.parquet; trl, axolotl or llama-factory; or a plugin.",
+        ),
+    ] = "alpaca",
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="PATH",
+            help="A file (x.jsonl, x.csv.gz, x.parquet), or a folder for data, card and "
+            "configuration.",
+        ),
+    ] = None,
+    test_share: Annotated[
+        float,
+        typer.Option(
+            "--test-share", help="Share of rows to hold out, with no near-duplicate in the rest."
+        ),
+    ] = 0.0,
+    license: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--license",
+            metavar="NAME",
+            help="Licence of the sources, or FILE=NAME for one; may be repeated. Default: the "
+            "run's.",
+        ),
+    ] = None,
+    defuse: Annotated[
+        bool,
+        typer.Option(
+            "--defuse/--no-defuse",
+            help="CSV: an apostrophe before cells that a spreadsheet would run.",
+        ),
+    ] = True,
+    push: Annotated[
+        str,
+        typer.Option("--push", metavar="hf:OWNER/NAME", help="Put it on the hub, private."),
+    ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="For --push: a new dataset is public.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="For --push: write to a dataset that is there.")
+    ] = False,
+) -> None:
+    """Write the dataset of the run in DIR in the form that a trainer reads."""
+    _quieten_libraries()
+    from rich.console import Console
+
+    from .graph.export import Options
+    from .graph.export import export as export_run
+    from .views.exported import print_exported
+
+    options = Options(test_share, tuple(license or ()), defuse, push, public, force)
+    print_exported(export_run(folder, format, to, options), Console())
+
+
 @cache_app.command("stats")
 def cache_stats() -> None:
     """Show what the cache holds, by model."""

@@ -70,6 +70,7 @@ MAY_CHANGE = (
     "cache",
     "concurrency",
     "embedder_base_url",
+    "license",
     "max_calls",
     "max_error_rate",
     "max_time",
@@ -155,6 +156,8 @@ class RunConfig(BaseModel):
     """Tokens a minute that each model allows. Default: found out."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds that one request may take."""
+    license: tuple[str, ...] = ()
+    """Licence of the sources, for the card: NAME, or FILE=NAME for one; may be repeated."""
     cache: bool = True
     """Reuse the answers that any run of yours was given before."""
     sync: Sync = "normal"

@@ -2,123 +2,169 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
+from ..config import MAY_CHANGE, RunConfig
+from .files import replace_file
 from .ledger import Ledger
+from .licenses import license_of, licenses_of
+from .markdown import block, code, plain, table
 from .summary import Summary, judging_lines, summarise
-from .writers import CARD, DATASET, replace_file
+from .writers import CARD, DATASET
 
 _SIZES = (
     (1000, "n<1K"),
     (10_000, "1K<n<10K"),
     (100_000, "10K<n<100K"),
     (1_000_000, "100K<n<1M"),
-    (10**12, "1M<n<10M"),
+    (10**7, "1M<n<10M"),
 )
+_COLUMNS = {
+    "alpaca": "`instruction`, `input`, `output`; `system` and `history` (the turns before) where "
+    "there are any",
+    "messages": "`messages`, each with `role` and `content`",
+    "sharegpt": "`conversations`, each turn with `from` and `value`",
+    "prompt-completion": "`prompt` and `completion`; `system` and `history` (the turns before) "
+    "where there are any",
+    "trl": "`id`, `prompt` and `completion` (lists of messages), as TRL reads them",
+    "axolotl": "`id` and `messages`, as Axolotl reads them",
+    "llama-factory": "`id` and `conversations`, as LLaMA-Factory reads them",
+}
+_TRAINERS = ("trl", "axolotl", "llama-factory")
+_BASELINES = (
+    ("seeds", "all seeds"),
+    ("random", "random seeds, as many"),
+    ("variance", "seeds by the paper's row variance, as many"),
+    ("dataset", "this dataset"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the card describes: files and rows by split, the format, licences as they were given."""
+
+    files: Mapping[str, str] = field(default_factory=lambda: {"train": DATASET})
+    rows: Mapping[str, int] = field(default_factory=dict)
+    format: str = "alpaca"
+    licenses: tuple[str, ...] = ()
 
 
 def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
     """Write the card of a run's dataset."""
     path = folder / CARD
-    replace_file(path, card(ledger, stop))
+    licenses = tuple(ledger.noted("settings", {}).get("license", ()))
+    replace_file(path, card(ledger, stop, Contents(licenses=licenses)))
     return path
 
 
-def card(ledger: Ledger, stop: str) -> str:
-    """Return the card's Markdown: where the rows came from, how they were chosen, why it ended."""
+def card(ledger: Ledger, stop: str, contents: Contents) -> str:
+    """Return the card: where the rows came from, how they were chosen, how to make it again."""
     s = replace(summarise(ledger), stop=stop)
     settings = ledger.noted("settings", {})
-    sources = "\n".join(
-        f"| `{_inert(Path(path).name)}` | {rows:,} | {rejected:,} | `{fingerprint[:16]}` |"
-        for path, fingerprint, rows, rejected in ledger.sources()
+    sections = (
+        f"# {s.rows:,} instruction rows",
+        _made(ledger, s, settings),
+        _splits(contents),
+        "## Where the rows come from",
+        _sources(ledger, contents),
+        _origins(ledger, s, settings),
+        "## How they were chosen",
+        _chosen(ledger, s, settings),
+        _checks(ledger),
+        "## Columns",
+        _columns(contents),
+        "## Limits",
+        _limits(contents),
+        "## How to make it again",
+        _again(ledger, settings),
     )
-    size = next(label for limit, label in _SIZES if s.rows < limit)
-    coverage = "\n".join(
-        f"| {label} | {m['rows']:,} | {m['distance']:.3f} | {m['cells']:.0%} | {m['vendi']:.1f} "
-        f"| {m['novelsum']:.3f} | {m['pairs']:,} |"
-        for name, label in (
-            ("seeds", "all seeds"),
-            ("random", "random seeds, as many"),
-            ("variance", "seeds by the paper's row variance, as many"),
-            ("dataset", "this dataset"),
+    header = _header(ledger, s, settings, contents)
+    return f"---\n{header}---\n\n" + "\n\n".join(part for part in sections if part) + "\n"
+
+
+def _header(ledger: Ledger, s: Summary, settings: Mapping[str, Any], contents: Contents) -> str:
+    import yaml
+
+    files: Any = [{"split": split, "path": path} for split, path in contents.files.items()]
+    header: dict[str, Any] = {
+        "configs": [{"config_name": "default", "data_files": files}],
+        **licenses_of(contents.licenses),
+        "size_categories": [next(label for limit, label in _SIZES if s.rows < limit)],
+        "tags": ["instruction-tuning", "lift-agent"],
+        "task_categories": ["text-generation"],
+    }
+    if s.generated_chosen:
+        header["tags"].append("synthetic")
+    if languages := sorted(settings.get("languages") or ledger.noted("languages") or ()):
+        header["language"] = languages
+    return str(yaml.safe_dump(header, sort_keys=False, allow_unicode=True))
+
+
+def _made(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
+    models = ", ".join(code(name) for name in ledger.models()) or "none"
+    return (
+        f"Made by lift-agent {__version__} (recipe {code(settings.get('recipe', 'lift'))}, "
+        f"models: {models}, embedder {code(settings.get('embedder', ''))}).\n"
+        f"It stopped with {code(s.stop)}: {s.why} ({s.rows:,} of {s.target:,} rows)."
+    )
+
+
+def _splits(contents: Contents) -> str:
+    if "test" not in contents.files:
+        return ""
+    sizes = " and ".join(f"{code(name)} {rows:,} rows" for name, rows in contents.rows.items())
+    return (
+        f"{sizes}. No row of the one has a near-duplicate in the other: rows that are connected "
+        "by likeness stay together."
+    )
+
+
+def _sources(ledger: Ledger, contents: Contents) -> str:
+    rows = [
+        (
+            code(Path(path).name),
+            f"{usable:,}",
+            f"{rejected:,}",
+            plain(license_of(Path(path).name, contents.licenses) or "not given"),
         )
-        if (m := s.coverage.get(name))
-    )
+        for path, _, usable, rejected in ledger.sources()
+    ]
+    return table(("source", "usable rows", "quarantined", "licence"), rows)
+
+
+def _origins(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
+    made = f"{s.generated_chosen:,} rows were generated"
+    if settings.get("recipe") == "lift":
+        made += ", each by fusing, deepening or answering anew the rows that are its parents"
+    return f"{s.seeds_chosen:,} rows are from these files, {made}."
+
+
+def _chosen(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
     judge = ledger.noted("judge", "nobody")
-    scored = (
-        "by cheap signals of its text"
-        if judge == "cheap signals"
-        else "by scores that were given"
-        if judge == "given scores"
-        else f"by `{_inert(judge)}` with the rubric of LIFT (arXiv 2312.11508)"
-    )
+    by = {
+        "cheap signals": "by cheap signals of its text",
+        "given scores": "by scores that were given",
+    }.get(judge, f"by {code(judge)} with the rubric of LIFT (arXiv 2312.11508)")
     chosen = (
         "the highest scores were chosen among the rows of high variance"
         if settings.get("recipe") == "paper"
         else "the dataset was chosen by quality and diversity together"
     )
-    judging = "\n".join(
-        f"- {line[0].upper()}{line[1:]}."
-        for line in [*judging_lines(s.judging), *s.judging.get("notes", ())]
-    )
-    models = ", ".join(f"`{_inert(call)}`" for call in ledger.models()) or "none"
-    made = (
-        f"{s.generated_chosen:,} rows were generated, each by fusing the instructions of its "
-        "`lift.parents`"
-        if settings.get("recipe") == "lift"
-        else f"{s.generated_chosen:,} rows were generated"
-    )
-    return f"""---
-configs:
-- config_name: default
-  data_files: {DATASET}
-size_categories:
-- {size}
-tags:
-- instruction-tuning
-- lift-agent
-task_categories:
-- text-generation
----
-
-# {s.rows:,} instruction rows
-
-Made by lift-agent {__version__} (recipe `{settings.get("recipe", "lift")}`, models: {models},
-embedder `{_inert(settings.get("embedder", ""))}`).
-It stopped with `{s.stop}`: {s.why} ({s.rows:,} of {s.target:,} rows).
-
-## Where the rows come from
-
-| source | usable rows | quarantined | SHA-256 begins |
-|---|---|---|---|
-{sources}
-
-{s.seeds_chosen:,} rows are from these files, {made}.
-
-## How they were chosen
-
-Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; {s.tasks:,} tasks
-were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after the same checks.
-{_compared(s)}Every row that was left was scored {scored}; {chosen}.
-
-{judging}
-
-| rows | number | mean distance to nearest | regions hit | Vendi | NovelSum | near-duplicates |
-|---|---|---|---|---|---|---|
-{coverage}
-
-## Columns
-
-`instruction`, `input`, `output`, the other columns of the row's file as they were, and `lift`:
-its id, origin, round, strategy, parents, subspace and scores with the judge's reason.
-
-## Limits
-
-Scores and generated rows are a model's: read some before you train on them. `run.toml` has the
-settings, and `ledger.sqlite` every call, verdict and score.
-"""
+    judging = [*judging_lines(s.judging), *s.judging.get("notes", ())]
+    parts = [
+        f"Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; "
+        f"{s.tasks:,} tasks\nwere tried, {s.written:,} rows written, {s.generated_accepted:,} "
+        f"accepted after the same checks.\n{_compared(s)}Every row that was left was scored {by}; "
+        f"{chosen}.",
+        "\n".join(f"- {plain(line[0].upper() + line[1:])}." for line in judging),
+        _coverage(s),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _compared(s: Summary) -> str:
@@ -132,6 +178,85 @@ def _compared(s: Summary) -> str:
     return "What was missing was judged by the rows alone.\n"
 
 
-def _inert(text: object) -> str:
-    """A name that cannot break out of a table cell or a code span."""
-    return "".join(c if c.isprintable() and c not in "|`" else "_" for c in str(text))
+def _coverage(s: Summary) -> str:
+    rows = [
+        (
+            *(label, f"{m['rows']:,}", f"{m['distance']:.3f}", f"{m['cells']:.0%}"),
+            *(f"{m['vendi']:.1f}", f"{m['novelsum']:.3f}", f"{m['pairs']:,}"),
+        )
+        for name, label in _BASELINES
+        if (m := s.coverage.get(name))
+    ]
+    heads = ("rows", "number", "mean distance to nearest", "regions hit", "Vendi", "NovelSum")
+    return table((*heads, "near-duplicates"), rows) if rows else ""
+
+
+def _checks(ledger: Ledger) -> str:
+    """What the rows were held against so that they leak no benchmark."""
+    checked = ledger.noted("decontaminated")
+    if not checked:
+        return ""
+    rows = [
+        (code(Path(str(c["source"])).name), f"{c['items']:,}", f"{c['rows_removed']:,}")
+        for c in checked
+    ]
+    return (
+        "## Contamination\n\nRows that leak an item of these benchmarks were removed, read or "
+        "generated.\n\n" + table(("benchmark", "items", "rows removed"), rows)
+    )
+
+
+def _columns(contents: Contents) -> str:
+    name = contents.format.partition(".")[0]
+    columns = _COLUMNS.get(name, _COLUMNS["alpaca"])
+    if name in _TRAINERS:
+        return f"{columns}. `id` is the row's id in the run, which `lift-agent why` takes."
+    return (
+        f"{columns}; the other columns of the row's file as they were; and `lift`: its id (which "
+        "`lift-agent why` takes), origin, round, strategy, parents, subspace, and scores with the "
+        "judge's reason."
+    )
+
+
+def _limits(contents: Contents) -> str:
+    licensed = "" if contents.licenses else " No licence was given for the sources."
+    return (
+        "Scores and generated rows are a model's: read some before you train on them. What holds "
+        f"for the sources (their licences, their errors) holds for what is made of them.{licensed}"
+    )
+
+
+def _again(ledger: Ledger, settings: Mapping[str, Any]) -> str:
+    """The command, without the settings that change no row, and the inputs' fingerprints."""
+    prints = ledger.noted("fingerprints", {})
+    known = [f"{sha}  {Path(path).name}" for path, sha in prints.items() if sha]
+    return (
+        f"With lift-agent {__version__} and these files (SHA-256):\n\n{block(known)}\n\n"
+        f"{block([command(settings)])}\n\n"
+        "`run.toml` has every setting, `ledger.sqlite` every call, verdict and score: "
+        "`lift-agent replay` makes the dataset from it again without a model, byte for byte."
+    )
+
+
+def command(settings: Mapping[str, Any]) -> str:
+    """The command line that makes a run with these settings: files by their names alone."""
+    defaults = RunConfig().model_dump(mode="json")
+    words = ["lift-agent", "run", *(Path(path).name for path in settings.get("sources", ()))]
+    for name, value in settings.items():
+        asked = name in ("target_size", "rounds") or name not in (*MAY_CHANGE, "sources")
+        if not asked or value == defaults.get(name):
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, dict):
+            words += [f"--{flag}", ",".join(f"{key}={item}" for key, item in value.items())]
+        else:
+            for item in value if isinstance(value, list) else [value]:
+                words += [f"--{flag}", _shown(name, item)]
+    return shlex.join(words)
+
+
+def _shown(name: str, value: Any) -> str:
+    files = ("toward", "scores", "embeddings", "decontaminate")
+    return Path(value).name if name in files else str(value)

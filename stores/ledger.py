@@ -385,15 +385,32 @@ class Ledger:
                 ((rank, row) for rank, row in enumerate(rows, 1)),
             )
 
-    def selected_counts(self) -> dict[str, int]:
-        """Number of rows of the dataset by origin."""
-        sql = "SELECT origin, COUNT(*) FROM rows WHERE rank IS NOT NULL GROUP BY 1"
-        return dict(self._query(sql))
-
     def selected(self) -> list[Row]:
         """The rows of the dataset, in the order of arrival."""
         sql = f"SELECT {_ROW} FROM rows WHERE rank IS NOT NULL ORDER BY position"
         return [_row(found) for found in self._query(sql)]
+
+    def chosen(self) -> Iterator[tuple[Row, Score]]:
+        """The rows of the dataset with their scores, in the order of arrival, one at a time."""
+        score = ", ".join(f"scores.{name}" for name in _SCORE.split(", "))
+        row = ", ".join(f"rows.{name}" for name in _ROW.split(", "))
+        sql = (
+            f"SELECT {score}, {row} FROM rows JOIN scores ON scores.row = rows.id"
+            " WHERE rank IS NOT NULL ORDER BY position"
+        )
+        width = len(fields(Score))
+        for found in self._db.execute(sql):
+            yield _row(found[width:]), _score(found[:width])
+
+    def chosen_ids(self) -> list[str]:
+        """The ids of the rows of the dataset, in the order of arrival."""
+        sql = "SELECT id FROM rows WHERE rank IS NOT NULL ORDER BY position"
+        return [id for (id,) in self._query(sql)]
+
+    def chosen_counts(self) -> dict[str, int]:
+        """Number of rows of the dataset by origin."""
+        sql = "SELECT origin, COUNT(*) FROM rows WHERE rank IS NOT NULL GROUP BY 1"
+        return dict(self._query(sql))
 
     def rank(self, row: str) -> int | None:
         """The place at which the selector chose a row, None if it did not."""
@@ -614,18 +631,8 @@ class Ledger:
 
     def scores(self, row: str | None = None) -> dict[str, Score]:
         """The score of each judged row, or of one, by its id."""
-        return {
-            row: Score(
-                *(row, judge, length, final, json.loads(parts), reason, failed),
-                tuple(json.loads(judgements)),
-                bool(concatenation),
-            )
-            for (
-                *(row, judge, length, final, parts, reason, failed),
-                judgements,
-                concatenation,
-            ) in self._query(f"SELECT {_SCORE} FROM scores WHERE ?1 IS NULL OR row = ?1", (row,))
-        }
+        sql = f"SELECT {_SCORE} FROM scores WHERE ?1 IS NULL OR row = ?1"
+        return {found[0]: _score(found) for found in self._query(sql, (row,))}
 
     def set_duels(self, duels: Sequence[Duel]) -> None:
         """Make these the pairs that the judge compared, in this order."""
@@ -831,6 +838,15 @@ def _row(found: tuple[Any, ...]) -> Row:
 _FATE = ", ".join(field.name for field in fields(Fate))
 _SCORE = ", ".join(field.name for field in fields(Score))
 _DUEL = ", ".join(field.name for field in fields(Duel))
+
+
+def _score(found: tuple[Any, ...]) -> Score:
+    values = dict(zip(_SCORE.split(", "), found, strict=True))
+    values["parts"] = json.loads(values["parts"])
+    values["judgements"] = tuple(json.loads(values["judgements"]))
+    return Score(**{**values, "concatenation": bool(values["concatenation"])})
+
+
 _SUBSPACE = ", ".join(field.name for field in fields(Subspace))
 _SUBSPACE_PLACES = ", ".join("?" * len(fields(Subspace)))
 

@@ -128,7 +128,7 @@ def summarise(ledger: Ledger) -> Summary:
     """Read the figures of a run from its ledger."""
     counts = ledger.counts()
     sources, rounds = ledger.sources(), ledger.rounds()
-    selected = ledger.selected_counts()
+    chosen = ledger.chosen_counts()
     outcomes = ledger.task_outcomes()
     probes, subspaces = ledger.references("probe"), ledger.subspaces()
 
@@ -144,13 +144,13 @@ def summarise(ledger: Ledger) -> Summary:
 
     return Summary(
         target=int(ledger.noted("target", 0)),
-        rows=sum(selected.values()),
+        rows=sum(chosen.values()),
         stop=str(ledger.noted("stop", "")),
         read=sum(source[2] for source in sources),
         unusable=len(ledger.rejects()),
         seeds_accepted=count("accepted", "seed"),
-        seeds_chosen=selected.get("seed", 0),
-        generated_chosen=selected.get("generated", 0),
+        seeds_chosen=chosen.get("seed", 0),
+        generated_chosen=chosen.get("generated", 0),
         near_duplicates=count("duplicate"),
         seed_near_duplicates=count("duplicate", "seed"),
         low_scores=sum(rejected.pop(why, 0) for why in (LOW_SCORE, LOW_VARIANCE)),

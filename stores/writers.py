@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,10 @@ from typing import Any
 import tomlkit
 
 from ..records import Row, Score
+from .files import replace_file
 from .ledger import Ledger
+from .outputs import write_records
+from .shapes import alpaca, whole
 
 DATASET = "dataset.jsonl"
 QUARANTINE = "quarantine.jsonl"
@@ -21,29 +23,11 @@ REPORT = "report.html"
 CARD = "README.md"
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the whole new one, never a part."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def write_dataset(ledger: Ledger, folder: Path) -> Path:
     """Write the selected rows as JSONL, seeds first, in the order of arrival."""
-    scores = ledger.scores()
-    subspaces = {(s.round, s.id): s.name for s in ledger.subspaces()}
-    lines = [
-        json.dumps(
-            record(row, scores[row.id], subspaces.get((row.round, row.subspace), "")),
-            ensure_ascii=False,
-        )
-        for row in ledger.selected()
-    ]
-    path = folder / DATASET
-    replace_file(path, "".join(f"{line}\n" for line in lines))
+    path, story = folder / DATASET, stories(ledger)
+    records = (whole(row, alpaca, story(row, score)) for row, score in ledger.chosen())
+    write_records(records, path)
     return path
 
 
@@ -57,18 +41,14 @@ def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
     return path
 
 
-def record(row: Row, score: Score, subspace: str) -> dict[str, Any]:
-    """A row as it is written: its texts, its file's other columns, and its story in `lift`."""
-    out: dict[str, Any] = {
-        "instruction": row.instruction,
-        "input": row.input,
-        "output": row.output,
-    }
-    if row.system:
-        out["system"] = row.system
-    if row.history:
-        out["history"] = [list(turn) for turn in row.history]
-    out.update((name, value) for name, value in row.extra.items() if name not in out)
+def stories(ledger: Ledger) -> Callable[[Row, Score], dict[str, Any]]:
+    """What tells the story of a row of this run, as `lift` in what is written."""
+    names = {(s.round, s.id): s.name for s in ledger.subspaces()}
+    return lambda row, score: story(row, score, names.get((row.round, row.subspace), ""))
+
+
+def story(row: Row, score: Score, subspace: str) -> dict[str, Any]:
+    """Where a row comes from and why it was chosen."""
     story: dict[str, Any] = {"id": row.id, "origin": row.origin}
     if row.origin == "seed":
         story |= {"source": row.source, "line": row.line}
@@ -90,8 +70,7 @@ def record(row: Row, score: Score, subspace: str) -> dict[str, Any]:
         story["scores"]["judgements"] = list(score.judgements)
     if "lift" in row.extra:
         story["previous"] = row.extra["lift"]
-    out["lift"] = story
-    return out
+    return story
 
 
 def toml_value(value: Any) -> Any:

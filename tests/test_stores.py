@@ -22,9 +22,11 @@ from lift_agent.records import (
     Verdict,
     row_id,
 )
+from lift_agent.stores.files import replace_file
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
+from lift_agent.stores.shapes import alpaca, whole
 from lift_agent.stores.vectors import VectorStore
-from lift_agent.stores.writers import record, replace_file
+from lift_agent.stores.writers import story
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(
@@ -184,7 +186,8 @@ def test_vectors_come_back_bit_for_bit_in_the_order_asked(tmp_path):
 
 def test_a_row_is_written_with_its_columns_and_its_own_texts_win():
     row = a_row(1, source="a.json", line=4, extra={"output": None, "id": 7, "lift": {"old": 1}})
-    written = record(row, Score("row1", 80, 50, 77, {"clarity": 9}, "Good."), "")
+    told = story(row, Score("row1", 80, 50, 77, {"clarity": 9}, "Good."), "")
+    written = whole(row, alpaca, told)
     assert written["output"] == "Done"
     assert written["id"] == 7
     assert written["lift"]["previous"] == {"old": 1}
