@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Any, Literal
 
 Origin = Literal["seed", "generated"]
@@ -70,18 +70,23 @@ def row_id(
     folded = [" ".join(unicodedata.normalize("NFC", part).split()) for part in parts]
     if occurrence:
         folded.append(f"copy {occurrence}")
-    text = json.dumps(folded, ensure_ascii=False)
+    text = f"[{', '.join(map(encode_basestring, folded))}]"  # as json.dumps writes it
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record of a source file that cannot be used."""
+    """A record of a source file that cannot be used, and the place of what is wrong with it.
+
+    `column` is the character in the line, from 1; in Parquet and Arrow `line` is the number of the
+    record and `column` that of its column.
+    """
 
     source: str
     line: int
     reason: str
     excerpt: str
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
