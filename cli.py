@@ -18,6 +18,7 @@ from .flags import ConfigFile, Json, Quiet, RunFolder, Yes, with_settings
 
 if TYPE_CHECKING:
     from .graph.estimate import Estimate
+    from .stores.sources import File
 
 app = typer.Typer(
     name="lift-agent",
@@ -69,8 +70,8 @@ def run(
     check_settings(settings)
     estimate = None
     if dry_run or force or not _begun(settings.out):
-        check_sources(settings)
-        estimate = _estimate(settings, dry_run=dry_run, quiet=quiet or json)
+        files = check_sources(settings, None if force else settings.out)
+        estimate = _estimate(settings, *files, dry_run=dry_run, quiet=quiet or json)
     if dry_run:
         _print_dry_run(estimate, json=json)
         return
@@ -281,7 +282,9 @@ def _begun(folder: Path) -> bool:
         return bool(ledger.sources())
 
 
-def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estimate, int] | None:
+def _estimate(
+    settings: RunConfig, sources: list[File], toward: list[File], *, dry_run: bool, quiet: bool
+) -> tuple[Estimate, int] | None:
     """Estimate a run that has a model to ask, with the number of rows that it reads."""
     if settings.llm == "none" and not settings.judge_llm and not dry_run:
         return None
@@ -292,9 +295,10 @@ def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estim
     from .stores.readers import read_rows
     from .views.estimate import in_one_line
 
-    rows = [record for record in read_rows(settings.sources) if isinstance(record, Row)]
+    rows = [record for record in read_rows(sources, settings.map) if isinstance(record, Row)]
     embedder = None if settings.embeddings else LazyEmbedder(settings.embedder)
-    prompts = sum(isinstance(record, Reference) for record in read_prompts(settings.toward))
+    found = read_prompts(toward, settings.map)
+    prompts = sum(isinstance(record, Reference) for record in found)
     made = estimate(settings, rows, embedder, prompts)
     if not dry_run and not quiet:
         typer.echo(f"estimated: {in_one_line(made)}", err=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 Origin = Literal["seed", "generated"]
 Strategy = Literal["", "fusion", "deepen", "answer"]
 ReferenceKind = Literal["toward", "probe"]
+Mapped = Literal["instruction", "input", "output", "system"]
 Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
 StopReason = Literal["target", "budget", "rounds", "saturated", "errors", "interrupted"]
 

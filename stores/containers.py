@@ -18,8 +18,8 @@ from ..errors import UsageError
 Container = Literal["Parquet", "Arrow", "Arrow stream", "text"]
 
 LONGEST = 1 << 23  # bytes of a line, characters of a JSON record: a longer one is quarantined
-HEAD = 1 << 18  # bytes of a file by which its kind is told
-_BLOCK = 1 << 20
+HEAD = 1 << 16  # bytes of a file by which its kind is told
+_BLOCK = 1 << 18
 _SIP = 1 << 13  # what comes after a damaged place, within so many packed bytes, is lost
 _ARROW = b"\xff\xff\xff\xff"
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..records import Mapped
 from .conversations import CONVERSATIONS, conversation, turns_of
 from .texts import UnusableError, checked, excerpt, input_of, text_of, type_name, typed
 
-Columns = Mapping[str, str]
+Columns = Mapping[Mapped, str]
 
 _OUTPUTS = ("output", "response", "completion")
 _ASKED = ("prompt", "question", "query")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ..errors import SourceError
 from ..records import Rejected, Row, row_id
@@ -25,6 +25,7 @@ from .tables import Table, table_of, table_records
 from .texts import excerpt
 
 _BLOCK = 1 << 18
+_Found = TypeVar("_Found")
 
 
 class Recognised(NamedTuple):
@@ -52,8 +53,8 @@ def read_rows(
     return _rows(named, columns)
 
 
-def stopping(found: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
-    """Pass rows on up to the first record that cannot be used.
+def stopping(found: Iterable[_Found | Rejected]) -> Iterator[_Found | Rejected]:
+    """Pass what is usable on up to the first record that cannot be used.
 
     Raises:
         SourceError: there is one; the message begins with file:line:column.

@@ -44,10 +44,11 @@ class Record(NamedTuple):
     def place_of(self, key: str) -> tuple[int, int]:
         """Line and column of what is wrong: the fault, a key's place, or the record's start.
 
+        A fault that is found only on a later line may be that of this one, which goes on there.
         Where there is no text, as in Parquet, the column is the number of the key's column.
         """
         if self.fault:
-            return self.fault
+            return self.fault if self.fault[0] == self.line else (self.line, self.column)
         start = Place(self.line, self.column)
         raw = self.raw if isinstance(self.raw, str) else self.raw.decode("utf-8", "replace")
         if self.names:

@@ -56,16 +56,23 @@ def files_of(sources: Iterable[str], run: Path | None = None) -> list[File]:
     """Resolve sources into what is to be read, in order; `run` is the folder of the run.
 
     Raises:
-        UsageError: one names nothing that can be read, or something is named twice.
+        UsageError: one names nothing that can be read.
         SourceError: a hub or a plugin failed.
     """
-    files = [file for source in sources for file in _files(source, run)]
+    return [file for source in sources for file in _files(source, run)]
+
+
+def check_distinct(files: Iterable[File]) -> None:
+    """Refuse to read something twice.
+
+    Raises:
+        UsageError: it is named twice, perhaps also by its folder.
+    """
     seen: set[Path] = set()
     for file in files:
         if (path := file.path.resolve()) in seen:
             raise UsageError(f"the same source is named twice: {file.name}")
         seen.add(path)
-    return files
 
 
 def place_of(name: str, run: Path) -> Path:

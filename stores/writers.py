@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
 from ..records import Row, Score
+from .exact_json import dumps
 from .ledger import Ledger
 
 DATASET = "dataset.jsonl"
 QUARANTINE = "quarantine.jsonl"
 SETTINGS = "run.toml"
 CARD = "README.md"
+_PLACED = ("source", "line", "column", "reason", "excerpt")
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -35,10 +35,7 @@ def write_dataset(ledger: Ledger, folder: Path) -> Path:
     scores = ledger.scores()
     subspaces = {(s.round, s.id): s.name for s in ledger.subspaces()}
     lines = [
-        json.dumps(
-            record(row, scores[row.id], subspaces.get((row.round, row.subspace), "")),
-            ensure_ascii=False,
-        )
+        dumps(record(row, scores[row.id], subspaces.get((row.round, row.subspace), "")))
         for row in ledger.selected()
     ]
     path = folder / DATASET
@@ -47,8 +44,10 @@ def write_dataset(ledger: Ledger, folder: Path) -> Path:
 
 
 def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
-    """Write the records that could not be used, with file, line and reason; None if all could."""
-    lines = [json.dumps(asdict(reject), ensure_ascii=False) for reject in ledger.rejects()]
+    """Write the records that could not be used, each with its place; None if all could."""
+    lines = [
+        dumps({name: getattr(reject, name) for name in _PLACED}) for reject in ledger.rejects()
+    ]
     if not lines:
         return None
     path = folder / QUARANTINE
