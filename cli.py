@@ -96,6 +96,29 @@ def resume(
 
 
 @app.command()
+@with_settings(("sources", "map"))
+def peek(flags: dict[str, Any], json: Json = False) -> None:
+    """Show what SOURCE is and what a run would read from it: rows, figures, what is unusable."""
+    settings = resolve({"llm": "none", "recipe": "curate", **flags}, NO_FILE)
+    from .graph.peek import peek as peek_at
+    from .graph.run import check_sources
+
+    if not settings.sources:
+        raise UsageError("name at least one SOURCE to look at")
+    found = peek_at(check_sources(settings)[0], settings.map)
+    if json:
+        from .stores.exact_json import dumps
+
+        typer.echo(dumps(found.as_dict()))
+        return
+    from rich.console import Console
+
+    from .views.peek import print_peek
+
+    print_peek(found, Console())
+
+
+@app.command()
 def runs(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where to look, three folders deep.")
