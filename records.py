@@ -68,7 +68,10 @@ def row_id(
     `occurrence` counts the earlier rows with the same text, so that copies keep ids of their own.
     """
     parts = [instruction, input, output, system, *(turn for pair in history for turn in pair)]
-    folded = [" ".join(unicodedata.normalize("NFC", part).split()) for part in parts]
+    folded = [
+        " ".join((part if part.isascii() else unicodedata.normalize("NFC", part)).split())
+        for part in parts
+    ]
     if occurrence:
         folded.append(f"copy {occurrence}")
     text = f"[{', '.join(map(encode_basestring, folded))}]"  # as json.dumps writes it

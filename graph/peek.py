@@ -32,7 +32,7 @@ class PeekedFile:
     compression: str
     rows: int = 0
     quarantined: int = 0
-    forms: Counter[str] = field(default_factory=Counter)
+    forms: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def peek(files: Iterable[File], columns: Columns | None = None) -> Peek:
             rejected += [found] if len(rejected) < SHOWN else []
             continue
         file.rows += 1
-        file.forms[found.form] += 1
+        file.forms[found.form] = file.forms.get(found.form, 0) + 1
         rows += [found] if len(rows) < SHOWN else []
         texts = (found.instruction, found.input, found.output)
         copies.add(row_id(*texts, found.system, found.history))

@@ -19,7 +19,7 @@ class Place(NamedTuple):
         """The place behind a text that begins here."""
         lines = text.count("\n")
         last = text[text.rfind("\n") + 1 :] if lines else text
-        width = len(last.encode("utf-8", "surrogateescape"))
+        width = len(last) if last.isascii() else len(last.encode("utf-8", "surrogateescape"))
         if lines:
             return Place(self.line + lines, 1 + len(last), width)
         return Place(self.line, self.column + len(last), self.byte + width)

@@ -61,7 +61,7 @@ def _files(peek: Peek) -> Table:
         table.add_column(name, justify="right" if name in ("rows", "quarantined") else "left")
     for file in peek.files:
         packed = f", {file.compression}" if file.compression else ""
-        forms = ", ".join(f"{form} {number(n)}" for form, n in file.forms.most_common())
+        forms = ", ".join(f"{form} {number(n)}" for form, n in file.forms.items())
         table.add_row(
             Text(inert(file.name), overflow="fold"),
             f"{file.container}{packed}",
