@@ -191,7 +191,7 @@ machine tells little.
 {args.rows:,} rows, rows a CPU second, and how many times the CPU (and the wall clock) `datasets`
 takes:
 
-| file | lift-agent | load | load and take each row | CPU, load | CPU, taken | wall, load | wall, taken |
+| file | lift-agent | load | load, take rows | CPU, load | CPU, taken | wall, load | wall, taken |
 |---|---|---|---|---|---|---|---|
 {chr(10).join(f"| {line} |" for line in rates)}
 

@@ -31,7 +31,7 @@ def card(ledger: Ledger, stop: str) -> str:
     s = replace(summarise(ledger), stop=stop)
     settings = ledger.noted("settings", {})
     sources = "\n".join(
-        f"| `{_inert(Path(path).name)}` | {rows:,} | {rejected:,} | `{fingerprint[:16]}` |"
+        f"| `{_inert(_short(path))}` | {rows:,} | {rejected:,} | `{fingerprint[:16]}` |"
         for path, fingerprint, rows, rejected in ledger.sources()
     )
     size = next(label for limit, label in _SIZES if s.rows < limit)
@@ -119,6 +119,11 @@ its id, origin, round, strategy, parents, subspace and scores with the judge's r
 Scores and generated rows are a model's: read some before you train on them. `run.toml` has the
 settings, and `ledger.sqlite` every call, verdict and score.
 """
+
+
+def _short(source: str) -> str:
+    """The name of a file without its folder; what is no file has one that says what it is."""
+    return source if ":" in source else Path(source).name
 
 
 def _compared(s: Summary) -> str:

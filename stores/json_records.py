@@ -67,13 +67,12 @@ class _Window:
 
 def records(stream: Stream) -> Iterator[Record]:
     """Yield the records of a text: a JSON array, an object around one, or JSONL."""
-    filled = [line.strip() for line in head_lines(stream)[:2]]
-    head = filled[0] if filled else ""
+    head, following = _first_lines(stream)
     unfinished = head[-1:] in tuple("{[,:")  # no line of JSONL ends like this
-    if _ARRAY.match(head):
+    if _ARRAY.match(head) and not (head[-1] == "}" and is_object(following)):
         window = _Window(stream)
         yield from _Elements(window, window.text.index("[") + 1, _ARRAY_END)
-    elif head.startswith("{") and (unfinished or len(filled) == 1):
+    elif head.startswith("{") and (unfinished or not following):
         window = _Window(stream)
         window.reach(LONGEST)
         inside = _wrapped_list(window)
@@ -87,11 +86,22 @@ def records(stream: Stream) -> Iterator[Record]:
 
 def structure(stream: Stream) -> str:
     """How the records of a JSON text stand in it."""
-    filled = [line.strip() for line in head_lines(stream)[:2]]
-    head = filled[0] if filled else ""
+    head, _ = _first_lines(stream)
     if _ARRAY.match(head):
         return "JSON array"
     return "JSON" if head.startswith("{") and head[-1:] in tuple("{[,:") else "JSON lines"
+
+
+def is_object(line: str) -> bool:
+    """Whether a line is a JSON object."""
+    value = _decoded(line.strip(), 0)
+    return value is not None and isinstance(value[0], dict) and value[1] == len(line.strip())
+
+
+def _first_lines(stream: Stream) -> tuple[str, str]:
+    """The first two lines that are not blank, "" for one that is not there."""
+    first, second, *_ = [*(line.strip() for line in head_lines(stream)[:2]), "", ""]
+    return first, second
 
 
 def _line_records(stream: Stream) -> Iterator[Record]:

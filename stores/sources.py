@@ -128,7 +128,7 @@ def _in_folder(folder: Path) -> list[Path]:
     for child in sorted(folder.iterdir()):
         if child.name.startswith((".", "_")) or child.name in _ABOUT:
             continue
-        if child.is_dir():
+        if child.is_dir() and not child.is_symlink():  # a link may lead back
             found += [] if (child / LEDGER).is_file() else _in_folder(child)
         elif child.is_file() and _holds_data(child):
             found.append(child)

@@ -7,7 +7,6 @@ next.
 from __future__ import annotations
 
 import csv
-import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS
 from .exact_json import DECODER
 from .forms import PROMPTS, Columns, form_of
+from .json_records import is_object
 from .record import BAD_BYTE, Place, Record, cell_start, invalid_utf8
 from .texts import LOOK
 
@@ -169,11 +169,3 @@ def _known(names: Sequence[str], columns: Columns | None, *, prompts: bool) -> b
     if prompts:
         return not set(names).isdisjoint((*PROMPTS, *CONVERSATIONS))
     return form_of(dict.fromkeys(names, "")) != ""
-
-
-def is_object(line: str) -> bool:
-    """Whether a line is a JSON object."""
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False

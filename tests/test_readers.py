@@ -513,7 +513,7 @@ def test_positions_and_ids_run_over_all_files(tmp_path: Path) -> None:
             ledger.clear_rows()
             ledger.add_seeds(rows[:3])
             ledger.add_seeds(rows[3:])
-        assert ledger.ids() == [
+        assert [row.id for row in ledger.rows()] == [
             row_id("Add.", "1 2", "3"),
             row_id("Add.", "1 2", "3", occurrence=1),
             row_id("Task 1", "", "Answer 1"),
