@@ -68,14 +68,19 @@ def row_id(
     `occurrence` counts the earlier rows with the same text, so that copies keep ids of their own.
     """
     parts = [instruction, input, output, system, *(turn for pair in history for turn in pair)]
-    folded = [
-        " ".join((part if part.isascii() else unicodedata.normalize("NFC", part)).split())
-        for part in parts
-    ]
+    folded = [_folded(part) for part in parts]
     if occurrence:
         folded.append(f"copy {occurrence}")
     text = f"[{', '.join(map(encode_basestring, folded))}]"  # as json.dumps writes it
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _folded(text: str) -> str:
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    elif text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+        return text  # as most are
+    return " ".join(text.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def checked(value: Any, name: str, where: str = "", key: str = "") -> str:
     """A text that can be used, whatever it says."""
     if value.__class__ is not str:
         typed(value, str, f"{name}{where}", key)
-    if found := _CONTROL.search(value):
+    if not value.isprintable() and (found := _CONTROL.search(value)):
         raise UnusableError(
             f"control character U+{ord(found[0]):04X} in {name}{where}, "
             f"character {found.start() + 1}",
