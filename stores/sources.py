@@ -115,7 +115,9 @@ def _files(source: str, run: Path | None) -> Iterator[File]:
         if not found:
             raise UsageError(f"there is no file {source}: nothing matches it")
     else:
-        raise UsageError(f"there is no file {source}")
+        prefix = _PREFIX.fullmatch(source)
+        or_plugin = f", and no reader plugin {prefix[1]}" if prefix else ""
+        raise UsageError(f"there is no file {source}{or_plugin}")
     for file in found:
         yield File(str(file), file)
 

@@ -44,7 +44,7 @@ def checked(value: Any, name: str, where: str = "", key: str = "") -> str:
         typed(value, str, f"{name}{where}", key)
     if not value.isprintable() and (found := _CONTROL.search(value)):
         raise UnusableError(
-            f"control character U+{ord(found[0]):04X} in {name}{where}, "
+            f"control character: U+{ord(found[0]):04X} in {name}{where}, "
             f"character {found.start() + 1}",
             key,
         )
