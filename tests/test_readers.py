@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.records import Rejected, Row, row_id
+from lift_agent.stores.forms import Columns
 from lift_agent.stores.ledger import Ledger
+from lift_agent.stores.prompts import read_prompts
 from lift_agent.stores.readers import fingerprint, read_rows
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -711,15 +713,21 @@ def test_a_good_row_is_found_after_thousands_of_broken_ones(tmp_path: Path) -> N
     ("name", "count"),
     [
         ("code_alpaca_new.json", 4535),
+        ("gpteacher_toolformer.json", 7673),
+        ("gsm8k_train.json", 7473),
+        ("gsm8k_test.jsonl", 1319),
+        ("HumanEval.jsonl.gz", 164),
         ("seed_tasks.jsonl", 175),
         ("zh_seed_tasks.json", 175),
         ("sharegpt_conversations.json", 500),
     ],
 )
 def test_published_datasets(name: str, count: int) -> None:
-    rows, rejected = read(DATA / name)
-    assert not rejected
-    assert len(rows) == count
+    columns: Columns = {"instruction": "prompt", "output": "canonical_solution"}
+    found = list(read_rows([DATA / name], columns if name.startswith("Human") else None))
+    rows = [row for row in found if isinstance(row, Row)]
+    assert len(rows) == len(found) == count
+    assert len(list(read_prompts([DATA / name]))) == count
     assert [row.position for row in rows] == list(range(count))
     if name.startswith("code"):
         assert all(set(row.extra) == {"response"} for row in rows)
