@@ -10,7 +10,7 @@ from ..errors import SourceError
 from ..records import Reference, Rejected, reference_id
 from .containers import Stream, container_of, decoded, head_lines, lines
 from .forms import Columns, Problem, prompts
-from .json_records import is_object
+from .json_values import is_object
 from .readers import records_of, rejected
 from .record import BAD_BYTE, Place, Record, invalid_utf8
 from .sources import File

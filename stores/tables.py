@@ -15,7 +15,7 @@ from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS
 from .exact_json import DECODER
 from .forms import PROMPTS, Columns, form_of
-from .json_records import is_object
+from .json_values import is_object
 from .record import BAD_BYTE, Place, Record, cell_start, invalid_utf8
 from .texts import LOOK
 
