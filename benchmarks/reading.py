@@ -44,7 +44,7 @@ WORDS = [
     "code",
 ]
 SIZES = (100_000, 1_000_000, 5_000_000)
-COMPARED = 200_000
+COMPARED = 50_000
 BATCH = 10_000
 POOL = 997  # texts from which the rows are made
 LOADERS = {"jsonl": "json", "csv": "csv", "parquet": "parquet"}
@@ -186,8 +186,8 @@ def main() -> None:
         peaks = memory(Path(name), tuple(size for size in SIZES if size <= args.largest))
     text = f"""# Reading and checking
 
-`.venv/bin/python benchmarks/reading.py`, beside datasets {version("datasets")} and pyarrow
-{version("pyarrow")}. Rows of about 250 characters; CPU seconds, as the wall clock of a shared
+`{" ".join([".venv/bin/python benchmarks/reading.py", *sys.argv[1:]])}`, beside datasets
+{version("datasets")} and pyarrow {version("pyarrow")}. Rows of about 250 characters; CPU seconds, as the wall clock of a shared
 machine tells little.
 
 {args.rows:,} rows, rows a CPU second, and how many times the CPU (and the wall clock) `datasets`
