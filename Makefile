@@ -36,7 +36,7 @@ bench: $(STAMP)  ## Measure the agents beside their peers (DATA=folder of the da
 	@$(BIN)/pip install -q -c constraints.txt -r benchmarks/requirements.txt
 	@for name in selection duplicates subspaces landing signals tie_breaks scale embedding; do \
 	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(if $(DATA),--data $(DATA)) || failed=1; \
-	  done; test -z "$$failed"
+	  done; echo "== reading"; $(BIN)/python benchmarks/reading.py || failed=1; test -z "$$failed"
 
 durability: $(STAMP)  ## Measure what docs/durability.md promises (about an hour)
 	@for name in gateway_cpu faults budgets throughput resume kills; do \

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .graph.estimate import Estimate
     from .stores.calls import Order
     from .stores.ledger import Ledger
+    from .stores.sources import File
 
 app = typer.Typer(
     name="lift-agent",
@@ -76,8 +77,8 @@ def run(
     check_settings(settings)
     estimate = None
     if dry_run or force or not _begun(settings.out):
-        check_sources(settings)
-        estimate = _estimate(settings, dry_run=dry_run, quiet=quiet or json)
+        files = check_sources(settings, None if force else settings.out)
+        estimate = _estimate(settings, *files, dry_run=dry_run, quiet=quiet or json)
     if dry_run:
         _print_dry_run(estimate, json=json)
         return
@@ -99,6 +100,29 @@ def resume(
     given = {name: value for name, value in flags.items() if value is not None}
     before = settings_of(folder).model_dump()
     _run(resolve({**before, **given}, NO_FILE), quiet=quiet, json=json)
+
+
+@app.command()
+@with_settings(("sources", "map"))
+def peek(flags: dict[str, Any], json: Json = False) -> None:
+    """Show what SOURCE is and what a run would read from it: rows, figures, what is unusable."""
+    settings = resolve({"llm": "none", "recipe": "curate", **flags}, NO_FILE)
+    from .graph.peek import peek as peek_at
+    from .graph.run import check_sources
+
+    if not settings.sources:
+        raise UsageError("name at least one SOURCE to look at")
+    found = peek_at(check_sources(settings)[0], settings.map)
+    if json:
+        from .stores.exact_json import dumps
+
+        typer.echo(dumps(found.as_dict()))
+        return
+    from rich.console import Console
+
+    from .views.peek import print_peek
+
+    print_peek(found, Console())
 
 
 @app.command()
@@ -511,7 +535,9 @@ def _begun(folder: Path) -> bool:
         return bool(ledger.sources())
 
 
-def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estimate, int] | None:
+def _estimate(
+    settings: RunConfig, sources: list[File], toward: list[File], *, dry_run: bool, quiet: bool
+) -> tuple[Estimate, int] | None:
     """Estimate a run that has a model to ask, with the number of rows that it reads."""
     if settings.llm == "none" and not settings.judge_llm and not dry_run:
         return None
@@ -522,10 +548,11 @@ def _estimate(settings: RunConfig, *, dry_run: bool, quiet: bool) -> tuple[Estim
     from .stores.readers import read_rows
     from .views.estimate import in_one_line
 
-    rows = [record for record in read_rows(settings.sources) if isinstance(record, Row)]
+    rows = [record for record in read_rows(sources, settings.map) if isinstance(record, Row)]
     local = is_local(settings.embedder) and not settings.embeddings
     embedder = LazyEmbedder(settings.embedder, prompt=settings.embedder_prompt) if local else None
-    prompts = sum(isinstance(record, Reference) for record in read_prompts(settings.toward))
+    found = read_prompts(toward, settings.map)
+    prompts = sum(isinstance(record, Reference) for record in found)
     made = estimate(settings, rows, embedder, prompts)
     if not dry_run and not quiet:
         typer.echo(f"estimated: {in_one_line(made)}", err=True)

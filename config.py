@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import UsageError
+from .records import Mapped
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,6 +47,20 @@ def _prices(value: Any) -> Any:
     return {name: pair.split(",") for name, _, pair in named}
 
 
+def _source(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _columns(value: Any) -> Any:
+    """Read TEXT=COLUMN,TEXT=COLUMN."""
+    if not isinstance(value, str):
+        return value
+    named = [item.partition("=") for item in value.split(",") if item.strip()]
+    return {name.strip(): column.strip() for name, _, column in named}
+
+
+Source = Annotated[str, BeforeValidator(_source)]
+Columns = Annotated[dict[Mapped, Annotated[str, Field(min_length=1)]], BeforeValidator(_columns)]
 Price = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Prices = Annotated[dict[str, tuple[Price, Price]], BeforeValidator(_prices)]
@@ -92,10 +107,14 @@ class RunConfig(BaseModel):
         extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
     )
 
-    sources: tuple[Path, ...] = ()
-    """Instruction data: JSON or JSONL files, plain or gzipped."""
-    toward: tuple[Path, ...] = ()
+    sources: tuple[Source, ...] = ()
+    """Instruction data: files, folders, globs, - (standard input), hf:NAME[:config][:split]."""
+    toward: tuple[Source, ...] = ()
     """Prompts that show what the data is wanted for; may be repeated. Default: the model's own."""
+    map: Columns = Field(default_factory=dict)
+    """Your columns, as instruction=question,output=answer; also input, system; a.b is nested."""
+    strict: bool = False
+    """Stop at the first record that cannot be used, rather than quarantine it."""
     target_size: int = Field(default=500, ge=1)
     """Rows wanted in the dataset."""
     out: Path = Path("lift-run")
@@ -171,6 +190,8 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> RunConfig:
+        if self.map and not {"instruction", "output"} <= self.map.keys():
+            raise ValueError("map needs both: instruction=COLUMN,output=COLUMN")
         if self.candidate_cosine > self.borderline_cosine:
             raise ValueError(
                 f"candidate_cosine = {self.candidate_cosine} must not be above "

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Any, Literal
 
 Origin = Literal["seed", "generated"]
 Strategy = Literal["", "fusion", "deepen", "answer"]
 ReferenceKind = Literal["toward", "probe"]
+Mapped = Literal["instruction", "input", "output", "system"]
 Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
 Point = tuple[float, float]
 StopReason = Literal["target", "budget", "rounds", "saturated", "errors", "interrupted"]
@@ -68,11 +69,19 @@ def row_id(
     `occurrence` counts the earlier rows with the same text, so that copies keep ids of their own.
     """
     parts = [instruction, input, output, system, *(turn for pair in history for turn in pair)]
-    folded = [" ".join(unicodedata.normalize("NFC", part).split()) for part in parts]
+    folded = [_folded(part) for part in parts]
     if occurrence:
         folded.append(f"copy {occurrence}")
-    text = json.dumps(folded, ensure_ascii=False)
+    text = f"[{', '.join(map(encode_basestring, folded))}]"  # as json.dumps writes it
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _folded(text: str) -> str:
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    elif text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+        return text  # as most are
+    return " ".join(text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +104,17 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record of a source file that cannot be used."""
+    """A record of a source file that cannot be used, and the place of what is wrong with it.
+
+    `column` is the character in the line, from 1; in Parquet and Arrow `line` is the number of the
+    record and `column` that of its column.
+    """
 
     source: str
     line: int
     reason: str
     excerpt: str
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ from ..records import Rejected, Row, Score, Status, Task, Verdict
 from ..stores.card import write_card
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import NO_BETTER, REPLACED
-from ..stores.readers import read_rows
+from ..stores.readers import read_rows, stopping
+from ..stores.sources import files_of
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
@@ -79,20 +80,20 @@ async def ingest(state: RunState, context: RunContext) -> Update:
     """Read the sources into the ledger."""
     ledger, config = context.ledger, context.config
     if not ledger.sources():
-        context.progress.begin("ingest", f"reading {len(config.sources)} file(s)")
+        files = files_of(config.sources, config.out)
+        context.progress.begin("ingest", f"reading {len(files)} file(s)")
         ledger.clear_rows()
-        counts = {str(path): [0, 0] for path in config.sources}
-        records = enumerate(read_rows(config.sources))
+        counts = {file.name: [0, 0] for file in files}
+        found = read_rows(files, config.map)
+        records = enumerate(stopping(found) if config.strict else found)
         while batch := list(islice(records, 5000)):
-            ledger.add_rows(record for _, record in batch if isinstance(record, Row))
+            ledger.add_seeds(record for _, record in batch if isinstance(record, Row))
             ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
             for _, record in batch:
                 counts[record.source][isinstance(record, Rejected)] += 1
         read_toward(context, sum(map(sum, counts.values())))
         known = ledger.noted("fingerprints")
-        ledger.add_sources(
-            (str(path), known[str(path)], *counts[str(path)]) for path in config.sources
-        )
+        ledger.add_sources((file.name, known[file.name], *counts[file.name]) for file in files)
     read = sum(source[2] for source in ledger.sources())
     rejected = sum(source[3] for source in ledger.sources())
     listed = write_quarantine(ledger, config.out)

@@ -11,6 +11,8 @@ from ..geometry.neighbours import Vectors
 from ..records import Reference, Rejected, Row
 from ..stores.ledger import Ledger
 from ..stores.prompts import read_prompts
+from ..stores.readers import stopping
+from ..stores.sources import files_of
 from .embedding import embed_rows
 from .state import RunContext
 
@@ -19,7 +21,9 @@ def read_toward(context: RunContext, position: int) -> None:
     """Read the prompts that the user gave into the ledger; unusable ones are listed from
     `position` on.
     """
-    records = enumerate(read_prompts(context.config.toward), position)
+    config = context.config
+    found = read_prompts(files_of(config.toward, config.out), config.map)
+    records = enumerate(stopping(found) if config.strict else found, position)
     while batch := list(islice(records, 5000)):
         context.ledger.add_references(r for _, r in batch if isinstance(r, Reference))
         context.ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import LEDGER, Ledger
 from ..stores.readers import fingerprint
+from ..stores.sources import File, check_distinct, files_of, keep, place_of
 from ..stores.summary import RESUMABLE, Summary, summarise
 from ..stores.writers import write_settings
 from .build import build_graph
@@ -93,22 +95,20 @@ def check_settings(config: RunConfig) -> None:
     """Refuse what can be known to be wrong before anything is opened."""
     if not config.sources:
         raise UsageError("name at least one file of instruction data")
-    named = [*config.sources, *config.toward]
-    if len({path.resolve() for path in named}) < len(named):
-        raise UsageError("the same source is named twice")
     if config.scores:
         load_scores(config.scores)
     if config.embeddings:
         load_embeddings(config.embeddings)
 
 
-def check_sources(config: RunConfig) -> None:
-    """Refuse sources that are not there."""
-    for path in (*config.sources, *config.toward):
-        if not path.exists():
-            raise UsageError(f"there is no file {path}")
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder: name the files in it")
+def check_sources(config: RunConfig, run: Path | None = None) -> tuple[list[File], list[File]]:
+    """Refuse sources that are not there, or are named twice; `run` is the folder that keeps some.
+
+    Returns the files to read, and those of `toward`.
+    """
+    sources, toward = files_of(config.sources, run), files_of(config.toward, run)
+    check_distinct((*sources, *toward))
+    return sources, toward
 
 
 def settings_of(folder: Path) -> RunConfig:
@@ -137,14 +137,17 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
             settings[address] = without_credentials(settings[address])
     settings = redacted_value(settings)
     read = bool(ledger.sources())
-    if not read:
-        check_sources(config)
     known = ledger.noted("fingerprints", {})
     fingerprints = known
-    if not ledger.noted("replay_of"):
+    if not read:
+        keep((*config.sources, *config.toward), config.out)
+        files = chain(*check_sources(config, config.out))
+        fingerprints = {file.name: fingerprint(file.path) for file in files}
+    elif not ledger.noted("replay_of"):
+        places = {name: place_of(name, config.out) for name in known}
         fingerprints = {
-            str(path): fingerprint(path) if path.is_file() else known.get(str(path))
-            for path in (*config.sources, *config.toward)
+            name: fingerprint(path) if path.is_file() else known[name]
+            for name, path in places.items()
         }
     before = ledger.noted("settings")
     if before is not None:

@@ -14,7 +14,7 @@ from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .cells import json_text
+from .exact_json import dumps
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,7 +119,7 @@ def _fit(value: Any, kind: Kind) -> Any:
     if value is None:
         return None
     if kind in ("json", {}) or (kind == "text" and not isinstance(value, str)):
-        return json_text(value)
+        return dumps(value)
     if isinstance(kind, list):
         return [_fit(item, kind[0]) for item in value]
     if isinstance(kind, dict):

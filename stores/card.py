@@ -167,6 +167,11 @@ def _chosen(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def _short(source: str) -> str:
+    """The name of a file without its folder; what is no file has one that says what it is."""
+    return source if ":" in source else Path(source).name
+
+
 def _compared(s: Summary) -> str:
     """What the rows were compared with to see what they lack."""
     if not s.subspaces:

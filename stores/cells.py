@@ -8,9 +8,10 @@ back.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
+
+from .exact_json import dumps
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
@@ -20,13 +21,8 @@ def cell(value: Any, *, defuse: bool) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        return json_text(value)
+        return dumps(value)
     return defused(value) if defuse else value
-
-
-def json_text(value: Any) -> str:
-    """A value as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False)
 
 
 def defused(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import RunFolderError
 from .ledger import LEDGER, Ledger
+from .sources import KEPT
 from .summary import RESUMABLE, Summary, summarise
 from .vectors import VECTORS, remove_vectors
 from .writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
@@ -135,6 +137,7 @@ def clear(folder: Path) -> None:
     if not (folder / LEDGER).is_file():
         return
     remove_vectors(folder / VECTORS)
+    shutil.rmtree(folder / KEPT, ignore_errors=True)
     files = (DATASET, QUARANTINE, CARD, SETTINGS, REPORT)
     for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", *files):
         (folder / name).unlink(missing_ok=True)

@@ -1,35 +1,36 @@
-"""From JSON values to examples: the forms in which people publish instruction data."""
+"""From records to examples: the forms in which people publish instruction data.
+
+A record that fits several forms takes the first of these: the columns that the user mapped;
+Alpaca; a conversation; TRL's conversational prompt and completion; Self-Instruct; a pair of
+columns such as question and answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-_PROMPTS = ("instruction", "prompt", "question", "query", "text")
+from ..records import Mapped
+from .conversations import CONVERSATIONS, conversation, turns_of
+from .texts import UnusableError, checked, excerpt, input_of, text_of, type_name, typed
+
+Columns = Mapping[Mapped, str]
+
 _OUTPUTS = ("output", "response", "completion")
-CONVERSATIONS = ("messages", "conversations")
+_ASKED = ("prompt", "question", "query")
+_ANSWERED = ("completion", "answer", "response", "output")
+PROMPTS = ("instruction", *_ASKED, "text")
 _FORMS = (
-    "Alpaca (instruction, output), Self-Instruct (instruction, instances), "
-    "OpenAI (messages) and ShareGPT (conversations)"
+    "Alpaca (instruction, output), Self-Instruct (instruction, instances), OpenAI (messages), "
+    "ShareGPT (conversations) and pairs (prompt, completion; question, answer); "
+    "--map instruction=COLUMN,output=COLUMN names others"
 )
-_ROLES = {"system": "system"}
-_ROLES |= dict.fromkeys(("user", "human"), "user")
-_ROLES |= dict.fromkeys(("assistant", "gpt", "chatgpt", "bard", "bing", "model"), "assistant")
-_TYPES = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
-_TYPES |= {dict: "an object", type(None): "null"}
-
-
-EXCERPT = 120  # characters of a record that are shown
-LOOK = 4 * EXCERPT
-
-
-class _UnusableError(Exception):
-    """A record that cannot be used; its message is the reason."""
 
 
 class Example(NamedTuple):
     """What a record holds for a row, before the row has its place and id."""
 
+    form: str
     instruction: str
     input: str
     output: str
@@ -38,188 +39,231 @@ class Example(NamedTuple):
     history: tuple[tuple[str, str], ...] = ()
 
 
-def form_of(record: Any) -> str:
-    """Name the form of a record: `alpaca`, or the column that holds its texts, or nothing."""
+class Problem(NamedTuple):
+    """Why a record cannot be used, and the column at fault, if it is one."""
+
+    reason: str
+    key: str = ""
+
+
+def form_of(record: Any, columns: Columns | None = None) -> str:
+    """Name the form of a record, or nothing if it has none."""
     if not isinstance(record, dict):
         return ""
-    filled = {key for key, value in record.items() if value is not None}
-    instructed = "instruction" in filled
-    if instructed and not filled.isdisjoint(_OUTPUTS):
+    if columns and _at(record, columns["instruction"]) is not None:
+        return "mapped"
+    get = record.get
+    instructed = get("instruction") is not None
+    if instructed and any(get(key) is not None for key in _OUTPUTS):
         return "alpaca"
     for column in CONVERSATIONS:
-        if column in filled:
+        if get(column) is not None:
             return column
+    if isinstance(get("prompt"), list) and isinstance(get("completion"), list):
+        return "prompt messages"
     if instructed:
-        return "instances" if "instances" in filled else "alpaca"
-    return ""
+        return "instances" if get("instances") is not None else "alpaca"
+    return "pair" if _pair(record) else ""
 
 
-def examples(value: Any) -> list[Example | str]:
-    """Return the examples of a record, each replaced by the reason if it cannot be used."""
-    form = form_of(value)
+def examples(value: Any, columns: Columns | None = None) -> list[Example | Problem]:
+    """Return the examples of a record, each replaced by the problem if it cannot be used.
+
+    `columns` says where the user's own columns are: instruction, output, input, system to a name,
+    or to a path of names with dots.
+    """
+    form = form_of(value, columns)
     if form == "instances" and isinstance(value["instances"], list) and value["instances"]:
         return [_attempt(_instance, value, index) for index in range(len(value["instances"]))]
-    return [_attempt(_single, value, form)]
+    if form == "mapped":
+        return [_attempt(_mapped, value, columns)]
+    return [_attempt(_SINGLE.get(form, _conversation), value, form)]
 
 
-def prompts(value: Any) -> list[tuple[str, str] | str]:
+def prompts(value: Any, columns: Columns | None = None) -> list[tuple[str, str] | Problem]:
     """Return the prompts of a record, (instruction, input), or the reason if there is none.
 
     A record with no answer is enough, and so is a string; of a conversation it is the last turn
     of the user.
     """
     if isinstance(value, str):
-        return [(value, "") if value.strip() else "empty prompt"]
+        return [(value, "") if value.strip() else Problem("empty prompt")]
     if isinstance(value, list):
-        return [prompt for item in value for prompt in prompts(item)]
-    found: list[tuple[str, str] | str] = []
-    for example in examples(value):
-        if isinstance(example, Example):
-            found.append((example.instruction, example.input))
-        else:
-            found.append(_prompt(value, example))
-    return found
+        return [prompt for item in value for prompt in prompts(item, columns)]
+    return [
+        (example.instruction, example.input)
+        if isinstance(example, Example)
+        else _prompt(value, example, columns)
+        for example in examples(value, columns)
+    ]
 
 
-def _prompt(value: Any, reason: str) -> tuple[str, str] | str:
+def _prompt(value: Any, problem: Problem, columns: Columns | None) -> tuple[str, str] | Problem:
     """The prompt of a record that is no example, for the reason given."""
     if not isinstance(value, dict):
-        return reason
+        return problem
     try:
-        for column in CONVERSATIONS:
+        if columns and isinstance(asked := _at(value, columns["instruction"]), str):
+            return text_of({columns["instruction"]: asked}, columns["instruction"]), ""
+        for column in (*CONVERSATIONS, "prompt"):
             if isinstance(value.get(column), list):
-                turns = [_turn(turn, f"{column}[{i}]") for i, turn in enumerate(value[column])]
-                asked = [text for role, text in turns if role == "user" and text.strip()]
-                return (asked[-1], "") if asked else f"{column} has no turn of the user"
-        for key in _PROMPTS:
+                turns = turns_of(value[column], column)
+                said = [t.text for t in turns if t.role == "user" and t.text.strip()]
+                return (said[-1], "") if said else Problem(f"{column} has no turn of the user")
+        for key in PROMPTS:
             if value.get(key) is not None:
-                return _text(value[key], key), _input(value)
-    except _UnusableError as error:
-        return str(error)
+                return text_of(value, key), input_of(value)
+    except UnusableError as error:
+        return Problem(str(error), error.key)
     keys = excerpt(", ".join(value)) or "none"
-    return f"no prompt: the keys are {keys}, none of them {', '.join(_PROMPTS)}"
+    return Problem(f"no prompt: the keys are {keys}, none of them {', '.join(PROMPTS)}")
 
 
-def _attempt(read: Callable[..., Example], *args: Any) -> Example | str:
+def _attempt(read: Callable[..., Example], *args: Any) -> Example | Problem:
     try:
         return read(*args)
-    except _UnusableError as error:
-        return str(error)
+    except UnusableError as error:
+        return Problem(str(error), error.key)
 
 
-def _single(value: Any, form: str) -> Example:
+def _unknown(value: Any, _: str) -> Example:
     if not isinstance(value, dict):
-        raise _UnusableError(f"not an object but {_TYPES[type(value)]}")
-    if form == "alpaca":
-        return _alpaca(value)
-    if form in CONVERSATIONS:
-        return _conversation(value, form)
-    if form == "instances":
-        _typed(value["instances"], list, "instances")
-        raise _UnusableError("missing output: instances is empty")
+        raise UnusableError(f"not an object but {type_name(value)}")
     answered = not value.keys().isdisjoint((*_OUTPUTS, "instances"))
     keys = excerpt(", ".join(value)) or "none"
     problem = "missing instruction" if answered else "unknown form"
-    raise _UnusableError(f"{problem}: the keys are {keys}; the known forms are {_FORMS}")
+    raise UnusableError(f"{problem}: the keys are {keys}; the known forms are {_FORMS}")
 
 
-def _alpaca(record: Mapping[str, Any]) -> Example:
-    instruction = _text(record.get("instruction"), "instruction")
-    output, key = _output(record)
-    used = ("instruction", "input", key)
-    return Example(instruction, _input(record), output, _without(record, used))
+def _alpaca(record: Mapping[str, Any], form: str) -> Example:
+    instruction = text_of(record, "instruction")
+    key = _output_key(record)
+    output = text_of(record, key, _called(key))
+    used = ["instruction", "input", key]
+    system, history = "", tuple[tuple[str, str], ...]()
+    if isinstance(told := record.get("system"), str) and told:
+        used.append("system")
+        system = checked(told, "system", key="system")
+    if record.get("history") and _is_history(record["history"]):
+        used.append("history")
+        history = tuple((ask, answer) for ask, answer in record["history"])
+    extra = _without(record, used)
+    return Example(form, instruction, input_of(record), output, extra, system, history)
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(turn, list) and len(turn) == 2 and all(isinstance(text, str) for text in turn)
+        for turn in value
+    )
 
 
 def _instance(record: Mapping[str, Any], index: int) -> Example:
-    instruction = _text(record.get("instruction"), "instruction")
+    instruction = text_of(record, "instruction")
     where = f"instances[{index}]"
-    instance = _typed(record["instances"][index], dict, where)
-    output, key = _output(instance, f" of {where}")
-    text = _input(instance, f" of {where}")
+    instance = typed(record["instances"][index], dict, where, "instances")
+    key = _output_key(instance, f" of {where}")
+    output = text_of(instance, key, _called(key), f" of {where}")
+    text = input_of(instance, f" of {where}")
     columns = _without(record, ("instruction", "instances"))
     extra = columns | _without(instance, ("input", key)) | columns  # the columns first, and last
-    return Example(instruction, text, output, extra)
+    return Example("instances", instruction, text, output, extra)
+
+
+def _no_instance(record: Mapping[str, Any], _: str) -> Example:
+    typed(record["instances"], list, "instances")
+    raise UnusableError("missing output: instances is empty", "instances")
 
 
 def _conversation(record: Mapping[str, Any], column: str) -> Example:
-    turns = [
-        _turn(turn, f"{column}[{index}]")
-        for index, turn in enumerate(_typed(record[column], list, column))
-    ]
-    led = bool(turns) and turns[0][0] == "system"
-    system = turns.pop(0)[1] if led else ""
-    for index, (role, _) in enumerate(turns):
-        expected = ("user", "assistant")[index % 2]
-        if role != expected:
-            where = f"{column}[{index + led}]"
-            raise _UnusableError(f"turns do not alternate: {where} is {role}, not {expected}")
-    if len(turns) % 2 and len(turns) > 1:
-        turns.pop()
-    if len(turns) < 2:
-        missing = "output" if turns else "instruction"
-        raise _UnusableError(f"missing {missing}: {column} has no complete turn")
-    texts = [
-        _text(text, "instruction" if role == "user" else "output", f" in turn {index // 2 + 1}")
-        for index, (role, text) in enumerate(turns)
-    ]
-    *history, (instruction, output) = zip(texts[::2], texts[1::2], strict=True)
-    return Example(instruction, "", output, dict(record), system, tuple(history))
+    talk = conversation(record[column], column, record.get("system"))
+    return Example(
+        column, talk.instruction, "", talk.output, dict(record), talk.system, talk.history
+    )
 
 
-def _turn(turn: Any, where: str) -> tuple[str, str]:
-    _typed(turn, dict, where)
-    role_key = "role" if "role" in turn else "from"
-    text_key = "content" if "content" in turn else "value"
-    role = _typed(turn.get(role_key), str, f"{where}.{role_key}")
-    if role not in _ROLES:
-        raise _UnusableError(
-            f"{where} has the role {excerpt(role)!r}, not one of {', '.join(_ROLES)}"
-        )
-    return _ROLES[role], _content(turn.get(text_key), f"{where}.{text_key}")
+def _prompt_messages(record: Mapping[str, Any], form: str) -> Example:
+    talk = conversation(record["prompt"] + record["completion"], "prompt + completion")
+    return Example(form, talk.instruction, "", talk.output, dict(record), talk.system, talk.history)
 
 
-def _content(content: Any, where: str) -> str:
-    if not isinstance(content, list):
-        return str(_typed(content, str, where))
-    for index, part in enumerate(content):
-        if not isinstance(part, dict) or part.get("type") != "text":
-            raise _UnusableError(f"wrong type: {where}[{index}] is not a text part")
-        _typed(part.get("text"), str, f"{where}[{index}].text")
-    return "".join(part["text"] for part in content)
+def _paired(record: Mapping[str, Any], form: str) -> Example:
+    pair = _pair(record)
+    assert pair is not None
+    asked, answered = pair
+    instruction = text_of(record, asked, f"instruction ({asked})")
+    output = text_of(record, answered, f"output ({answered})")
+    extra = _without(record, (asked, answered, "input"))
+    return Example(f"{asked}, {answered}", instruction, input_of(record), output, extra)
 
 
-def _output(record: Mapping[str, Any], where: str = "") -> tuple[str, str]:
-    """Return the output and the key under which it was found."""
+def _mapped(record: Mapping[str, Any], columns: Columns) -> Example:
+    found = {name: _at(record, path) for name, path in columns.items()}
+    texts = {
+        name: ""
+        if value is None
+        else checked(value, f"{name} ({columns[name]})", key=columns[name])
+        for name, value in found.items()
+    }
+    for name in ("instruction", "output"):
+        if found[name] is None or not texts[name].strip():
+            missing = "missing" if found[name] is None else "empty"
+            raise UnusableError(f"{missing} {name} ({columns[name]})", columns[name])
+    extra = _without(record, list(columns.values()))
+    return Example(
+        "mapped",
+        texts["instruction"],
+        texts.get("input", ""),
+        texts["output"],
+        extra,
+        texts.get("system", ""),
+    )
+
+
+_SINGLE: dict[str, Callable[[Any, str], Example]] = {
+    "": _unknown,
+    "alpaca": _alpaca,
+    "instances": _no_instance,
+    "prompt messages": _prompt_messages,
+    "pair": _paired,
+}
+
+
+def _pair(record: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The columns of a pair, what is asked and what is answered, if the record is one."""
+    for asked in _ASKED:
+        if record.get(asked) is not None:
+            for answered in _ANSWERED:
+                if record.get(answered) is not None:
+                    return asked, answered
+    return None
+
+
+def _at(record: Mapping[str, Any], path: str) -> Any:
+    """The value of a column, or at a path of names with dots; None if there is none."""
+    if path in record:
+        return record[path]
+    value: Any = record
+    for name in path.split("."):
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        elif isinstance(value, dict):
+            value = value.get(name)
+        else:
+            return None
+    return value
+
+
+def _output_key(record: Mapping[str, Any], where: str = "") -> str:
     for key in _OUTPUTS:
         if record.get(key) is not None:
-            name = "output" if key == "output" else f"output ({key})"
-            return _text(record[key], name, where), key
-    raise _UnusableError(f"missing output{where}: none of {', '.join(_OUTPUTS)}")
+            return key
+    raise UnusableError(f"missing output{where}: none of {', '.join(_OUTPUTS)}")
 
 
-def _input(record: Mapping[str, Any], where: str = "") -> str:
-    value = record.get("input")
-    return "" if value is None else str(_typed(value, str, f"input{where}"))
-
-
-def _text(value: Any, name: str, where: str = "") -> str:
-    text = str(_typed(value, str, f"{name}{where}"))
-    if not text.strip():
-        raise _UnusableError(f"empty {name}{where}")
-    return text
-
-
-def _typed(value: Any, kind: type, name: str) -> Any:
-    if not isinstance(value, kind):
-        raise _UnusableError(f"wrong type: {name} is {_TYPES[type(value)]}, not {_TYPES[kind]}")
-    return value
+def _called(key: str) -> str:
+    return "output" if key == "output" else f"output ({key})"
 
 
 def _without(record: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key not in keys}
-
-
-def excerpt(raw: str) -> str:
-    """Return the beginning of a text on one line, whatever its bytes."""
-    readable = raw[:LOOK].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return " ".join(readable.split())[:EXCERPT]

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,10 @@ from ..records import (
     Task,
     TrackRecord,
     Verdict,
+    row_id,
 )
 from ..redaction import redacted, without_own_keys
+from . import exact_json
 
 LEDGER = "ledger.sqlite"
 NO_BETTER = "no better than the response it was to replace"  # why such an answer stays out
@@ -176,6 +178,11 @@ def _keep_margins(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX rows_place ON rows (round, subspace)")
 
 
+def _keep_columns(db: sqlite3.Connection) -> None:
+    """Keep at which character of its line an unusable record is wrong."""
+    db.execute('ALTER TABLE source_rejects ADD COLUMN "column" INTEGER NOT NULL DEFAULT 1')
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -185,6 +192,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_rules,
     _keep_map,
     _keep_margins,
+    _keep_columns,
 )
 
 
@@ -278,6 +286,7 @@ class Ledger:
             db.execute("DELETE FROM rows")
             db.execute("DELETE FROM source_rejects")
             db.execute("DELETE FROM reference")
+            db.execute("DROP TABLE IF EXISTS temp.copies")
 
     def add_sources(self, sources: Iterable[tuple[str, str, int, int]]) -> None:
         """Record that all sources were read: path, fingerprint, rows, unusable records."""
@@ -293,14 +302,24 @@ class Ledger:
         """Keep the records of source files that cannot be used, by their position."""
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO source_rejects VALUES (?, ?, ?, ?, ?)",
-                ((i, r.source, r.line, r.reason, r.excerpt) for i, r in rejects),
+                "INSERT OR REPLACE INTO source_rejects VALUES (?, ?, ?, ?, ?, ?)",
+                ((i, *astuple(reject)) for i, reject in rejects),
             )
 
     def rejects(self) -> list[Rejected]:
         """The records of source files that could not be used, in their order."""
-        sql = "SELECT source, line, reason, excerpt FROM source_rejects ORDER BY position"
+        sql = f"SELECT {_REJECTED} FROM source_rejects ORDER BY position"
         return [Rejected(*values) for values in self._query(sql)]
+
+    def add_seeds(self, rows: Iterable[Row]) -> None:
+        """Add rows as they are read, in order: a copy of an earlier one gets an id of its own."""
+        with self._transaction() as db:
+            db.execute(
+                "CREATE TEMP TABLE IF NOT EXISTS copies (id TEXT PRIMARY KEY, n INTEGER NOT NULL)"
+            )
+            for row in rows:
+                if not _insert_rows(db, [row]):
+                    _insert_rows(db, [_copy(db, row)])
 
     def add_rows(self, rows: Iterable[Row]) -> None:
         """Add rows with status new; those already there stay as they are."""
@@ -811,31 +830,44 @@ _ROW = (
 )
 
 
-def _insert_rows(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
-    db.executemany(
+def _copy(db: sqlite3.Connection, row: Row) -> Row:
+    """The next copy of a row that the ledger has."""
+    db.execute(
+        "INSERT INTO copies VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1", (row.id,)
+    )
+    (n,) = db.execute("SELECT n FROM copies WHERE id = ?", (row.id,)).fetchone()
+    texts = (row.instruction, row.input, row.output)
+    return replace(row, id=row_id(*texts, row.system, row.history, n))
+
+
+def _insert_rows(db: sqlite3.Connection, rows: Iterable[Row]) -> int:
+    """Add the rows that are not there yet; return how many those are."""
+    added = db.executemany(
         f"INSERT OR IGNORE INTO rows ({_ROW}, status) VALUES ({'?,' * 15}'new')",
         (
             (
                 *(r.id, r.position, r.instruction, r.input, r.output, r.system),
                 _json(r.history),
                 *(r.origin, r.source, r.line),
-                _json(r.extra),
+                exact_json.dumps(r.extra, compact=True),
                 *(r.round, r.strategy, _json(r.parents), r.subspace),
             )
             for r in rows
         ),
     )
+    return added.rowcount
 
 
 def _row(found: tuple[Any, ...]) -> Row:
     values = dict(zip(_ROW.split(", "), found, strict=True))
     values["history"] = tuple((ask, answer) for ask, answer in json.loads(values["history"]))
     values["parents"] = tuple(json.loads(values["parents"]))
-    values["extra"] = json.loads(values["extra"])
+    values["extra"] = exact_json.loads(values["extra"])
     return Row(**values)
 
 
 _FATE = ", ".join(field.name for field in fields(Fate))
+_REJECTED = ", ".join(f'"{field.name}"' for field in fields(Rejected))
 _SCORE = ", ".join(field.name for field in fields(Score))
 _DUEL = ", ".join(field.name for field in fields(Duel))
 

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 
 from ..errors import UsageError
 from .arrow import Kind, batches, columns_of, kinds_of, schema_of
-from .cells import cell, json_text
+from .cells import cell
+from .exact_json import dumps
 from .files import replacing
 
 Records = Iterable[Mapping[str, Any]]  # anew with each iteration
@@ -64,13 +65,13 @@ def ending_of(path: Path) -> tuple[str, str]:
 
 def _jsonl(records: Records, file: BinaryIO) -> None:
     for record in records:
-        file.write(json_text(record).encode("utf-8") + b"\n")
+        file.write(dumps(record).encode("utf-8") + b"\n")
 
 
 def _json(records: Records, file: BinaryIO) -> None:
     before = b"[\n"
     for record in records:
-        file.write(before + json_text(record).encode("utf-8"))
+        file.write(before + dumps(record).encode("utf-8"))
         before = b",\n"
     file.write(b"\n]\n" if before == b",\n" else b"[]\n")
 

@@ -4,67 +4,85 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 from ..errors import SourceError
 from ..records import Reference, Rejected, reference_id
-from .forms import excerpt, prompts
-from .json_records import records
-from .readers import lines_of
+from .containers import Stream, container_of, decoded, head_lines, lines
+from .forms import Columns, Problem, prompts
+from .json_values import is_object
+from .readers import records_of, rejected
+from .record import BAD_BYTE, Place, Record, invalid_utf8
+from .sources import File
+from .tables import table_of
 
 _JSON = re.compile(r'\s*(\{|"|\[\s*($|[{\["\]]))')
 
 
-def read_prompts(paths: Sequence[Path]) -> Iterator[Reference | Rejected]:
-    """Yield each prompt of the files in order, or a Rejected with file, line and reason.
+def read_prompts(
+    files: Sequence[File | Path], columns: Columns | None = None
+) -> Iterator[Reference | Rejected]:
+    """Yield each prompt of the files in order, or a Rejected with its place and reason.
 
-    A file holds JSON records in a form that `read_rows` knows, whose outputs may be missing and
-    are passed over; records with a prompt, question, query or text; JSON strings; or plain text
-    with one prompt a line. Which one, is recognised by its content.
+    A file holds records in a form that `read_rows` knows, whose outputs may be missing and are
+    passed over; records with a prompt, question, query or text; JSON strings; or plain text with
+    one prompt a line. Which one, is recognised by its content.
 
     Raises:
         UsageError: a file is not there.
-        SourceError: a file is damaged, or has no usable prompt.
+        SourceError: a file has no usable prompt.
     """
     position = 0
-    for path in paths:
+    for file in map(File.of, files):
         usable, first = False, None
-        for line, raw, found in _found(path):
-            if isinstance(found, str):
-                rejected = Rejected(str(path), line, found, excerpt(raw))
-                first = first or rejected
-                yield rejected
+        for record, found in _found(file, columns):
+            if isinstance(found, Problem):
+                unusable = rejected(file, record, *found)
+                first = first or unusable
+                yield unusable
             else:
                 usable = True
                 yield Reference(
-                    reference_id(*found), position, "toward", *found, source=str(path), line=line
+                    reference_id(*found),
+                    position,
+                    "toward",
+                    *found,
+                    source=file.name,
+                    line=record.line,
                 )
             position += 1
         if not usable:
             why = f": on line {first.line}, {first.reason}" if first else ""
-            raise SourceError(f"{path} has no usable prompt{why}.")
+            raise SourceError(f"{file.name} has no usable prompt{why}.")
 
 
-def _found(path: Path) -> Iterator[tuple[int, str, tuple[str, str] | str]]:
-    """Line, text, and the prompt (instruction, input) or the reason for which there is none."""
-    lines = lines_of(path)
-    blank = []
-    for line in lines:
-        blank.append(line)
-        if line.strip():
-            break
-    whole = chain(blank, lines)
-    if blank and _JSON.match(blank[-1]):
-        for record in records(whole):
-            for prompt in [record.problem] if record.problem else prompts(record.value):
-                yield record.line, record.raw, prompt
-        return
-    for number, line in enumerate(whole, 1):
-        if text := line.strip():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                yield number, line, "invalid UTF-8"
-            else:
-                yield number, line, (text, "")
+def _found(
+    file: File, columns: Columns | None
+) -> Iterator[tuple[Record, tuple[str, str] | Problem]]:
+    """Each record, and the prompt in it (instruction, input) or what is wrong with it."""
+    with Stream(file.path) as stream:
+        plain = _is_plain_text(stream, columns)
+        found = _lines(stream) if plain else records_of(stream, columns, prompts=True)
+        for record in found:
+            if record.problem:
+                yield record, Problem(record.problem)
+                continue
+            for prompt in prompts(record.value, columns):
+                yield record, prompt
+
+
+def _is_plain_text(stream: Stream, columns: Columns | None) -> bool:
+    if container_of(stream) != "text" or table_of(stream, columns, prompts=True):
+        return False
+    head = head_lines(stream)[:20]
+    return bool(head) and not _JSON.match(head[0]) and not any(map(is_object, head))
+
+
+def _lines(stream: Stream) -> Iterator[Record]:
+    for number, raw in enumerate(lines(stream), 1):
+        text = decoded(raw).strip()
+        if bad := BAD_BYTE.search(text):
+            spot = Place(number).after(decoded(raw).partition(bad[0])[0])
+            yield Record(number, raw, problem=invalid_utf8(bad[0], spot), fault=spot[:2])
+        elif text:
+            yield Record(number, raw, text)

@@ -1,123 +1,173 @@
-"""Reading instruction datasets: JSONL or JSON, gzipped or not, in the forms people publish.
+"""Reading instruction datasets: each record of a file becomes rows, or a `Rejected` that says why
+not.
 
-A file passes three steps: its lines become text, the text becomes JSON records with the line at
-which each starts, and each record becomes rows, or a `Rejected` that says why not. What a file
-is, is recognised by its content, never by its name.
+A file passes four steps: its bytes are unpacked (`containers`), its container gives records with
+their places (`json_records`, `tables`, `columnar`), each record becomes examples (`forms`), and
+each example a row. What a file is, is recognised by its content, never by its name.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from io import BufferedReader
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-from ..errors import SourceError, UsageError
+from ..errors import SourceError
 from ..records import Rejected, Row, row_id
-from .forms import Example, examples, excerpt
-from .json_records import Record, records
+from .columnar import arrow_records, parquet_records
+from .containers import Stream, container_of, opened
+from .forms import Columns, Example, examples
+from .json_records import records, structure
+from .record import Record
+from .sources import File
+from .tables import Table, table_of, table_records
+from .texts import excerpt
 
 _BLOCK = 1 << 18
+_Found = TypeVar("_Found")
 
 
-def read_rows(paths: Sequence[Path]) -> Iterator[Row | Rejected]:
-    """Yield each record of the files in order: a Row, or a Rejected with file, line and reason.
+class Recognised(NamedTuple):
+    """What a file is: its container (JSON lines, CSV, Parquet, ...) and compression, if any."""
 
-    All the files are opened once before the first is read: a `UsageError` comes at once. A
-    `SourceError` is raised at the end of a file that had no usable row.
+    container: str
+    compression: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.container}, {self.compression}" if self.compression else self.container
+
+
+def read_rows(
+    files: Sequence[File | Path], columns: Columns | None = None
+) -> Iterator[Row | Rejected]:
+    """Yield each record of the files in order: a Row, or a Rejected with its place and reason.
+
+    Rows with the same text have the same id; the ledger tells copies apart. All the files are
+    opened once before the first is read: a `UsageError` comes at once. A `SourceError` is raised
+    at the end of a file that had no usable row.
     """
-    for path in paths:
-        _open(path).close()
-    return _rows(paths)
+    named = [File.of(file) for file in files]
+    for file in named:
+        Stream(file.path).close()
+    return _rows(named, columns)
+
+
+def stopping(found: Iterable[_Found | Rejected]) -> Iterator[_Found | Rejected]:
+    """Pass what is usable on up to the first record that cannot be used.
+
+    Raises:
+        SourceError: there is one; the message begins with file:line:column.
+    """
+    for item in found:
+        if isinstance(item, Rejected):
+            raise SourceError(f"{item.source}:{item.line}:{item.column}: {item.reason}")
+        yield item
+
+
+def examples_of(
+    file: File, columns: Columns | None = None
+) -> Iterator[tuple[Record, Example | Rejected]]:
+    """Yield each example of a file with its record; what cannot be used is a Rejected.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    with Stream(file.path) as stream:
+        for record in records_of(stream, columns):
+            if record.problem:
+                yield record, rejected(file, record, record.problem)
+                continue
+            for found in examples(record.value, columns):
+                if isinstance(found, Example):
+                    yield record, found
+                else:
+                    yield record, rejected(file, record, *found)
+
+
+def records_of(
+    stream: Stream, columns: Columns | None = None, *, prompts: bool = False
+) -> Iterator[Record]:
+    """Yield the records of a file, whatever its container; damage is one with a problem."""
+    line = 0
+    for record in _contained(stream, columns, prompts):
+        line = record.line
+        yield record
+    if stream.damage:
+        yield Record(line + 1, "", problem=f"damaged: {stream.damage}")
+
+
+def recognised(stream: Stream, columns: Columns | None = None) -> Recognised:
+    """Tell what a file is."""
+    container: str = container_of(stream)
+    if container == "text":
+        table = table_of(stream, columns)
+        container = table.kind if table else structure(stream)
+    return Recognised(container, stream.compression)
 
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of the file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
-    with _open(path) as file:
+    with opened(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
 
 
-def _rows(paths: Sequence[Path]) -> Iterator[Row | Rejected]:
+def rejected(file: File, record: Record, reason: str, key: str = "") -> Rejected:
+    """A record that cannot be used, with the place of what is wrong."""
+    line, column = record.place_of(key)
+    raw = record.raw or ("" if record.value is None else str(record.value))
+    return Rejected(file.name, line, reason, excerpt(raw), column)
+
+
+def _contained(stream: Stream, columns: Columns | None, prompts: bool) -> Iterator[Record]:
+    container = container_of(stream)
+    if container == "Parquet":
+        return parquet_records(stream)
+    if container != "text":
+        return arrow_records(stream, file=container == "Arrow")
+    table: Table | None = table_of(stream, columns, prompts=prompts)
+    return table_records(stream, table) if table else records(stream)
+
+
+def _rows(files: Iterable[File], columns: Columns | None) -> Iterator[Row | Rejected]:
     position = 0
-    copies: Counter[str] = Counter()
-    for path in paths:
+    for file in files:
         first: Rejected | None = None
         usable = False
-        for record, example in _examples_of(path):
-            if isinstance(example, Example):
+        for record, found in examples_of(file, columns):
+            if isinstance(found, Example):
                 usable = True
-                yield _row(example, position, path, record.line, copies)
+                yield _row(found, position, file.name, record.line)
             else:
-                rejected = Rejected(str(path), record.line, example, excerpt(record.raw))
-                first = first or rejected
-                yield rejected
+                first = first or found
+                yield found
             position += 1
         if usable:
             continue
         if first is None:
-            raise SourceError(f"{path} holds no record: give a file with JSONL or a JSON array.")
+            raise SourceError(
+                f"{file.name} holds no record: give a file with JSON, CSV, Parquet or Arrow."
+            )
         raise SourceError(
-            f"{path} has no usable row, correct it or name another file: "
+            f"{file.name} has no usable row, correct it or name another file: "
             f"on line {first.line}, {first.reason}."
         )
 
 
-def _row(example: Example, position: int, path: Path, line: int, copies: Counter[str]) -> Row:
-    def identify(occurrence: int) -> str:
-        texts = (example.instruction, example.input, example.output)
-        return row_id(*texts, example.system, example.history, occurrence)
-
-    first_id = identify(0)
-    occurrence = copies[first_id]
-    copies[first_id] += 1
+def _row(example: Example, position: int, source: str, line: int) -> Row:
+    texts = (example.instruction, example.input, example.output)
     return Row(
-        id=identify(occurrence) if occurrence else first_id,
+        id=row_id(*texts, example.system, example.history),
         position=position,
-        source=str(path),
+        instruction=example.instruction,
+        input=example.input,
+        output=example.output,
+        system=example.system,
+        history=example.history,
+        source=source,
         line=line,
-        **example._asdict(),
+        extra=example.extra,
     )
-
-
-def _examples_of(path: Path) -> Iterator[tuple[Record, Example | str]]:
-    for record in records(lines_of(path)):
-        for example in [record.problem] if record.problem else examples(record.value):
-            yield record, example
-
-
-def _open(path: Path) -> BufferedReader:
-    try:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist: check the name of the file.")
-        if not path.is_file():
-            raise UsageError(f"{path} is not a file: name the files that are to be read.")
-        return path.open("rb")
-    except OSError as error:
-        why = error.strerror or error
-        raise UsageError(
-            f"{path} cannot be opened ({why}): check its name and permissions."
-        ) from error
-
-
-def lines_of(path: Path) -> Iterator[str]:
-    """Yield the lines of a file, gzipped or not; bytes that are not UTF-8 become surrogates.
-
-    Raises:
-        UsageError: it cannot be opened.
-        SourceError: it is damaged.
-    """
-    with _open(path) as file:
-        zipped = file.peek(2)[:2] == b"\x1f\x8b"
-        try:
-            for line in gzip.GzipFile(fileobj=file) if zipped else file:
-                yield line.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-        except (OSError, EOFError, zlib.error) as error:
-            raise SourceError(
-                f"{path} is damaged or cannot be read to its end, fetch it again: {error}."
-            ) from error

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..records import Row
-from .forms import CONVERSATIONS, Example, examples, form_of
+from .conversations import CONVERSATIONS
+from .forms import Example, examples, form_of
 
 Turn = dict[str, Any]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
 from ..records import Row, Score
+from .exact_json import dumps
 from .files import replace_file
 from .ledger import Ledger
 from .outputs import write_records
@@ -21,6 +20,7 @@ QUARANTINE = "quarantine.jsonl"
 SETTINGS = "run.toml"
 REPORT = "report.html"
 CARD = "README.md"
+_PLACED = ("source", "line", "column", "reason", "excerpt")
 
 
 def write_dataset(ledger: Ledger, folder: Path) -> Path:
@@ -32,8 +32,10 @@ def write_dataset(ledger: Ledger, folder: Path) -> Path:
 
 
 def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
-    """Write the records that could not be used, with file, line and reason; None if all could."""
-    lines = [json.dumps(asdict(reject), ensure_ascii=False) for reject in ledger.rejects()]
+    """Write the records that could not be used, each with its place; None if all could."""
+    lines = [
+        dumps({name: getattr(reject, name) for name in _PLACED}) for reject in ledger.rejects()
+    ]
     if not lines:
         return None
     path = folder / QUARANTINE

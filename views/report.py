@@ -15,10 +15,11 @@ import numpy as np
 
 from .. import __version__
 from ..records import Fate, Row, Score
+from ..stores.files import replace_file
 from ..stores.ledger import Ledger
 from ..stores.regions import regions
 from ..stores.summary import SETS, judging_lines, summarise
-from ..stores.writers import REPORT, replace_file
+from ..stores.writers import REPORT
 from .format import duration, in_one_line, money, number
 from .report_rows import columns
 from .summary import flow
