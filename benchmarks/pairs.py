@@ -1177,29 +1177,37 @@ def labelled_pairs(folder: Path, a_kind: int = A_KIND) -> list[Pair]:
     for kind, change in {**SAME, **OTHER}.items():
         dice = random.Random(kind)
         for odd in (True,) if kind in ODD_ONLY else (False, True):
-            sources = [[(i, row) for i, row in rows if i % 2 == odd] for rows in files]
-            for rows in sources:
-                dice.shuffle(rows)
-            pairs.extend(_made(kind, change, sources, Maker(odd, dice), a_kind))
+            pairs.extend(made(kind, change, kind in SAME, files, Maker(odd, dice), a_kind))
     return pairs
 
 
-def _made(
-    kind: str, change: Change, sources: list[list[tuple[int, Row]]], maker: Maker, most: int
+def made(
+    kind: str,
+    change: Change,
+    same: bool,
+    files: Sequence[Sequence[tuple[int, Row]]],
+    maker: Maker,
+    most: int,
 ) -> Iterator[Pair]:
-    made, turns = 0, [iter(rows) for rows in sources]
-    while turns and made < most:
+    """Up to `most` pairs of one kind, from the maker's half of the files, in turn."""
+    turns = []
+    for rows in files:
+        half = [row for i, row in rows if i % 2 == maker.odd]
+        maker.dice.shuffle(half)
+        turns.append(iter(half))
+    count = 0
+    while turns and count < most:
         for turn in list(turns):
-            for _, row in turn:
+            for row in turn:
                 second = change(row, maker)
                 if second is not None and (kind == "copy" or second.text != row.text):
                     other = replace(second, id=f"{row.id}-{kind}", position=row.position + 1)
-                    yield Pair(row, other, kind in SAME, kind, maker.odd)
-                    made += 1
+                    yield Pair(row, other, same, kind, maker.odd)
+                    count += 1
                     break
             else:
                 turns.remove(turn)
-            if made == most:
+            if count == most:
                 return
 
 
