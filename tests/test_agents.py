@@ -239,6 +239,51 @@ def test_words_in_each_others_place_make_another_task(one, two):
     assert not verdict.duplicate
 
 
+WORDS = "Count the words of each sentence, then print those words"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "output", "kind"),
+    [
+        ("Write a JavaScript loop", "Write a JS loop", "for (;;) {}", "duplicate"),
+        ("Use golang to sort", "Use Go to sort", "sort.Ints(x)", "duplicate"),
+        # Said elsewhere too, a word is still replaced, not added.
+        (WORDS, WORDS.replace("those words", "each sentence"), "a b c d e f g h", "borderline"),
+        # What is added makes another task, unless the answer stayed.
+        ("Plan a trip", "Plan a trip for 3 days", "a b c d e f g h", "borderline"),
+        ("Plan a trip", "Plan a trip for 3 days", "a b c", "distinct"),
+        ("Plan a trip for 3 days", "Plan a trip for 4 days", "a b c d e f g h", "distinct"),
+        (
+            "Add up the next three days",
+            "Add up the next thhree days",
+            "a b c d e f g h",
+            "borderline",
+        ),
+        ("Show the most recent news", "Show the latest news", "a b c", "borderline"),
+        (
+            "On Monday he ran 3 km and on Friday he ran 4",
+            "On Friday he ran 3 km and on Monday he ran 4",
+            "a b c d e f g h",
+            "distinct",
+        ),
+    ],
+)
+def test_words_and_answers_must_agree_before_anything_is_decided(one, two, output, kind):
+    pair = [Task(a_row(text, output)) for text in (one, two)]
+    assert compare(*pair, 0.95, 0.92).kind == kind
+    assert compare(*reversed(pair), 0.95, 0.92).kind == kind
+
+
+def test_words_that_may_stand_for_one_another_are_in_doubt_where_the_answers_take_them_up():
+    rows = (
+        a_row("Build an array of names", "array = names"),
+        a_row("Build a list of names", "list = names"),
+    )
+    assert compare(*map(Task, rows), 0.95, 0.92).kind == "borderline"
+    same = replace(rows[1], output="array = names")
+    assert compare(Task(rows[0]), Task(same), 0.95, 0.92).kind == "duplicate"
+
+
 def test_another_input_is_another_task_and_no_input_is_none():
     rows = [
         replace(a_row("Sort the list.", "1 2 3"), input="3, 1, 2"),
