@@ -18,6 +18,7 @@ from lift_agent.agents.prompts import load
 from lift_agent.agents.redundancy import CANDIDATES, RedundancyAgent
 from lift_agent.agents.selector import Selector, TopSelector
 from lift_agent.agents.texts import clip, normalised, overlap, script
+from lift_agent.geometry.neighbours import unit
 from lift_agent.records import Row, Score, Subspace, row_id
 
 PARENTS = [
@@ -408,6 +409,21 @@ def test_batches_and_blocks_change_nothing(tasks, cuts, block, parity, apart, se
             near = sum(vectors[left] @ vectors[i] >= cosine) <= CANDIDATES
             found = compare(Task(rows[i]), Task(rows[j]), cosine, 0.92)
             assert i == j or cosine < 0.85 or not near or found.kind != "duplicate"
+
+
+def test_a_few_new_rows_are_compared_with_all_of_many_kept_ones(monkeypatch):
+    for name in ("agents.redundancy.EXACT", "geometry.neighbours.EXACT"):
+        monkeypatch.setattr(f"lift_agent.{name}", 400)
+    monkeypatch.setattr("lift_agent.geometry.neighbours._PROBED", 1)
+    kept = [a_row(f"Explain planet {i} briefly", f"It is planet {i}.", i) for i in range(2000)]
+    new = [
+        replace(row, id=f"new-{row.id}", instruction=row.instruction.replace("brief", "breif"))
+        for row in kept[::50]
+    ]
+    apart = unit(np.random.default_rng(0).normal(size=(2000, 48)))
+    moved = unit(apart[::50] + 0.45 * unit(np.random.default_rng(1).normal(size=(40, 48))))
+    verdicts = check(new, kept, moved, apart)
+    assert [v.other for v in verdicts if v.duplicate] == [row.id for row in kept[::50]]
 
 
 def test_parents_are_sought_inside_the_subspace_first_and_no_pair_comes_twice():
