@@ -95,11 +95,12 @@ def report(
     columns: Sequence[str],
     lines: Iterable[Sequence[object]],
     *,
+    data: Sequence[str] = (CODE,),
     notes: Sequence[str] = (),
     peers: Sequence[str] = (),
     script: str = "",
 ) -> None:
-    """Print a table and write it to `results/NAME.md`, with its command and versions.
+    """Print a table and write it to `results/NAME.md`, with its data, command and versions.
 
     `script` is the benchmark's name where it is not that of the table.
     """
@@ -111,6 +112,7 @@ def report(
     versions = ", ".join(f"{peer} {version(peer)}" for peer in ("numpy", *peers))
     said = [
         *notes,
+        f"Data: {', '.join(data)}.",
         f"Command: `.venv/bin/python benchmarks/{script or name}.py`. Versions: {versions}.",
     ]
     for note in said:

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from corpora import CODE, EMBEDDER, cleared, embedded, embedded_rows, parser, report
+from corpora import CODE, EMBEDDER, MIXTURE, cleared, embedded, embedded_rows, parser, report
 from datasketch import MinHash
 from fresh_pairs import fresh_pairs
 from pairs import Pair, labelled_pairs
@@ -193,6 +193,7 @@ def main() -> None:
         f"{len(pairs) - len(known):,} of fresh ones",
         ["kinds", "method", "precision", "recall", "F1", "right", "asked"],
         lines,
+        data=MIXTURE,
         notes=[
             f"Reported half: source rows of odd index. Embedder: {EMBEDDER}. Compared from cosine "
             f"{CANDIDATE}, in doubt from {BORDERLINE}. With a model: mean of {DRAWS} draws.",
@@ -220,6 +221,7 @@ def main() -> None:
         "Near-duplicates by kind of change: share of verdicts that are right",
         COLUMNS,
         lines,
+        data=MIXTURE,
         script="duplicates",
         peers=["semhash", "datasketch", "rouge-score"],
     )
