@@ -122,7 +122,8 @@ def report(
     table = Table(*columns, title=title, title_justify="left")
     for line in lines:
         table.add_row(*line)
-    Console().print(table)
+    # Wide tables stay readable in a file or a pipe.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     versions = ", ".join(f"{peer} {version(peer)}" for peer in ("numpy", *peers))
     said = [
         *notes,

@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from corpora import MIXTURE, rows_of
-from pairs import A_KIND, Change, Maker, Pair, Table, ask, everywhere, made, with_ask
+from pairs import Change, Maker, Pair, Table, ask, everywhere, made, with_ask
 
 from lift_agent.records import Row
+
+A_KIND = 20  # pairs of a kind
 
 # duplicates -------------------------------------------------------------------------------
 
