@@ -3,6 +3,10 @@
 The policy and the source rows (odd index) are those of `pairs.py`; the tables are in no list of
 the product on purpose. An other task is only taken where its answer changes too. What is seen on
 these pairs changes no rule: when one does, it needs another file like this one.
+
+How far this held: the author of these tables then changed the rules of the product, by the pairs
+of `pairs.py`, before looking at a result here; automatic verdicts were right in 95.4% by the rules
+before, in 98.4% by those after. `A_KIND` was 76 at first, and is 20 to keep the embedding short.
 """
 
 from __future__ import annotations
