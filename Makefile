@@ -34,9 +34,11 @@ format: $(STAMP)  ## Format the code and fix what can be fixed
 
 bench: $(STAMP)  ## Measure the agents beside their peers (DATA=folder of the datasets)
 	@$(BIN)/pip install -q -c constraints.txt -r benchmarks/requirements.txt
-	@for name in selection duplicates subspaces landing signals tie_breaks scale embedding; do \
-	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(if $(DATA),--data $(DATA)) || failed=1; \
-	  done; echo "== reading"; $(BIN)/python benchmarks/reading.py || failed=1; test -z "$$failed"
+	@for name in selection duplicates subspaces landing signals tie_breaks scale embedding reading; do \
+	  echo "== $$name"; begun=$$(date +%s); \
+	  $(BIN)/python benchmarks/$$name.py $(if $(DATA),--data $(DATA)) || failed=1; \
+	  echo "== $$name took $$(($$(date +%s) - begun)) s"; \
+	  done; test -z "$$failed"
 
 durability: $(STAMP)  ## Measure what docs/durability.md promises (about an hour)
 	@for name in gateway_cpu faults budgets throughput resume kills; do \

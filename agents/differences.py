@@ -11,25 +11,24 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import permutations
+from functools import cached_property
 from typing import Literal
 
 from ..records import Row
 from .lexicon import (
+    ALIASES,
     CREATION,
-    IRREGULAR,
+    DEGREES,
     LANGUAGES,
     LIGHT,
     NEGATIONS,
     NUMBERS,
-    OPPOSITES,
     QUANTITIES,
-    SYNONYMS,
 )
-from .texts import common_subsequence, normalised, script
+from .texts import normalised, script
+from .wording import agreement, canonical, matched, misspelt, moved, opposite, stem
 
 Kind = Literal["duplicate", "distinct", "borderline"]
 
@@ -81,7 +80,7 @@ class Task:
         self.negations = sum(t in NEGATIONS for t in self.tokens)
         said = [t for t in self.tokens if not t[0].isdigit() and t not in LIGHT | NEGATIONS]
         self.words = Counter(said)
-        self.stems = frozenset(map(stem, said))
+        self.stems = Counter(map(stem, said))
 
     @cached_property
     def given(self) -> list[str]:
@@ -104,7 +103,7 @@ class Task:
     @cached_property
     def fingerprint(self) -> str:
         """Equal for tasks whose words are the same but for order, light words and synonyms."""
-        words = sorted({_canonical(word) for word in set(self.words) - CREATION})
+        words = sorted({canonical(word) for word in set(self.words) - CREATION})
         return "\0".join((*words, *sorted(self.numbers.elements()), self.input, self.context))
 
 
@@ -120,7 +119,7 @@ def tokens(text: str) -> list[str]:
         elif not word.isascii() and script(word) in _UNSPACED:
             found.extend(word)
         else:
-            found.append(word)
+            found.append(ALIASES.get(word, word))
     return found
 
 
@@ -133,7 +132,16 @@ def compare(first: Task, second: Task, cosine: float, borderline: float) -> Find
         cosine: of the two rows' embeddings.
         borderline: the cosine below which words that differ make two tasks.
     """
-    return _settled(first, second) or _by_words(first, second, cosine >= borderline)
+    return (
+        _settled(first, second)
+        or _by_facts(first, second)
+        or _by_words(first, second, cosine >= borderline)
+    )
+
+
+def _one_answer(first: Task, second: Task) -> bool:
+    """Whether the outputs are the same, and so long that this is no coincidence."""
+    return first.row.output == second.row.output and len(first.answer) >= _TELLING
 
 
 def _settled(first: Task, second: Task) -> Finding | None:
@@ -147,34 +155,67 @@ def _settled(first: Task, second: Task) -> Finding | None:
             f"another input: {_quote(first.row.input)} against {_quote(second.row.input)}"
         )
     if first.numbers != second.numbers:
-        return _distinct(_against(first.numbers - second.numbers, second.numbers - first.numbers))
+        return _apart(first, second, first.numbers - second.numbers, second.numbers - first.numbers)
     return None
 
 
-def _by_words(first: Task, second: Task, close: bool) -> Finding:
-    one = {w for w in first.words if stem(w) not in second.stems}
-    two = {w for w in second.words if stem(w) not in first.stems}
-    if one & LANGUAGES or two & LANGUAGES:
-        return _distinct(_against(one & LANGUAGES, two & LANGUAGES))
+def _by_facts(first: Task, second: Task) -> Finding | None:
+    """What single words settle: programming languages, negations, opposites, names."""
+    one, two = _surplus(first, second), _surplus(second, first)
+    lost = {word for word in one if stem(word) not in second.stems}
+    new = {word for word in two if stem(word) not in first.stems}
+    if (lost | new) & LANGUAGES:
+        return _apart(first, second, lost & LANGUAGES, new & LANGUAGES)
     if first.negations != second.negations:
         kind: Kind = "borderline" if first.row.output == second.row.output else "distinct"
         return Finding(kind, "a negation in one of them only", False)
     fewer, more = first.words - second.words, second.words - first.words
     if turned := next(((a, b) for a in fewer for b in more if opposite(a, b)), None):
         return _distinct("{} against {}".format(*turned))
-    if one & first.names or two & second.names:
+    if lost & first.names or new & second.names:
+        return _apart(first, second, lost & first.names, new & second.names)
+    if one & first.names and two & second.names:
         return _distinct(_against(one & first.names, two & second.names))
+    return None
+
+
+def _by_words(first: Task, second: Task, close: bool) -> Finding:
+    """What the words that one task says more often than the other come to."""
     agree = agreement(first.answer, second.answer)
-    reworded, one, two = _matched(one, two)
+    reworded, one, two = matched(_surplus(first, second), _surplus(second, first))
     if agree >= ANSWERS_AGREE:
         one, two = _unless_misspelt(one, second), _unless_misspelt(two, first)
     one, two = one - CREATION, two - CREATION
     if one or two:
         return _by_leftovers(first, second, one, two, agree if close else 0.0)
-    if moved := _moved(first.tokens, second.tokens):
-        return _distinct(f"{moved} in each other's place")
+    if traded := moved(first.tokens, second.tokens):
+        return _distinct(f"{traded} in each other's place")
+    return _worded_alike(first, second, reworded, agree)
+
+
+def _worded_alike(
+    first: Task, second: Task, reworded: Sequence[tuple[str, str]], agree: float
+) -> Finding:
+    """A duplicate, unless the answers go with the words that stand for one another."""
     said = f"only {_against(*zip(*reworded, strict=True))}" if reworded else "the same words"
+    taken_up = any(
+        _answered([a], first, second) and _answered([b], second, first) for a, b in reworded
+    )
+    if taken_up or (reworded and agree < ANSWERS_DIFFER):
+        return Finding("borderline", f"worded alike, with another answer: {said}", True)
     return Finding("duplicate", f"worded alike: {said}", True)
+
+
+def _apart(first: Task, second: Task, one: Collection[str], two: Collection[str]) -> Finding:
+    """What makes two tasks by itself; a doubt if it is only added, and the answer stayed."""
+    if (one and two) or not _one_answer(first, second):
+        return _distinct(_against(one, two))
+    return Finding("borderline", f"{_against(one, two)}, yet one answer", False)
+
+
+def _surplus(own: Task, other: Task) -> set[str]:
+    """The words that one task says more often than the other, whatever their endings."""
+    return {word for word in own.words if own.stems[stem(word)] > other.stems[stem(word)]}
 
 
 def _by_leftovers(first: Task, second: Task, one: set[str], two: set[str], agree: float) -> Finding:
@@ -184,10 +225,10 @@ def _by_leftovers(first: Task, second: Task, one: set[str], two: set[str], agree
         return _distinct(f"{evidence}, in the answers too")
     if not one or not two:
         # Something is added. An answer that did not change shows that it requires nothing.
-        unchanged = first.row.output == second.row.output
-        if unchanged and len(first.answer) >= _TELLING and not (one | two) & QUANTITIES:
+        if _one_answer(first, second) and not (one | two) & QUANTITIES:
             return Finding("duplicate", f"the same answer; {evidence}", True)
-        if not unchanged and (len(one | two) > 1 or (one | two) & QUANTITIES):
+        unchanged = first.row.output == second.row.output
+        if not unchanged and (len(one | two) > 1 or (one | two) & QUANTITIES - DEGREES):
             return _distinct(evidence)
     if agree < ANSWERS_DIFFER or (one & QUANTITIES and two & QUANTITIES):
         return _distinct(evidence)
@@ -196,7 +237,7 @@ def _by_leftovers(first: Task, second: Task, one: set[str], two: set[str], agree
 
 def _unless_misspelt(words: set[str], other: Task) -> set[str]:
     """The words that are not a misspelling of one in the other task."""
-    return {w for w in words if not any(misspelt(w, v) for v in (*other.words, *LIGHT))}
+    return {w for w in words if not any(w != v and misspelt(w, v) for v in (*other.words, *LIGHT))}
 
 
 def _answered(words: Iterable[str], own: Task, other: Task) -> bool:
@@ -205,151 +246,11 @@ def _answered(words: Iterable[str], own: Task, other: Task) -> bool:
     return any(word in mine and word not in others for word in words)
 
 
-def _matched(one: set[str], two: set[str]) -> tuple[list[tuple[str, str]], set[str], set[str]]:
-    """Pair the words of two tasks that may stand for one another; return pairs and leftovers."""
-    pairs = []
-    for a in sorted(one):
-        match = next((b for b in sorted(two) if alike(a, b)), None)
-        if match is not None:
-            pairs.append((a, match))
-            two = two - {match}
-    return pairs, one - {a for a, _ in pairs}, two
-
-
-def alike(a: str, b: str) -> bool:
-    """Whether two words may stand for one another: they are in one group of synonyms."""
-    return bool(_groups(stem(a)) & _groups(stem(b)))
-
-
-def opposite(a: str, b: str) -> bool:
-    """Whether two words are opposites: listed, or one stem with different prefixes."""
-    if frozenset((stem(a), stem(b))) in _opposites():
-        return True
-    return _prefixed(a, b) or _prefixed(b, a)
-
-
-_PREFIXES = (
-    "un",
-    "in",
-    "im",
-    "dis",
-    "non",
-    "de",
-    "en",
-    "ex",
-    "mis",
-    "pre",
-    "post",
-    "sub",
-    "up",
-    "down",
-)
-
-
-def _prefixed(a: str, b: str) -> bool:
-    for prefix in _PREFIXES:
-        rest = a.removeprefix(prefix)
-        if rest != a and len(rest) >= 3 and b.endswith(rest):
-            return b == rest or b.removesuffix(rest) in _PREFIXES
-    return False
-
-
-def misspelt(a: str, b: str) -> bool:
-    """Whether two words are one edit apart (Damerau), long enough, with the same first letter."""
-    if len(a) + len(b) < 9 or abs(len(a) - len(b)) > 1 or a[0] != b[0]:
-        return False
-    start = next(
-        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
-    )
-    rest, other = a[start:], b[start:]
-    return (
-        rest[1:] == other[1:]
-        or rest[1:] == other
-        or rest == other[1:]
-        or (rest[:2] == other[:2][::-1] and rest[2:] == other[2:])
-    )
-
-
-def agreement(one: Sequence[str], two: Sequence[str]) -> float:
-    """Share of two token sequences that is their longest common subsequence (ROUGE-L F1)."""
-    if one == two:
-        return 1.0
-    return 2 * common_subsequence(one, two) / (len(one) + len(two)) if one and two else 0.0
-
-
-@cache
-def stem(word: str) -> str:
-    """The word without its English ending: sorts, sorted and sorting become one."""
-    word = IRREGULAR.get(word, word)
-    if not word.isascii():
-        return word
-    for ending in ("ies", "ing", "ed", "es", "ion", "s"):
-        rest = word.removesuffix(ending)
-        if rest != word and len(rest) >= 3 and set("aeiouy") & set(rest):
-            word = rest + ("y" if ending == "ies" else "")
-            break
-    if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "ls":
-        word = word[:-1]
-    return word.removesuffix("e")
-
-
-@cache
-def _groups(stemmed: str) -> frozenset[int]:
-    """The groups of synonyms that a stem is in."""
-    return frozenset(i for i, group in enumerate(SYNONYMS) if stemmed in set(map(stem, group)))
-
-
-def _canonical(word: str) -> str:
-    stemmed = stem(word)
-    return str(min(_groups(stemmed), default=stemmed))
-
-
-@cache
-def _opposites() -> frozenset[frozenset[str]]:
-    return frozenset(frozenset(map(stem, pair)) for pair in OPPOSITES)
-
-
 def _other_input(first: Task, second: Task) -> bool:
     """Whether the inputs differ, rather than one of them standing in the instruction."""
     if first.input and second.input:
         return first.given != second.given
     return not (set(first.given) <= set(second.tokens) and set(second.given) <= set(first.tokens))
-
-
-def _moved(one: Sequence[str], two: Sequence[str]) -> str:
-    """Two words that stand where the other stood; "" if only phrases moved."""
-    before, after = _places(one), _places(two)
-    lost = {word: before[word] - after[word] for word in before if word in after}
-    gained = {word: after[word] - before[word] for word in lost}
-    for a, b in permutations([word for word in lost if lost[word] or gained[word]], 2):
-        traded = (one.count(a), two.count(a)) == (two.count(b), one.count(b))
-        back = lost[b] & gained[a] or one.count(a) > two.count(a)
-        if lost[a] & gained[b] and traded and back and not _listed(a, b, one, two):
-            return f"{a} and {b}"
-    return ""
-
-
-def _places(found: Sequence[str]) -> dict[str, Counter[tuple[str, str]]]:
-    """The neighbours, before and after, of each word that is not light, and how often."""
-    places: dict[str, Counter[tuple[str, str]]] = {}
-    around = ["", *found, ""]
-    for before, word, after in zip(around, found, around[2:], strict=False):
-        if word not in LIGHT:
-            near = [
-                (side, "itself" if w == word else w) for side, w in (("<", before), (">", after))
-            ]
-            places.setdefault(word, Counter()).update(near)
-    return places
-
-
-def _listed(a: str, b: str, *texts: Sequence[str]) -> bool:
-    """Whether two words come once in each text, and side by side: "a and b", "b or a"."""
-    return all(
-        text.count(a) == text.count(b) == 1
-        and abs(text.index(a) - text.index(b)) == 2
-        and text[(text.index(a) + text.index(b)) // 2] in ("and", "or")
-        for text in texts
-    )
 
 
 def _number(digits: str) -> str:

@@ -267,6 +267,7 @@ class _Sources:
     ) -> None:
         self._centre = np.asarray(subspace.centre, dtype=np.float32)
         self._rows, self._vectors, self._taken = candidates, vectors, taken
+        self._place = {row.id: i for i, row in enumerate(candidates)}
         self._quota = subspace.quota
         distance = 1 - vectors @ self._centre
         self._inside = distance <= subspace.radius
@@ -290,7 +291,7 @@ class _Sources:
 
     def row(self, id: str) -> Row:
         """The candidate with this id."""
-        return next(row for row in self._rows if row.id == id)
+        return self._rows[self._place[id]]
 
     def next(self, arm: Arm) -> tuple[str, ...]:
         """The next parents of an arm, which are taken from now on; none when it has no more."""
@@ -306,7 +307,6 @@ class _Sources:
     def _parents(self, arm: Arm) -> list[tuple[str, ...]]:
         if arm == DEEPEN:
             return [(self._rows[i].id,) for i in self._order if self._inside[i]]
-        place = {row.id: i for i, row in enumerate(self._rows)}
         found = parent_sets(
             self._vectors,
             self._centre,
@@ -315,9 +315,9 @@ class _Sources:
             inside=self._inside,
             of_inside={INSIDE: 2, ACROSS: 1}.get(arm, 0),
             used={
-                frozenset(place[id] for id in parents)
+                frozenset(self._place[id] for id in parents)
                 for parents in self._taken
-                if all(id in place for id in parents)
+                if all(id in self._place for id in parents)
             },
         )
         return [tuple(self._rows[i].id for i in parents.members) for parents in found]

@@ -45,6 +45,9 @@ QUANTITIES = frozenset(
 """)
 )
 
+# Those of them that also compare: "the most recent" and "the latest" say the same.
+DEGREES = frozenset(_words("least less more most"))
+
 # Words that may stand for one another in a request; some are in several groups.
 SYNONYMS = tuple(
     frozenset(group)
@@ -132,11 +135,16 @@ OPPOSITES = frozenset(
 # Programming languages, of which each makes a task of its own.
 LANGUAGES = frozenset(
     _words("""
-    python python2 python3 javascript js typescript java c c++ c# php ruby swift kotlin rust go
-    golang scala perl r matlab bash shell powershell sql mysql html css haskell lua dart julia
+    python javascript typescript java c c++ c# php ruby swift kotlin rust go
+    scala perl r matlab bash shell powershell sql mysql html css haskell lua dart julia
     elixir erlang clojure fortran cobol assembly vb vba groovy objective-c f# lisp scheme prolog
 """)
 )
+
+# Other names of these.
+ALIASES = {"js": "javascript", "ts": "typescript", "golang": "go", "python2": "python"} | {
+    "python3": "python"
+}
 
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 _TEENS = "fifteen sixteen seventeen eighteen nineteen twenty"

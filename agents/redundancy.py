@@ -86,7 +86,9 @@ class RedundancyAgent:
         rows = [*kept, *(new[i] for i in order)]
         vectors = np.concatenate([kept_vectors, new_vectors[order]]) if kept else new_vectors[order]
         sweep = _Sweep(rows, [self._key(row) for row in rows], len(kept), self._borderline)
-        graph = nearest_others(vectors, _WIDE) if len(rows) > EXACT else None
+        # A few new rows beside many kept ones are not worth a graph of them all.
+        large = len(new) * len(rows) > EXACT**2
+        graph = nearest_others(vectors, _WIDE) if large else None
         stopped: RunStopped | None = None
         for block in sweep.blocks():
             sweep.open(block, vectors, self._near(block, sweep.stay, vectors, graph))

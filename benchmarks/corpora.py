@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +26,7 @@ DATA = HERE.parent.parent / "shared" / "data"
 CODE = "code_alpaca_new.json"
 MIXTURE = (CODE, "gsm8k_train.json", "gpteacher_toolformer.json", "seed_tasks.jsonl")
 EMBEDDER = "all-MiniLM-L6-v2"
+PART = 4096  # texts that are embedded before they are kept
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -47,20 +48,33 @@ def rows_of(folder: Path, *names: str) -> list[Row]:
 
 
 def embedded(texts: Sequence[str]) -> Vectors:
-    """Unit vectors of texts, (n, d), by the default embedder; computed once."""
-    digest = hashlib.sha256("\0".join([EMBEDDER, *texts]).encode()).hexdigest()[:20]
-    file = HERE / ".cache" / f"{digest}.npy"
-    if not file.is_file():
-        from lift_agent.embedders import LazyEmbedder
+    """Unit vectors of texts, (n, d), by the default embedder; each text is embedded once."""
+    keys = [hashlib.sha256(f"{EMBEDDER}\0{text}".encode()).hexdigest()[:32] for text in texts]
+    kept: dict[str, np.ndarray] = {}
+    for file in (HERE / ".cache").glob("*.npz"):
+        with np.load(file) as part:
+            kept |= dict(zip(part["keys"].tolist(), part["vectors"], strict=True))
+    new = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
+    ordered = sorted(new, key=lambda key: -len(new[key]))
+    for start in range(0, len(ordered), PART):
+        part_keys = ordered[start : start + PART]
+        kept |= dict(zip(part_keys, _embed(part_keys, new), strict=True))
+    return np.asarray([kept[key] for key in keys], dtype=np.float32)
 
-        print(f"embedding {len(texts):,} texts, once …", file=sys.stderr)
-        file.parent.mkdir(exist_ok=True)
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-        vectors = LazyEmbedder(EMBEDDER).embed([texts[i] for i in order])
-        partial = file.with_suffix(".part.npy")
-        np.save(partial, vectors[np.argsort(order)])
-        partial.replace(file)
-    return np.asarray(np.load(file), dtype=np.float32)
+
+def _embed(keys: Sequence[str], texts: Mapping[str, str]) -> Vectors:
+    """Embed some of the texts, and keep what came."""
+    from lift_agent.embedders import LazyEmbedder
+
+    print(f"embedding {len(keys):,} texts, once …", file=sys.stderr)
+    vectors = LazyEmbedder(EMBEDDER).embed([texts[key] for key in keys])
+    file = HERE / ".cache" / f"{keys[0]}.npz"
+    file.parent.mkdir(exist_ok=True)
+    partial = file.with_suffix(".part")
+    with partial.open("wb") as out:
+        np.savez(out, keys=np.asarray(keys), vectors=vectors)
+    partial.replace(file)
+    return vectors
 
 
 def embedded_rows(folder: Path, *names: str) -> tuple[list[Row], Vectors]:
@@ -95,11 +109,12 @@ def report(
     columns: Sequence[str],
     lines: Iterable[Sequence[object]],
     *,
+    data: Sequence[str] = (CODE,),
     notes: Sequence[str] = (),
     peers: Sequence[str] = (),
     script: str = "",
 ) -> None:
-    """Print a table and write it to `results/NAME.md`, with its command and versions.
+    """Print a table and write it to `results/NAME.md`, with its data, command and versions.
 
     `script` is the benchmark's name where it is not that of the table.
     """
@@ -107,10 +122,12 @@ def report(
     table = Table(*columns, title=title, title_justify="left")
     for line in lines:
         table.add_row(*line)
-    Console().print(table)
+    # Wide tables stay readable in a file or a pipe.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     versions = ", ".join(f"{peer} {version(peer)}" for peer in ("numpy", *peers))
     said = [
         *notes,
+        f"Data: {', '.join(data)}.",
         f"Command: `.venv/bin/python benchmarks/{script or name}.py`. Versions: {versions}.",
     ]
     for note in said:

@@ -115,6 +115,7 @@ def main() -> None:
             *(f"pairs ≥ {THRESHOLD}", "CPU s"),
         ),
         table,
+        data=corpora.MIXTURE,
         notes=[
             "Coverage: mean cosine distance from each row of the pool to its nearest chosen row, "
             "lower is better. The k-means cells favour the method k-means, which is of their kind."

@@ -115,7 +115,8 @@ def main() -> None:
             f"Fatal in {name}: {named.total()} of {len(faults)}. {kinds}".rstrip(". ") + "."
         )
     title = "Damaged responses caught by cheap signals where 5% of good rows are lost"
-    report("signals", title, ["kind", *heads], lines, notes=notes, peers=["scikit-learn"])
+    data, peers = (*GOOD, *OTHERS), ["scikit-learn"]
+    report("signals", title, ["kind", *heads], lines, data=data, notes=notes, peers=peers)
 
 
 if __name__ == "__main__":

@@ -265,7 +265,9 @@ def main() -> None:
         f"{len(topics)} trials a line: {len(topics) // SPLITS} topics, {SPLITS} splits.",
     ]
     name = "subspaces" + "_choosing" * args.choosing
-    report(name, "Sparse subspaces", columns, lines, notes=notes, peers=["scikit-learn"])
+    data = (CODE, "seed_tasks.jsonl", "gsm8k_test.jsonl", "HumanEval.jsonl.gz")
+    title, peers = "Sparse subspaces", ["scikit-learn"]
+    report(name, title, columns, lines, data=data, notes=notes, peers=peers)
 
 
 if __name__ == "__main__":

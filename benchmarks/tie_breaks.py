@@ -93,6 +93,7 @@ def main() -> None:
         "Share of the 200 best of 400 rows that is found (simulated judges)",
         ("way", "calls", *(f"±{n:g} points, {s:.0%} by place" for n, s in judges)),
         lines,
+        data=["simulated"],
         notes=["The last line is the share of pairs with the same verdict in both orders."],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .neighbours import Indices, Vectors, unit
+from .neighbours import Indices, Vectors, k_means, nearest_centre
 
 _MOST = 20_000  # rows that take part, drawn at random beyond that
 
@@ -12,8 +12,8 @@ _MOST = 20_000  # rows that take part, drawn at random beyond that
 def clusters(vectors: Vectors, count: int, seed: int, *, turns: int = 10) -> list[Indices]:
     """Group (n, d) unit vectors into at most `count` clusters, largest first.
 
-    Spherical k-means (Dhillon and Modha 2001) from k-means++ seeds (Arthur and Vassilvitskii
-    2007): each row goes to the centre of largest cosine, each centre to the mean of its rows.
+    Spherical k-means from k-means++ seeds (Arthur and Vassilvitskii 2007): unlike the many
+    cells of `Cells`, a handful of clusters depends on where it begins.
 
     Returns:
         The rows of each cluster, nearest to its centre first; all rows, or those of a sample.
@@ -23,13 +23,8 @@ def clusters(vectors: Vectors, count: int, seed: int, *, turns: int = 10) -> lis
         return []
     rows = np.arange(n) if n <= _MOST else np.sort(dice.choice(n, _MOST, replace=False))
     points = vectors[rows]
-    centres = points[_spread(points, count, dice)]
-    nearest = np.zeros(len(points), dtype=np.int64)
-    for _ in range(turns):
-        nearest = (points @ centres.T).argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, points)
-        centres = unit(sums)
+    centres = k_means(points, points[_spread(points, count, dice)], turns)
+    nearest = nearest_centre(points, centres)
     found = []
     for cluster, centre in enumerate(centres):
         inside = np.flatnonzero(nearest == cluster)

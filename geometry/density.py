@@ -58,10 +58,11 @@ def region_count(rows: int) -> int:
 def shortfall(found: Floats, wanted: Floats, rate: float) -> Floats:
     """How far data falls short of a reference, in standard deviations; below 0 it exceeds it.
 
-    The signed root of twice the log-likelihood ratio of Kulldorff's spatial scan statistic
-    (1997, Bernoulli model): `found` rows of the data and `wanted` rows of the reference in a
-    window, against `rate` rows of the data for each of the reference everywhere. Under equal
-    distributions it is about standard normal.
+    The signed root of a binomial deviance: twice the log-likelihood ratio of Kulldorff's spatial
+    scan statistic (1997, Bernoulli model) where the rate outside is taken as known. `found` rows
+    of the data and `wanted` rows of the reference in a window are held against `rate` rows of the
+    data for each of the reference everywhere. Under equal distributions it is about standard
+    normal.
     """
     share = 1 / (1 + rate)
     both = np.maximum(found + wanted, 1e-12)

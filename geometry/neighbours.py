@@ -90,6 +90,31 @@ def without_own(similarities: Vectors, indices: Indices, rows: Indices) -> tuple
     return similarities[~own].reshape(shape), indices[~own].reshape(shape)
 
 
+def k_means(vectors: Vectors, seeds: Vectors, rounds: int) -> Vectors:
+    """Centres (c, d) of (n, d) unit vectors by spherical k-means (Dhillon and Modha 2001).
+
+    From the seeds (c, d) on, each row goes to the centre of largest cosine and each centre to
+    the mean of its rows; one that lost its rows stays where it is.
+    """
+    centres: Vectors = seeds.copy()
+    for _ in range(rounds):
+        cell = nearest_centre(vectors, centres)
+        order = np.argsort(cell, kind="stable")
+        filled, first = np.unique(cell[order], return_index=True)
+        centres[filled] = unit(np.add.reduceat(vectors[order], first, axis=0))
+    return centres
+
+
+def nearest_centre(vectors: Vectors, centres: Vectors) -> Indices:
+    """The centre of largest cosine for each of (n, d) rows, the first of equals: (n,)."""
+    step = max(1, _BLOCK_ENTRIES // len(centres))
+    parts = [
+        np.argmax(vectors[start : start + step] @ centres.T, axis=1)
+        for start in range(0, len(vectors), step)
+    ]
+    return np.concatenate(parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Rows grouped around the centres of a spherical k-means (an inverted file).
@@ -109,15 +134,9 @@ class Cells:
         count = max(1, round(np.sqrt(n) / 2))
         dice = np.random.default_rng(0)
         sample = vectors[np.sort(dice.choice(n, min(n, 64 * count), replace=False))]
-        centres = sample[dice.choice(len(sample), count, replace=False)]
-        for _ in range(_ROUNDS):
-            cell = _nearest_centre(sample, centres)
-            order = np.argsort(cell, kind="stable")
-            filled, first = np.unique(cell[order], return_index=True)
-            sums = np.add.reduceat(sample[order], first, axis=0)
-            centres = centres.copy()  # a cell that lost its rows keeps its centre
-            centres[filled] = unit(sums)
-        cell = _nearest_centre(vectors, centres)
+        seeds = sample[dice.choice(len(sample), count, replace=False)]
+        centres = k_means(sample, seeds, _ROUNDS)
+        cell = nearest_centre(vectors, centres)
         starts = np.searchsorted(np.sort(cell), np.arange(count + 1))
         return cls(centres, np.argsort(cell, kind="stable"), starts)
 
@@ -156,12 +175,3 @@ class Cells:
             found, where = nearest(vectors[queries[asked]], vectors[near], k)
             similarities[asked], indices[asked] = found, near[where]
         return similarities, indices
-
-
-def _nearest_centre(vectors: Vectors, centres: Vectors) -> Indices:
-    step = max(1, _BLOCK_ENTRIES // len(centres))
-    parts = [
-        np.argmax(vectors[start : start + step] @ centres.T, axis=1)
-        for start in range(0, len(vectors), step)
-    ]
-    return np.concatenate(parts)

@@ -23,7 +23,7 @@ from ..llms.prices import listed_on
 from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
 from ..records import Row
 from ..stores.cache import Pace, pace_of
-from .stopping import SMALLEST_ROUND
+from .planning import SMALLEST_ROUND
 
 SAMPLE = 64  # rows that are embedded
 _KEEPS = (0.35, 0.95)  # share of the tasks that end as accepted rows

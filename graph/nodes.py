@@ -5,7 +5,6 @@ Every node may be run again at any time: what is in the ledger is not done twice
 
 from __future__ import annotations
 
-import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,10 +36,11 @@ from ..stores.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
 from .mapping import draw_map, extend_map
 from .measure import closeness, coverage
+from .planning import plan_round, round_size
 from .pool import for_each
-from .reference import read_toward, reference_of, references
+from .reference import read_toward, references
 from .state import RunContext, RunState
-from .stopping import SMALLEST_ROUND, stop_reason
+from .stopping import stop_reason
 from .ties import break_ties, settled
 
 Update = dict[str, Any]
@@ -161,44 +161,14 @@ async def _land(rows: Sequence[Row], context: RunContext) -> None:
 async def analyze(state: RunState, context: RunContext) -> Update:
     """Find the sparse subspaces of the pool and plan the round's tasks."""
     ledger, progress = context.ledger, context.progress
-    assert context.analyst is not None
-    assert context.generator is not None
     round = state["round"] + 1
     progress.round = round
-    if not any(done["round"] == round for done in ledger.rounds()):
-        pool, size = ledger.rows("accepted"), _round_size(state, context)
-        vectors = context.vectors.get([row.id for row in pool])
-        wanted = await reference_of(pool, vectors, context, round=round, size=size)
-        progress.begin("analyze", "finding sparse subspaces and naming them")
-        used, tallies = ledger.used_parents(), ledger.tallies()
-        # Fusions of fusions drift away from what people ask: only seeds are parents.
-        parents = [row for row in pool if row.origin == "seed" and not row.history]
-        failed = [row for row in ledger.rows("rejected", origin="seed") if not row.history]
-        answers = context.generator.to_answer(
-            [*parents, *failed], ledger.scores(), used, tallies, size=size
-        )
-        subspaces = await context.analyst.find(
-            pool,
-            vectors,
-            wanted,
-            round=round,
-            size=size - len(answers),
-            known=ledger.subspaces(),
-            record=ledger.subspace_record(),
-        )
-        tasks = context.generator.plan(
-            subspaces,
-            parents,
-            context.vectors.get([row.id for row in parents]),
-            used,
-            round=round,
-            position=ledger.next_position(),
-            answers=answers,
-            tallies=tallies,
-        )
-        ledger.plan_round(round, subspaces, tasks)
-    progress.subspaces = [(s.name, s.quota) for s in ledger.subspaces(round) if not s.given_up]
-    for subspace in ledger.subspaces(round):
+    rounds = ledger.rounds()
+    if not any(done["round"] == round for done in rounds):
+        await plan_round(round, round_size(context.config, state["accepted"], rounds), context)
+    subspaces = ledger.subspaces(round)
+    progress.subspaces = [(s.name, s.quota) for s in subspaces if not s.given_up]
+    for subspace in subspaces:
         if subspace.given_up:
             progress.say(f"round {round}: gave up on {subspace.name}: {subspace.given_up}")
     named = ", ".join(name for name, _ in progress.subspaces[:3])
@@ -208,15 +178,6 @@ async def analyze(state: RunState, context: RunContext) -> Update:
         + (f" ({named}{f' and {more} more' if more > 0 else ''})" if named else "")
     )
     return {"round": round}
-
-
-def _round_size(state: RunState, context: RunContext) -> int:
-    """How many tasks should make up what is missing, judged by the rounds so far."""
-    rounds = [r for r in context.ledger.rounds() if r["round"] > 0]
-    rate = (sum(r["accepted"] for r in rounds) + 1) / (sum(r["planned"] for r in rounds) + 2)
-    missing = context.config.target_size - state["accepted"]
-    wanted = math.ceil(max(missing, 1) / rate)
-    return min(context.config.round_size, max(wanted, SMALLEST_ROUND))
 
 
 @node

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from ..config import RunConfig
 from ..records import StopReason
 
-SMALLEST_ROUND = 8  # tasks, however few rows are missing
 WINDOW = 3  # rounds over which saturation is judged
 
 

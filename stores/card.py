@@ -127,10 +127,10 @@ def _splits(contents: Contents) -> str:
 def _sources(ledger: Ledger, contents: Contents) -> str:
     rows = [
         (
-            code(Path(path).name),
+            code(_short(path)),
             f"{usable:,}",
             f"{rejected:,}",
-            plain(license_of(Path(path).name, contents.licenses) or "not given"),
+            plain(license_of(_short(path), contents.licenses) or "not given"),
         )
         for path, _, usable, rejected in ledger.sources()
     ]
@@ -234,7 +234,7 @@ def _limits(contents: Contents) -> str:
 def _again(ledger: Ledger, settings: Mapping[str, Any]) -> str:
     """The command, without the settings that change no row, and the inputs' fingerprints."""
     prints = ledger.noted("fingerprints", {})
-    known = [f"{sha}  {Path(path).name}" for path, sha in prints.items() if sha]
+    known = [f"{sha}  {_short(path)}" for path, sha in prints.items() if sha]
     return (
         f"With lift-agent {__version__} and these files (SHA-256):\n\n{block(known)}\n\n"
         f"{block([command(settings)])}\n\n"
@@ -246,7 +246,7 @@ def _again(ledger: Ledger, settings: Mapping[str, Any]) -> str:
 def command(settings: Mapping[str, Any]) -> str:
     """The command line that makes a run with these settings: files by their names alone."""
     defaults = RunConfig().model_dump(mode="json")
-    words = ["lift-agent", "run", *(Path(path).name for path in settings.get("sources", ()))]
+    words = ["lift-agent", "run", *(_short(path) for path in settings.get("sources", ()))]
     for name, value in settings.items():
         asked = name in ("target_size", "rounds") or name not in (*MAY_CHANGE, "sources")
         if not asked or value == defaults.get(name):

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from .arrow import JSON_TEXT
 from .containers import Stream, decoded
+from .exact_json import loads
 from .record import BAD_BYTE, Record
 
 _BATCH = 2048
@@ -70,9 +72,20 @@ def arrow_records(stream: Stream, *, file: bool) -> Iterator[Record]:
         yield _damaged(at + 1, "Arrow", error)
 
 
+def _read(field: Any, values: list[Any]) -> list[Any]:
+    """The values of a column, out of the JSON in which this package writes mixed ones."""
+    marked = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
+    if not JSON_TEXT.items() <= marked.items():
+        return values
+    return [value if value is None else loads(value) for value in values]
+
+
 def _rows(batch: Any, first: int) -> Iterator[Record]:
     names = tuple(batch.schema.names)
-    columns = [_values(column) for column in batch.columns]
+    columns = [
+        _read(field, _values(column))
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    ]
     for number, cells in zip(count(first), zip(*columns, strict=True)):
         value = dict(zip(names, cells, strict=True))
         yield Record(number, "", value, _unreadable(value), names=names)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from .cells import restored
 from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS
 from .exact_json import DECODER
@@ -122,7 +123,7 @@ def _record(table: Table, feed: _Feed, cells: list[str]) -> Record:
     line, raw = feed.row[0]
     if len(feed.row) > 1:
         raw = "\n".join(text for _, text in feed.row)
-    value: dict[str, Any] = dict(zip(table.names, cells, strict=True))
+    value: dict[str, Any] = dict(zip(table.names, map(restored, cells), strict=True))
     for name in _STRUCTURED:
         if name in value and value[name][:1] == "[":
             value[name] = _structured(name, value[name])
@@ -158,7 +159,7 @@ def _structured(name: str, cell: str) -> Any:
 
 def _names(line: str, delimiter: str) -> tuple[str, ...]:
     try:
-        return tuple(next(csv.reader([line], delimiter=delimiter), ()))
+        return tuple(map(restored, next(csv.reader([line], delimiter=delimiter), ())))
     except csv.Error:
         return ()
 

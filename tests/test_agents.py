@@ -18,6 +18,7 @@ from lift_agent.agents.prompts import load
 from lift_agent.agents.redundancy import CANDIDATES, RedundancyAgent
 from lift_agent.agents.selector import Selector, TopSelector
 from lift_agent.agents.texts import clip, normalised, overlap, script
+from lift_agent.geometry.neighbours import unit
 from lift_agent.records import Row, Score, Subspace, row_id
 
 PARENTS = [
@@ -239,6 +240,51 @@ def test_words_in_each_others_place_make_another_task(one, two):
     assert not verdict.duplicate
 
 
+WORDS = "Count the words of each sentence, then print those words"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "output", "kind"),
+    [
+        ("Write a JavaScript loop", "Write a JS loop", "for (;;) {}", "duplicate"),
+        ("Use golang to sort", "Use Go to sort", "sort.Ints(x)", "duplicate"),
+        # Said elsewhere too, a word is still replaced, not added.
+        (WORDS, WORDS.replace("those words", "each sentence"), "a b c d e f g h", "borderline"),
+        # What is added makes another task, unless the answer stayed.
+        ("Plan a trip", "Plan a trip for 3 days", "a b c d e f g h", "borderline"),
+        ("Plan a trip", "Plan a trip for 3 days", "a b c", "distinct"),
+        ("Plan a trip for 3 days", "Plan a trip for 4 days", "a b c d e f g h", "distinct"),
+        (
+            "Add up the next three days",
+            "Add up the next thhree days",
+            "a b c d e f g h",
+            "borderline",
+        ),
+        ("Show the most recent news", "Show the latest news", "a b c", "borderline"),
+        (
+            "On Monday he ran 3 km and on Friday he ran 4",
+            "On Friday he ran 3 km and on Monday he ran 4",
+            "a b c d e f g h",
+            "distinct",
+        ),
+    ],
+)
+def test_words_and_answers_must_agree_before_anything_is_decided(one, two, output, kind):
+    pair = [Task(a_row(text, output)) for text in (one, two)]
+    assert compare(*pair, 0.95, 0.92).kind == kind
+    assert compare(*reversed(pair), 0.95, 0.92).kind == kind
+
+
+def test_words_that_may_stand_for_one_another_are_in_doubt_where_the_answers_take_them_up():
+    rows = (
+        a_row("Build an array of names", "array = names"),
+        a_row("Build a list of names", "list = names"),
+    )
+    assert compare(*map(Task, rows), 0.95, 0.92).kind == "borderline"
+    same = replace(rows[1], output="array = names")
+    assert compare(Task(rows[0]), Task(same), 0.95, 0.92).kind == "duplicate"
+
+
 def test_another_input_is_another_task_and_no_input_is_none():
     rows = [
         replace(a_row("Sort the list.", "1 2 3"), input="3, 1, 2"),
@@ -309,6 +355,7 @@ def test_a_row_that_repeats_a_removed_row_is_compared_with_what_was_kept():
     verdicts = check([a_row(ASK, ANSWER), books, maps], vectors=alike(3), gateway=model)
     assert [v.duplicate for v in verdicts] == [False, True, True]
     assert verdicts[2].other == verdicts[1].other != books.id
+    assert len(model.asked) == 2  # nothing of the row that went
 
 
 FRAMES = [
@@ -316,30 +363,45 @@ FRAMES = [
     "Please sort {} numbers!",
     "Order {} integers.",
     "Reverse {} numbers.",
+    "Sort {} large numbers.",
+    "Please sort {} red numbers!",
 ]
 
 
+class Fickle(Model):
+    """A gateway whose answer depends on the pair it is asked about, and on nothing else."""
+
+    async def ask_for(self, schema, request, **_):
+        same = sum(request.messages[-1][1].encode()) % 2 == self.same
+        return SimpleNamespace(value=schema(reason="It depends.", same=same), error="")
+
+
 @given(
-    st.lists(st.tuples(st.sampled_from(FRAMES), st.integers(2, 5)), max_size=30),
-    st.integers(0, 30),
+    st.lists(st.tuples(st.sampled_from(FRAMES), st.integers(2, 4)), max_size=30),
+    st.lists(st.integers(0, 30), max_size=4).map(sorted),
     st.sampled_from([1, 3, 1024]),
+    st.sampled_from([None, 0, 1]),
+    st.sampled_from([0.02, 0.3]),
     st.integers(0, 5),
 )
-def test_batches_and_blocks_change_nothing(tasks, cut, block, seed):
+def test_batches_and_blocks_change_nothing(tasks, cuts, block, parity, apart, seed):
     rows = [a_row(frame.format(n), "Done.", i) for i, (frame, n) in enumerate(tasks)]
-    angles = np.random.default_rng(seed).permutation(len(rows)) * 0.02
+    angles = np.random.default_rng(seed).permutation(len(rows)) * apart
     vectors = unit_rows(angles)
-    whole = check(rows, vectors=vectors)
+    model = None if parity is None else Fickle(parity)
+    whole = check(rows, vectors=vectors, gateway=model)
+    stay, parts = [], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lift_agent.agents.redundancy._BLOCK", block)
-        first = check(rows[:cut], vectors=vectors[:cut])
-        stay = [i for i, v in enumerate(first) if not v.duplicate]
-        kept = [rows[i] for i in stay]
-        second = check(rows[cut:], kept, vectors[cut:], vectors[stay])
-    assert [v.duplicate for v in whole] == [v.duplicate for v in first + second]
-    assert [v.other for v in whole if v.duplicate] == [
-        v.other for v in first + second if v.duplicate
-    ]
+        for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+            kept = [rows[i] for i in stay]
+            part = check(rows[start:end], kept, vectors[start:end], vectors[stay], model)
+            stay += [start + i for i, v in enumerate(part) if not v.duplicate]
+            parts += part
+    assert [v.duplicate for v in whole] == [v.duplicate for v in parts]
+    assert [v.other for v in whole if v.duplicate] == [v.other for v in parts if v.duplicate]
+    if model:
+        return
     left = [i for i, v in enumerate(whole) if not v.duplicate]
     for i in left:
         for j in left:
@@ -347,6 +409,21 @@ def test_batches_and_blocks_change_nothing(tasks, cut, block, seed):
             near = sum(vectors[left] @ vectors[i] >= cosine) <= CANDIDATES
             found = compare(Task(rows[i]), Task(rows[j]), cosine, 0.92)
             assert i == j or cosine < 0.85 or not near or found.kind != "duplicate"
+
+
+def test_a_few_new_rows_are_compared_with_all_of_many_kept_ones(monkeypatch):
+    for name in ("agents.redundancy.EXACT", "geometry.neighbours.EXACT"):
+        monkeypatch.setattr(f"lift_agent.{name}", 400)
+    monkeypatch.setattr("lift_agent.geometry.neighbours._PROBED", 1)
+    kept = [a_row(f"Explain planet {i} briefly", f"It is planet {i}.", i) for i in range(2000)]
+    new = [
+        replace(row, id=f"new-{row.id}", instruction=row.instruction.replace("brief", "breif"))
+        for row in kept[::50]
+    ]
+    apart = unit(np.random.default_rng(0).normal(size=(2000, 48)))
+    moved = unit(apart[::50] + 0.45 * unit(np.random.default_rng(1).normal(size=(40, 48))))
+    verdicts = check(new, kept, moved, apart)
+    assert [v.other for v in verdicts if v.duplicate] == [row.id for row in kept[::50]]
 
 
 def test_parents_are_sought_inside_the_subspace_first_and_no_pair_comes_twice():

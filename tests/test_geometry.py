@@ -268,6 +268,29 @@ def test_cell_hit_rate(vectors: Vectors, count: int, dice: Any) -> None:
     assert cell_hit_rate(cells, np.arange(len(vectors))) == 1
 
 
+@fuzz
+@given(clouds(least=2, most=60), st.integers(2, 30), st.randoms(use_true_random=False))
+def test_no_measure_depends_on_the_order_and_no_duplicate_adds_coverage(
+    pool: Vectors, count: int, dice: Any
+) -> None:
+    rows = np.asarray(dice.sample(range(len(pool)), min(count, len(pool))))
+    rare, cells = rarity(nearest_others(pool, 10)[0]), Cells.of(pool)
+
+    def measures(rows: Any) -> list[float]:
+        chosen = pool[rows]
+        distance, far = coverage_radius(pool, chosen)
+        covered = [cell_hit_rate(cells, rows), -distance, -far]
+        repeated = near_duplicate_pairs(chosen, 0.5 + NEAR)
+        return [*covered, vendi_score(chosen), novel_sum(chosen, rare[rows]), repeated]
+
+    shuffled = np.asarray(dice.sample(rows.tolist(), len(rows)))
+    before = measures(rows)
+    assert measures(shuffled) == pytest.approx(before, rel=1e-3, abs=NEAR)
+    again = measures(np.append(rows, dice.choice(rows.tolist())))
+    assert again[:3] == pytest.approx(before[:3], abs=NEAR)
+    assert again[5] > before[5]
+
+
 def test_measures_of_nothing() -> None:
     some = cloud(0, 3, 4)
     assert vendi_score(EMPTY) == 0
@@ -286,20 +309,6 @@ def test_near_duplicate_pairs_equals_brute_force(n: int, copies: int, threshold:
 
 
 # duplicates -------------------------------------------------------------------------------
-
-
-def one_by_one(new: Vectors, kept: Vectors, threshold: float) -> tuple[list[bool], list[int]]:
-    """The verdicts by the definition: each row against all that are kept so far."""
-    pool = dict(enumerate(kept))
-    repeats, closest = [], []
-    for i, row in enumerate(new, len(kept)):
-        similar = {j: float(cosines(row, other)) for j, other in pool.items()}
-        best = max(similar, key=lambda j: similar[j], default=-1)
-        closest.append(best if best >= 0 and similar[best] > 0 else -1)
-        repeats.append(best >= 0 and similar[best] >= threshold)
-        if not repeats[-1]:
-            pool[i] = row
-    return repeats, closest
 
 
 @fuzz

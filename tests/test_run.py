@@ -12,8 +12,9 @@ from support import SCRIPTED, go, read_dataset
 
 from lift_agent.agents import scoring
 from lift_agent.agents.differences import Task, compare
-from lift_agent.config import resolve
+from lift_agent.config import RunConfig, resolve
 from lift_agent.errors import SourceError, UsageError
+from lift_agent.graph.planning import round_size
 from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.vectors import VectorStore
 
@@ -310,3 +311,20 @@ def test_a_file_without_a_usable_row_is_an_error(tmp_path):
     empty.write_text('{"a": 1}\n')
     with pytest.raises(SourceError, match="no usable row"):
         go(empty, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "rounds", "tasks"),
+    [
+        (60, [], 80),  # before anything is known, every other task is expected to bring a row
+        (60, [(0, 0, 60)], 80),  # the seeds' round says nothing of tasks
+        (60, [(0, 0, 60), (1, 98, 19)], 200),  # one in five came: five tasks a row
+        (60, [(0, 0, 60), (1, 98, 1)], 250),  # never more than the setting
+        (99, [(0, 0, 60), (1, 98, 98)], 8),  # never fewer than a round is worth
+        (100, [], 8),
+    ],
+)
+def test_a_round_is_as_large_as_what_is_missing_and_the_rate_so_far(accepted, rounds, tasks):
+    config = RunConfig(sources=["seeds.jsonl"], target_size=100, round_size=250)
+    done = [dict(zip(("round", "planned", "accepted"), numbers, strict=True)) for numbers in rounds]
+    assert round_size(config, accepted, done) == tasks
