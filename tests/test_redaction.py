@@ -153,9 +153,10 @@ def test_planted_everywhere_a_key_is_found_nowhere(
     assert sent.startswith("Basic ") if login else sent == f"Bearer {KEY}"
     call = json.loads(command("trace", "run", "--slowest", "--json").stdout.splitlines()[0])["key"]
     row = json.loads((tmp_path / "run" / "dataset.jsonl").read_text().splitlines()[0])["lift"]["id"]
-    for args in (["config"], ["trace", "run"], ["trace", "run", call], ["why", "run", row]):
-        outputs.append(command(*args, **env))
-    outputs.append(command("trace", "run", "--otlp", "run/spans.jsonl", "--otel-content", **env))
+    looks = [["config"], ["trace", "run"], ["trace", "run", call], ["why", "run", row]]
+    for args in [*looks, ["trace", "run", "--otlp", "run/spans.jsonl", "--otel-content"]]:
+        if login:  # once is enough
+            outputs.append(command(*args, **env))
     text = "".join(done.stdout + done.stderr for done in outputs)
     secrets = [KEY, PASSWORD, PARAMETER, ECHOED, FORMS["anthropic"], sent.split()[1]]
     files = [
