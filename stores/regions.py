@@ -72,7 +72,8 @@ def _spent(ledger: Ledger) -> dict[tuple[int, str], tuple[int, float | None]]:
         "  SUM((input_tokens + output_tokens) * NOT reused) AS tokens,"
         "  SUM(cost) AS cost, COUNT(*) - COUNT(cost) AS unpriced"
         "  FROM calls INDEXED BY calls_listed WHERE round > 0 GROUP BY 1, 2)"
-        " SELECT a.round, a.subspace, SUM(s.tokens), CASE SUM(s.unpriced) WHEN 0 THEN SUM(s.cost) END"
+        " SELECT a.round, a.subspace, SUM(s.tokens),"
+        " CASE SUM(s.unpriced) WHEN 0 THEN SUM(s.cost) END"
         " FROM spent s JOIN about a ON s.subject = a.subject AND s.round = a.round GROUP BY 1, 2"
     )
     return {(round, id): (tokens, cost) for round, id, tokens, cost in ledger.read(sql)}

@@ -132,6 +132,10 @@ def test_subspaces_add_up_to_what_the_tasks_brought(inspected, ledger, command):
     }
     aimed = [row for row in ledger.rows(origin="generated") if row.subspace]
     assert sum(r.generated for r in found) == len(aimed)
+    tasks = {t.id: t for round in (1, 2) for t in ledger.tasks(round) if t.subspace}
+    about = {*tasks, *(row.id for row in aimed), *(r.subspace.id for r in found)}
+    paid = [c for c in ledger.calls() if c.subject in about and not c.reused]
+    assert sum(r.tokens for r in found) == sum(c.input_tokens + c.output_tokens for c in paid)
     assert sum(r.landed for r in found) == sum(ledger.landing(row.id)[0] for row in aimed)
     accepted = sum(r.accepted for r in found)
     assert accepted == sum(ledger.status(row.id)[0] == "accepted" for row in aimed)

@@ -80,9 +80,9 @@ def find(ledger: Ledger, wanted: str) -> list[Hit]:
         UsageError: there is none.
     """
     hits = _hits(ledger, "id >= ? AND id < ?", (wanted, f"{wanted}~"))
-    pattern = "%" + "".join(f"!{c}" if c in "!%_" else c for c in wanted) + "%"
-    texts = " OR ".join(f"{name} LIKE ?1 ESCAPE '!'" for name in ("instruction", "input", "output"))
-    hits = hits or _hits(ledger, texts, (pattern,))
+    columns = ("instruction", "input", "output")
+    texts = " OR ".join(f"instr(lower({column}), lower(?1))" for column in columns)
+    hits = hits or _hits(ledger, texts, (wanted,))
     if not hits:
         raise UsageError(
             f"no row begins with {wanted}, and none has it in its text: ids are under lift.id in "
