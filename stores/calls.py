@@ -213,10 +213,8 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
         values.append(json.dumps(wanted.subjects))
     if wanted.text:
         # Not LIKE, which ends at a null byte.
-        places = ("request", "response", "error")
-        where.append(
-            "(" + " OR ".join(f"instr(lower({place}), lower(?))" for place in places) + ")"
-        )
+        places = [f"instr(lower({name}), lower(?))" for name in ("request", "response", "error")]
+        where.append(f"({' OR '.join(places)})")
         values += [_json_text(wanted.text), wanted.text, wanted.text]
     return " AND ".join(where), values
 
