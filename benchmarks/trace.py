@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -124,8 +125,11 @@ def settle(ledger: Ledger, rows: list[Row], round: int) -> None:
     ledger.close_round(round, len(rows))
 
 
-def first_screen(*args: str) -> tuple[float, int]:
-    """Seconds until a screen of a command's output is there (or its end), and lines read."""
+def first_screen(*args: str) -> tuple[float, float, int]:
+    """Seconds until a screen of a command's output is there (or its end), CPU seconds until the
+    command was gone, and lines read.
+    """
+    before = cpu_of_children()
     began = time.monotonic()
     command = [sys.executable, "-m", "lift_agent", *args]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -135,7 +139,12 @@ def first_screen(*args: str) -> tuple[float, int]:
         seconds = time.monotonic() - began
         process.stdout.close()
         process.terminate()
-    return seconds, lines
+    return seconds, cpu_of_children() - before, lines
+
+
+def cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -156,7 +165,7 @@ def main() -> None:
         with closing(Ledger(folder / LEDGER)) as ledger:
             call = ledger.calls(subjects=["r3-00001"])[0].key
             row = ledger.rows("accepted", round=3)[5].id
-        print(f"{'command':44} {'first screen':>12} {'best of 3':>9}")
+        print(f"{'command, best of 3':44} {'lines':>6} {'seconds':>8} {'CPU s':>6}")
         for args in (
             ("--help",),
             ("trace", run),
@@ -173,9 +182,8 @@ def main() -> None:
         ):
             times = [first_screen(*args) for _ in range(3)]
             shown = " ".join(arg if arg != run else "DIR" for arg in args)
-            lines = times[0][1]
-            best = float(np.min([seconds for seconds, _ in times]))
-            print(f"{shown[:44]:44} {lines:>6} lines {best:>7.2f} s")
+            seconds, cpu, lines = np.min(times, axis=0)
+            print(f"{shown[:44]:44} {lines:>6.0f} {seconds:>8.2f} {cpu:>6.2f}", flush=True)
 
 
 if __name__ == "__main__":
