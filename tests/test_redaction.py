@@ -47,6 +47,7 @@ def test_a_key_is_known_by_where_it_stands(place):
     text = redacted(told.format(key))
     assert key not in text
     assert MARK in text
+    assert redacted(text) == text
 
 
 @pytest.mark.parametrize(

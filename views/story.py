@@ -154,9 +154,10 @@ def _origin(ledger: Ledger, row: Row, task: Task | None) -> Iterator[Step]:
     yield Step("origin", f"generated in round {row.round} by {row.strategy}{rule}, from", facts)
     parents = ledger.rows_by_id(row.parents)
     for id in row.parents:
-        parent = parents[id]
-        where = f"{parent.source}, line {parent.line}" if parent.origin == "seed" else "generated"
-        yield Step("parent", f"{parent.task}  ({where})", row=id)
+        if parent := parents.get(id):
+            seed = parent.origin == "seed"
+            where = f"{parent.source}, line {parent.line}" if seed else "generated"
+            yield Step("parent", f"{parent.task}  ({where})", row=id)
     if subspace := _target(ledger, row):
         facts = {
             name: getattr(subspace, name)
