@@ -41,8 +41,8 @@ _FORMS = re.compile(
 _HEADER = re.compile(
     r"""(\b(?:proxy-)?authorization|\bx-(?:goog-)?api-key|\bapi[-_]?key|\bset-cookie|\bcookie
         |\baws_secret_access_key)
-        (["']?\s*[:=]\s*(?:b?["'])?)((?:Bearer|Basic|Token|Digest)\s+)?
-        (?!\[redacted\])([^\s"',;&}\])]+)""",
+        (["']?\s*[:=]\s*(?:b?["'])?)(?!(?:\w+\s+)?\[redacted\])
+        ((?:Bearer|Basic|Token|Digest)\s+)?([^\s"',;&}\])]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _SCHEME = re.compile(r"\b(Bearer|Basic)(\s+)(?=[^\s\"',]*[\d=._-])[\w.~+/=-]{8,}", re.IGNORECASE)
