@@ -7,7 +7,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -16,13 +17,13 @@ import typer
 from . import __version__
 from .config import MAY_CHANGE, Recipe, RunConfig, resolve
 from .errors import LiftAgentError, UsageError
-from .flags import ConfigFile, Json, Quiet, RunFolder, Yes, with_settings
+from .flags import ConfigFile, Json, Otel, OtelContent, Quiet, RunFolder, Yes, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from .graph.estimate import Estimate
-    from .stores.calls import Order
+    from .stores.calls import Order, Wanted
     from .stores.ledger import Ledger
     from .stores.sources import File
 
@@ -65,6 +66,8 @@ def run(
     yes: Yes = False,
     quiet: Quiet = False,
     json: Json = False,
+    otel: Otel = None,
+    otel_content: OtelContent = False,
 ) -> None:
     """Make a dataset of exactly N rows from SOURCE files; go on where it was stopped.
 
@@ -85,13 +88,19 @@ def run(
     if estimate and not yes and sys.stdin.isatty() and sys.stderr.isatty():
         _confirm(settings, estimate[0])
     totals = estimate[0].totals() if estimate else None
-    _run(settings, quiet=quiet, json=json, force=force, estimate=totals)
+    spans = _exported(settings.out, otel, otel_content)
+    _run(settings, spans, quiet=quiet, json=json, force=force, estimate=totals)
 
 
 @app.command()
 @with_settings(MAY_CHANGE)
 def resume(
-    folder: RunFolder, flags: dict[str, Any], quiet: Quiet = False, json: Json = False
+    folder: RunFolder,
+    flags: dict[str, Any],
+    quiet: Quiet = False,
+    json: Json = False,
+    otel: Otel = None,
+    otel_content: OtelContent = False,
 ) -> None:
     """Go on with the run in DIR, with the settings that it was begun with or those given here."""
     _quieten_libraries()
@@ -99,7 +108,8 @@ def resume(
 
     given = {name: value for name, value in flags.items() if value is not None}
     before = settings_of(folder).model_dump()
-    _run(resolve({**before, **given}, NO_FILE), quiet=quiet, json=json)
+    settings = resolve({**before, **given}, NO_FILE)
+    _run(settings, _exported(folder, otel, otel_content), quiet=quiet, json=json)
 
 
 @app.command()
@@ -311,6 +321,11 @@ def trace(
     dearest: Annotated[bool, typer.Option("--dearest", help="A list, dearest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Calls in such a list.")] = 20,
     tail: Annotated[bool, typer.Option("--tail", help="Follow a run until it ends.")] = False,
+    tui: Annotated[bool, typer.Option("--tui", help="Look around in a full screen.")] = False,
+    otlp: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the run's spans as OTLP in JSON.")
+    ] = None,
+    otel_content: OtelContent = False,
     json: Json = False,
 ) -> None:
     """Show the calls of a run as a tree (round, agent, task, call), or one CALL whole."""
@@ -329,8 +344,17 @@ def trace(
         if call:
             _show_call(ledger, view.find_call(ledger, call), console, json=json)
             return
+        if otlp:
+            from .views.otlp import with_content, write_spans
+
+            count = write_spans(ledger, otlp, content=with_content(otel_content))
+            typer.echo(f"{count:,} spans in {otlp}")
+            return
         about = subjects_of(ledger, find_one(ledger, row).id) if row else ()
         wanted = Wanted(agent, round, status, about, grep)  # type: ignore[arg-type]
+        if tui:
+            _open_screen(ledger, folder, wanted)
+            return
         order: Order | None = "slowest" if slowest else "dearest" if dearest else None
         if tail:
             followed = view.follow(ledger, wanted, lambda: is_held(folder), limit)
@@ -410,6 +434,14 @@ def diff(
         _print_records([found.as_dict()])
     else:
         print_comparison(found, (folder, other), Console())
+
+
+def _open_screen(ledger: Ledger, folder: Path, wanted: Wanted) -> None:
+    try:
+        from .views.tui import TraceApp
+    except ImportError:
+        raise UsageError('--tui needs a package: pip install "lift-agent[tui]"') from None
+    TraceApp(ledger, folder, wanted).run()
 
 
 def _show_call(ledger: Ledger, key: str, console: Console, *, json: bool) -> None:
@@ -594,8 +626,27 @@ def _confirm(settings: RunConfig, estimate: Estimate) -> None:
         )
 
 
+def _exported(
+    folder: Path, otel: bool | None, content: bool
+) -> Callable[[Callable[[str], None]], AbstractContextManager[None]]:
+    """What exports the spans of a run in a folder, told how to speak to the user; or nothing."""
+    from .views.otlp import exported, is_wanted, need_package, with_content
+
+    if not is_wanted(otel):
+        return lambda say: nullcontext()
+    try:
+        need_package()
+    except UsageError as error:
+        if otel:
+            raise
+        typer.echo(f"no spans, although the environment names a collector: {error}", err=True)
+        return lambda say: nullcontext()
+    return lambda say: exported(folder, say, content=with_content(content))
+
+
 def _run(
     settings: RunConfig,
+    spans: Callable[[Callable[[str], None]], AbstractContextManager[None]],
     *,
     quiet: bool,
     json: bool,
@@ -614,7 +665,7 @@ def _run(
 
     begun = time.monotonic()
     progress = Progress()
-    with shown(progress, Console(stderr=True), quiet=quiet or json):
+    with shown(progress, Console(stderr=True), quiet=quiet or json), spans(progress.say):
         summary = run_graph(settings, progress, force=force, estimate=estimate)
         progress.begin("report", "writing the report")
         with opened_ledger(settings.out) as ledger:

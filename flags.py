@@ -21,6 +21,18 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, one line.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+Otel = Annotated[
+    bool | None,
+    typer.Option(
+        "--otel/--no-otel",
+        help="Export the calls as OpenTelemetry spans. [default: if OTEL_EXPORTER_OTLP_ENDPOINT "
+        "is set]",
+    ),
+]
+OtelContent = Annotated[
+    bool, typer.Option("--otel-content", help="Export prompts and answers with the spans.")
+]
+
 
 def _setting(name: str) -> inspect.Parameter:
     """The flag of a setting (for sources: the arguments), with the setting's own description.

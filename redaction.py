@@ -25,7 +25,7 @@ _CERTAIN = 16  # characters from which on a value with letters and digits can on
 
 _FORMS = re.compile(
     r"""
-      \b(?:sk|pk|rk)[-_](?:[A-Za-z0-9]+[-_])*[A-Za-z0-9_-]{16,}  # OpenAI, Anthropic, Stripe, ...
+      \b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}     # OpenAI, Anthropic, Stripe, ...
     | \b(?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{16}\b               # AWS
     | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_[A-Za-z0-9_]{20,} | \bglpat-[\w-]{16,}
     | \bAIza[\w-]{30,} | \bya29\.[\w-]{16,}                      # Google
@@ -41,14 +41,15 @@ _FORMS = re.compile(
 _HEADER = re.compile(
     r"""(\b(?:proxy-)?authorization|\bx-(?:goog-)?api-key|\bapi[-_]?key|\bset-cookie|\bcookie
         |\baws_secret_access_key)
-        (["']?\s*[:=]\s*b?["']?)((?:Bearer|Basic|Token|Digest)\s+)?([^\s"',;&}\])]+)""",
+        (["']?\s*[:=]\s*(?:b?["'])?)(?!(?:\w+\s+)?\[redacted\])
+        ((?:Bearer|Basic|Token|Digest)\s+)?([^\s"',;&}\])]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _SCHEME = re.compile(r"\b(Bearer|Basic)(\s+)(?=[^\s\"',]*[\d=._-])[\w.~+/=-]{8,}", re.IGNORECASE)
 _LOGIN = re.compile(r"(?<=://)[^/\s@\"'<>]+@")
 _PARAMETER = re.compile(
     r"([?&](?:[\w.-]*(?:key|token|secret|password|passwd|signature|credential)|sig|auth|pwd|pass)=)"
-    r"[^&\s#\"'<>)\]]+",
+    r"(?!\[redacted\])[^&\s#\"'<>)\]]+",
     re.IGNORECASE,
 )
 

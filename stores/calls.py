@@ -212,10 +212,10 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
         where.append("subject IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(wanted.subjects))
     if wanted.text:
-        places = ("request", "response", "error")
-        where.append("(" + " OR ".join(f"{place} LIKE ? ESCAPE '!'" for place in places) + ")")
-        inside = json.dumps(wanted.text, ensure_ascii=False)[1:-1]
-        values += [_pattern(text) for text in (inside, wanted.text, wanted.text)]
+        # Not LIKE, which ends at a null byte.
+        places = [f"instr(lower({name}), lower(?))" for name in ("request", "response", "error")]
+        where.append(f"({' OR '.join(places)})")
+        values += [_json_text(wanted.text), wanted.text, wanted.text]
     return " AND ".join(where), values
 
 
@@ -228,9 +228,9 @@ _STATUSES = {
 }
 
 
-def _pattern(text: str) -> str:
-    escaped = "".join(f"!{c}" if c in "!%_" else c for c in text)
-    return f"%{escaped}%"
+def _json_text(text: str) -> str:
+    """A text as it stands within JSON."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 _LINE = (

@@ -66,10 +66,15 @@ def _spent(ledger: Ledger) -> dict[tuple[int, str], tuple[int, float | None]]:
     sql = (
         "WITH about AS (SELECT id AS subject, round, subspace FROM tasks UNION"
         " SELECT row, round, subspace FROM tasks WHERE row != '' UNION"
-        " SELECT id, round, id FROM subspaces)"
-        " SELECT a.round, a.subspace, SUM((c.input_tokens + c.output_tokens) * NOT c.reused),"
-        " CASE WHEN COUNT(*) = COUNT(c.cost) THEN SUM(c.cost) END"
-        " FROM about a JOIN calls c ON c.subject = a.subject AND c.round = a.round GROUP BY 1, 2"
+        " SELECT id, round, id FROM subspaces),"
+        # From the index alone: prompts and answers lie between the figures in the table.
+        " spent AS MATERIALIZED (SELECT round, subject,"
+        "  SUM((input_tokens + output_tokens) * NOT reused) AS tokens,"
+        "  SUM(cost) AS cost, COUNT(*) - COUNT(cost) AS unpriced"
+        "  FROM calls INDEXED BY calls_listed WHERE round > 0 GROUP BY 1, 2)"
+        " SELECT a.round, a.subspace, SUM(s.tokens),"
+        " CASE SUM(s.unpriced) WHEN 0 THEN SUM(s.cost) END"
+        " FROM spent s JOIN about a ON s.subject = a.subject AND s.round = a.round GROUP BY 1, 2"
     )
     return {(round, id): (tokens, cost) for round, id, tokens, cost in ledger.read(sql)}
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from browser import FLAGS, chromium
-from support import go, static_embedder
+from support import SCRIPTED, TESTS, go, static_embedder
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +114,31 @@ def browser(finished):  # after the run: Playwright keeps an event loop in this 
         opened = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def inspected(tmp_path_factory, embedder):
+    """The folder of a finished run with two rounds, a failed call and a quarantined row.
+
+    Read only: tests share it.
+    """
+    folder = tmp_path_factory.mktemp("inspected")
+    topics = ("sort", "cook", "sing", "paint", "plant")
+    rows = [
+        {
+            "instruction": f"Explain how to {topics[i % 5]} thing number {i}.",
+            "output": f"{topics[i % 5]} it {i} times, then rest for {i + 2} minutes.",
+        }
+        for i in range(30)
+    ]
+    rows.append(rows[0])
+    source = folder / "seeds.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIFT_AGENT_CACHE", str(folder / "cache"))
+        settings = {"target_size": 34, "round_size": 10, "rounds": 2, "max_seed_share": 0.5}
+        go(source, folder / "first", embedder=embedder, **settings)
+        # The second time, some of the answers are there already.
+        settings |= {"llm": f"scripted:{TESTS / 'faulty_model.py'}", "judge_llm": SCRIPTED}
+        go(source, folder / "run", embedder=embedder, **settings)
+    return folder / "run"

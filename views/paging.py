@@ -26,7 +26,7 @@ def paged(console: Console) -> Iterator[Console]:
         yield console
         return
     try:
-        yield Console(
+        yield _Pages(
             file=pager.stdin,
             width=console.width,
             force_terminal=True,
@@ -41,6 +41,14 @@ def paged(console: Console) -> Iterator[Console]:
         while pager.poll() is None:
             with suppress(KeyboardInterrupt):  # Ctrl-C is for the pager
                 pager.wait()
+
+
+class _Pages(Console):
+    """A console that leaves it to its caller when the pager is gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Do not end the process, as rich would."""
+        raise BrokenPipeError
 
 
 def _opened(command: str) -> subprocess.Popen[str] | None:

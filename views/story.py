@@ -80,9 +80,9 @@ def find(ledger: Ledger, wanted: str) -> list[Hit]:
         UsageError: there is none.
     """
     hits = _hits(ledger, "id >= ? AND id < ?", (wanted, f"{wanted}~"))
-    pattern = "%" + "".join(f"!{c}" if c in "!%_" else c for c in wanted) + "%"
-    texts = " OR ".join(f"{name} LIKE ?1 ESCAPE '!'" for name in ("instruction", "input", "output"))
-    hits = hits or _hits(ledger, texts, (pattern,))
+    columns = ("instruction", "input", "output")
+    texts = " OR ".join(f"instr(lower({column}), lower(?1))" for column in columns)
+    hits = hits or _hits(ledger, texts, (wanted,))
     if not hits:
         raise UsageError(
             f"no row begins with {wanted}, and none has it in its text: ids are under lift.id in "
@@ -154,9 +154,10 @@ def _origin(ledger: Ledger, row: Row, task: Task | None) -> Iterator[Step]:
     yield Step("origin", f"generated in round {row.round} by {row.strategy}{rule}, from", facts)
     parents = ledger.rows_by_id(row.parents)
     for id in row.parents:
-        parent = parents[id]
-        where = f"{parent.source}, line {parent.line}" if parent.origin == "seed" else "generated"
-        yield Step("parent", f"{parent.task}  ({where})", row=id)
+        if parent := parents.get(id):
+            seed = parent.origin == "seed"
+            where = f"{parent.source}, line {parent.line}" if seed else "generated"
+            yield Step("parent", f"{parent.task}  ({where})", row=id)
     if subspace := _target(ledger, row):
         facts = {
             name: getattr(subspace, name)

@@ -55,9 +55,7 @@ def _density(region: Region) -> str:
         said += f", wanted {s.wanted_density:.1%}"
     if region.before is None or region.after is None:
         return said
-    return (
-        f"{said}; ten nearest rows at cosine {region.before:.3f} before, {region.after:.3f} after"
-    )
+    return f"{said}; ten nearest rows: cosine {region.before:.3f} → {region.after:.3f}"
 
 
 def _yield(region: Region) -> str:

@@ -46,17 +46,17 @@ def print_tree(ledger: Ledger, console: Console, wanted: Wanted, state: str) -> 
         if group.round != round:
             round = group.round
             alike = [g for g in found if g.round == round]
-            print_line(console, Text.assemble("\n", (_when(round), "bold"), "  ", _counts(alike)))
+            print_line(console, Text.assemble("\n", (when(round), "bold"), "  ", counts(alike)))
         clock = time.strftime("%H:%M:%S", time.localtime(group.began))
         agent = inert(group.agent)
         print_line(
             console,
-            Text.assemble("  ", (agent, "bold cyan"), "  ", _counts([group]), f" from {clock}"),
+            Text.assemble("  ", (agent, "bold cyan"), "  ", counts([group]), f" from {clock}"),
         )
         for about, calls in by_subject(ledger, group, wanted):
-            print_line(console, _about(about, calls))
+            print_line(console, about_line(about, calls))
             for call in calls:
-                print_line(console, _call(call, indent=6))
+                print_line(console, call_line(call, indent=6))
     if found:
         print_line(console, Text("\nOne call whole: lift-agent trace DIR CALL", style="dim"))
 
@@ -67,7 +67,7 @@ def print_list(
     """Print the first calls in an order, with what they were about."""
     calls = listed(ledger, wanted, order, limit)
     for call, about in told(ledger, calls):
-        print_line(console, _call(call, about))
+        print_line(console, call_line(call, about))
     if not calls:
         print_line(console, Text("no such call", style="dim"))
 
@@ -92,7 +92,7 @@ def follow(
 def print_tail(console: Console, followed: Iterable[tuple[CallLine, About]]) -> None:
     """Print calls as they come in."""
     for call, about in followed:
-        print_line(console, _call(call, about))
+        print_line(console, call_line(call, about))
         console.file.flush()
 
 
@@ -159,7 +159,8 @@ def told(ledger: Ledger, calls: Sequence[CallLine]) -> Iterator[tuple[CallLine, 
         yield call, about[call.round][call.subject]
 
 
-def _when(round: int) -> str:
+def when(round: int) -> str:
+    """The name of a round."""
     return f"round {round}" if round else "seeds"
 
 
@@ -168,10 +169,10 @@ def _head(ledger: Ledger, found: Sequence[Group], state: str) -> Text:
     began = min((group.began for group in found), default=0.0)
     day = time.strftime("%Y-%m-%d %H:%M", time.localtime(began)) if began else "not begun"
     ended = f"{state}: {stop}" if stop else state
-    return Text.assemble((inert(ended), "bold"), f"  {day}  ", _counts(found))
+    return Text.assemble((inert(ended), "bold"), f"  {day}  ", counts(found))
 
 
-def _counts(found: Sequence[Group]) -> str:
+def counts(found: Sequence[Group]) -> str:
     """What groups took together, in words."""
     calls, failed = sum(g.calls for g in found), sum(g.failed for g in found)
     cached, tokens = sum(g.cached for g in found), sum(_tokens(g) for g in found)
@@ -187,7 +188,8 @@ def _tokens(group: Group) -> int:
     return group.input_tokens + group.output_tokens
 
 
-def _about(about: About, calls: Sequence[CallLine]) -> Text:
+def about_line(about: About, calls: Sequence[CallLine]) -> Text:
+    """What calls were about, on one line."""
     line = Text("    ")
     line.append(inert(about.kind if about.kind != "round" else "for"), style="dim")
     line.append(f" {inert(about.subject)}  {in_one_line(about.title, 70)}")
@@ -199,14 +201,14 @@ def _about(about: About, calls: Sequence[CallLine]) -> Text:
     return line
 
 
-def _call(call: CallLine, about: About | None = None, indent: int = 0) -> Text:
+def call_line(call: CallLine, about: About | None = None, indent: int = 0) -> Text:
     """One call on one line."""
     cost = "" if call.cost is None else money(call.cost)
     tries = f" {call.attempts} tries" if call.attempts > 1 else ""
     line = Text(" " * indent)
     line.append(call.key[:SHORT], style="yellow")
     if about:
-        line.append(f"  {_when(call.round):8} {inert(call.agent):10}", style="dim")
+        line.append(f"  {when(call.round):8} {inert(call.agent):10}", style="dim")
     line.append(f"  {inert(call.prompt):18} ")
     line.append(f"{inert(call.status):8}", style=_STYLES.get(call.status, "magenta"))
     line.append(
