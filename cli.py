@@ -174,12 +174,21 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
     from .stores.writers import toml_value
 
     document = tomlkit.document()
-    for name, value in json.loads(settings.model_dump_json()).items():
+    values = json.loads(settings.model_dump_json())
+    tables = values.pop("llms")
+    if tables:  # in one file llm cannot be a name as well
+        named = tomlkit.table()
+        named.add("use", values.pop("llm"))
+        for name, table in tables.items():
+            named.add(name, table)
+    for name, value in values.items():
         document.add(tomlkit.comment(RunConfig.model_fields[name].description or ""))
         if value is None:
             document.add(tomlkit.comment(f"{name} = (not set)"))
         else:
             document.add(name, toml_value(value))
+    if tables:
+        document.add("llm", named)
     typer.echo(tomlkit.dumps(document).rstrip())
 
 

@@ -134,7 +134,7 @@ def estimate(
 
     def add(agent: str, model: str, prompt: str, calls: Span, texts: float) -> None:
         if model not in models:
-            facts = prospect(model, config.base_url, config.prices)
+            facts = prospect(model, config.base_url, config.prices, config.llms)
             models[model] = facts, pace_of(facts.name) if config.cache else None
             assumed.append(_about(model, *models[model]))
         facts, pace = models[model]
@@ -142,27 +142,31 @@ def estimate(
 
     size = sum(len(row.text.encode()) for row in sample) / max(1, len(sample))
     task = sum(len(row.task.encode()) for row in sample) / max(1, len(sample))
-    main, judge = config.llm, config.judge_llm or config.llm
-    if not config.scores and main != "none":
-        if config.recipe == "lift" and tasks.high:
-            for prompt, calls, texts in _of_analyst(config, max(len(rows), prompts), tasks):
-                add("analyst", main, prompt, calls, texts)
-        if tasks.high:
-            for prompt, calls, texts in _of_generator(config, tasks, task):
-                add("generator", main, prompt, calls, texts)
-        if config.recipe != "paper":
-            asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
-            add("redundancy", main, "same_task", asked, 2 * task)
+    if config.recipe == "lift" and tasks.high:
+        for prompt, calls, texts in _of_analyst(config, max(len(rows), prompts), tasks):
+            add("analyst", config.model_of("analyst"), prompt, calls, texts)
+    if tasks.high:
+        for prompt, calls, texts in _of_generator(config, tasks, task):
+            add("generator", config.model_of("generator"), prompt, calls, texts)
+    if config.recipe != "paper" and config.model_of("redundancy") != "none":
+        asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
+        add("redundancy", config.model_of("redundancy"), "same_task", asked, 2 * task)
     judged = _judged(config, usable, written)
-    if judged.high and judge != "none":
-        small = prospect(judge, config.base_url, config.prices).small
-        if config.judge_llm or not small:
-            for prompt, calls, texts in _of_judge(config, judged, usable, size):
-                add("judge", judge, prompt, calls, texts)
+    for judge in _judges(config) if judged.high else ():
+        for prompt, calls, texts in _of_judge(config, judged, usable, size):
+            add("judge", judge, prompt, calls, texts)
     embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
     embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
+
+
+def _judges(config: RunConfig) -> list[str]:
+    """The models that will judge: a small one does so only where it is asked for by name."""
+    if config.judges or config.llm == "none":
+        return [name for name in config.judges if name != "none"]
+    small = prospect(config.llm, config.base_url, config.prices, config.llms).small
+    return [] if small else [config.llm]
 
 
 def _of_analyst(config: RunConfig, rows: int, tasks: Span) -> Iterator[tuple[str, Span, float]]:
@@ -231,7 +235,7 @@ def _measured(
 
 def _tasks(config: RunConfig, usable: Span) -> Span:
     """Rows that the generator is asked for."""
-    if config.max_rounds == 0 or config.llm == "none":
+    if config.max_rounds == 0:
         return Span(0, 0)
     if config.recipe == "paper":
         return Span(usable.high * config.max_rounds, usable.high * config.max_rounds)
@@ -276,7 +280,9 @@ def _part(
     calls: Span,
     texts: float,
 ) -> Part:
-    asked = load("answer_small" if prompt == "answer" and facts.small else prompt)
+    name = "answer_small" if prompt == "answer" and facts.small else prompt
+    asked = load(name)
+    asked = (config.compact(facts.small) and asked.short) or asked
     size = sum(len(text.encode()) for _, text in asked.turns) + texts
     read = Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])
     most = min(asked.max_tokens, facts.max_tokens)
@@ -304,11 +310,12 @@ def _part(
 
 
 def _merged(parts: Sequence[Part]) -> list[Part]:
-    """One part an agent: the generator has two prompts."""
-    merged: dict[str, Part] = {}
+    """One part for each agent and model: the generator has two prompts, a panel several models."""
+    merged: dict[tuple[str, str], Part] = {}
     for part in parts:
-        if part.agent in merged:
-            other = merged[part.agent]
+        place = part.agent, part.model
+        if place in merged:
+            other = merged[place]
             part = Part(  # noqa: PLW2901
                 part.agent,
                 part.model,
@@ -318,7 +325,7 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
                 other.usd.plus(part.usd) if other.usd and part.usd else None,
                 other.seconds.plus(part.seconds),
             )
-        merged[part.agent] = part
+        merged[place] = part
     return list(merged.values())
 
 

@@ -12,13 +12,14 @@ from ..agents.generator import Generator
 from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
-from ..config import RunConfig
+from ..config import Agent, RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, UsageError
 from ..llms.backend import Backend
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
 from ..llms.providers import FIRST_CONCURRENCY, open_backend
+from ..llms.tables import ModelTable
 from ..llms.throttle import Throttle
 from ..stores.cache import SharedCache, cache_path
 from ..stores.ledger import Ledger
@@ -66,13 +67,14 @@ async def opened(
             known = ledger.noted("backends", {})
             _identify(backend, known.get(name))
             ledger.note("backends", {**known, name: _facts(backend)})
+            table = config.table(name)
             gateways[name] = Gateway(
                 backend,
                 ledger,
                 budget,
-                _throttle(backend, config, budget, progress, switch),
+                _throttle(backend, config, table, budget, progress, switch),
                 cache=cache,
-                timeout=config.timeout,
+                timeout=(table and table.timeout) or config.timeout,
                 seed=config.seed,
                 max_error_rate=config.max_error_rate,
                 switch=switch,
@@ -81,8 +83,9 @@ async def opened(
         return gateways[name]
 
     try:
-        main = None if config.scores else gateway(config.llm)
-        judge = _judge_gateway(config, main, gateway, progress)
+        asked = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
+        analyst, generator = asked.get("analyst"), asked.get("generator")
+        judges = _judges(config, gateway, progress)
         vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
             config=config,
@@ -90,12 +93,14 @@ async def opened(
             vectors=vectors,
             reference_vectors=reference_vectors,
             embedder=None if config.embeddings else _embedder(config.embedder, ledger, vectors),
-            gateway=main,
-            judge_gateway=judge,
-            analyst=CoverageAnalyst(main, config.seed) if main else None,
-            probes=ProbeWriter(main, config.seed) if main else None,
-            generator=Generator(main, config.seed) if main else None,
-            redundancy=RedundancyAgent(main, config.candidate_cosine, config.borderline_cosine),
+            gateway=generator,
+            judges=judges,
+            analyst=CoverageAnalyst(analyst, config.seed) if analyst else None,
+            probes=ProbeWriter(analyst, config.seed) if analyst else None,
+            generator=Generator(generator, config.seed) if generator else None,
+            redundancy=RedundancyAgent(
+                asked.get("redundancy"), config.candidate_cosine, config.borderline_cosine
+            ),
             selector=_selector(config),
             switch=switch,
             progress=progress,
@@ -110,7 +115,14 @@ async def opened(
 
 
 def _backend(name: str, config: RunConfig) -> Backend:
-    backend = open_backend(name, config.base_url, timeout=config.timeout, prices=config.prices)
+    backend = open_backend(
+        name,
+        config.base_url,
+        timeout=config.timeout,
+        prices=config.prices,
+        tables=config.llms,
+    )
+    backend.compact = config.compact(backend.small)
     if config.budget_usd is not None and backend.prices is None:
         raise UsageError(
             f"budget_usd needs the price of {name}, which is unknown: give it as --prices "
@@ -137,7 +149,7 @@ def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
 def _facts(backend: Backend) -> dict[str, Any]:
     """What decides a call's identity and the agents' prompts; no address, no secret."""
     kept = ("name", "identity", "concurrency", "sampling", "openai_compatible", "prices")
-    return {name: getattr(backend, name) for name in (*kept, "context", "small")}
+    return {name: getattr(backend, name) for name in (*kept, "context", "small", "compact")}
 
 
 def _caps(config: RunConfig) -> Caps:
@@ -145,19 +157,25 @@ def _caps(config: RunConfig) -> Caps:
 
 
 def _throttle(
-    backend: Backend, config: RunConfig, budget: Budget, progress: Progress, switch: Switch
+    backend: Backend,
+    config: RunConfig,
+    table: ModelTable | None,
+    budget: Budget,
+    progress: Progress,
+    switch: Switch,
 ) -> Throttle:
     def check() -> None:
         switch.check()
         budget.check_time()
 
-    most = config.concurrency or backend.concurrency
+    own = table and table.concurrency
+    most = own or config.concurrency or backend.concurrency
     return Throttle(
         backend.name,
         most,
-        start=None if config.concurrency else min(FIRST_CONCURRENCY, most),
-        rpm=config.rpm,
-        tpm=config.tpm,
+        start=None if own or config.concurrency else min(FIRST_CONCURRENCY, most),
+        rpm=(table and table.rpm) or config.rpm,
+        tpm=(table and table.tpm) or config.tpm,
         check=check,
         say=progress.say,
     )
@@ -178,21 +196,31 @@ def _selector(config: RunConfig) -> Selector | TopSelector:
     return Selector(config.target_size, seed_share, config.quality_weight)
 
 
-def _judge_gateway(
-    config: RunConfig,
-    main: Gateway | None,
-    gateway: Callable[[str], Gateway | None],
-    progress: Progress,
-) -> Gateway | None:
-    """The judge's model. A small one tells good rows from bad no better than chance does
+def _agents(config: RunConfig) -> list[Agent]:
+    """The agents that ask a model in such a run, but for the judge."""
+    agents: list[Agent] = []
+    if config.scores:
+        return agents
+    if config.max_rounds:
+        agents += ["analyst", "generator"] if config.recipe == "lift" else ["generator"]
+    if config.recipe != "paper":
+        agents.append("redundancy")
+    return agents
+
+
+def _judges(
+    config: RunConfig, gateway: Callable[[str], Gateway | None], progress: Progress
+) -> dict[str, Gateway]:
+    """The judges' models by name. A small one tells good rows from bad no better than chance does
     (benchmarks/small_judge.py), so unless it is asked for by name, cheap signals judge instead.
     """
-    if config.judge_llm:
-        return gateway(config.judge_llm)
-    if main and main.backend.small:
+    names = config.judges or (() if config.scores else (config.llm,))
+    opened = {name: found for name in names if (found := gateway(name))}
+    main = opened.get(config.llm)
+    if not config.judges and main and main.backend.small:
         progress.say(
             f"{main.backend.name} is too small to judge: scoring by cheap signals "
             "(--judge-llm names a judge)"
         )
-        return None
-    return main
+        return {}
+    return opened

@@ -24,6 +24,7 @@ from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
 from ..llms.backend import without_secrets
 from ..llms.gateway import Switch
+from ..llms.tables import decisive
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import LEDGER, Ledger
@@ -133,6 +134,7 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     settings: dict[str, Any] = json.loads(config.model_dump_json(exclude={"out"}))
     if config.base_url:
         settings["base_url"] = without_secrets(config.base_url)
+    settings["llms"] = _used_tables(config)
     read = bool(ledger.sources())
     if not read:
         check_sources(config)
@@ -168,6 +170,16 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
 
 
+def _used_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
+    """The tables of the models that the run asks, with no secret in them."""
+    used = {name: config.table(name) for name in config.models}
+    written = {name: table.model_dump(mode="json") for name, table in used.items() if table}
+    for table in written.values():
+        if "base_url" in table:
+            table["base_url"] = without_secrets(table["base_url"])
+    return written
+
+
 def _defaults() -> dict[str, Any]:
     defaults: dict[str, Any] = json.loads(RunConfig().model_dump_json(exclude={"out"}))
     return defaults
@@ -184,6 +196,7 @@ def _compare(
         f"{name} was {_shown(before.get(name))}, now {_shown(value)}"
         for name, value in settings.items()
         if before.get(name) != value
+        and (name != "llms" or decisive(before.get(name) or {}) != decisive(value))
         # Another address may be given, but not none: the rows would go to somebody else.
         and (name not in MAY_CHANGE or (name == "base_url" and value is None))
     ]

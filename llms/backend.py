@@ -60,7 +60,9 @@ class Backend:
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
     and a JSON schema for the answer; `prices` are USD per million input and output tokens, None
     if unknown; `context` is the number of tokens of a request and its answer, None if large;
-    `small` models get shorter answers and stop signs; `secrets` are cut out of errors.
+    `small` models get shorter answers and stop signs, `compact` ones the prompts' short form;
+    `called` says how the client calls a request's parameters; `secrets` are cut out of errors,
+    and `hints` say what to do where the server refuses with a status.
     """
 
     name: str
@@ -73,6 +75,9 @@ class Backend:
     prices: tuple[float, float] | None = None
     context: int | None = None
     small: bool = False
+    compact: bool = False
+    called: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[int, str] = field(default_factory=dict)
     takes_schemas: bool = True
     secrets: tuple[str, ...] = ()
     close: Callable[[], Awaitable[None]] | None = None
@@ -104,7 +109,8 @@ class Backend:
     async def send(self, body: Mapping[str, Any]) -> Reply:
         """Send one request and return the answer as it came."""
         assert self.chat is not None
-        options = {k: v for k, v in body.items() if k not in ("messages", "sample", "schema")}
+        own = ("messages", "sample", "schema")
+        options = {self.called.get(k, k): v for k, v in body.items() if k not in own}
         messages = [(role, content) for role, content in body["messages"]]
         if "schema" in body:
             if self.openai_compatible and self.takes_schemas:

@@ -150,6 +150,11 @@ def _keep_rules(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_panels(db: sqlite3.Connection) -> None:
+    """Keep what each judge of a panel said of a row."""
+    db.execute("ALTER TABLE scores ADD COLUMN panel TEXT NOT NULL DEFAULT '{}'")
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -157,6 +162,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_judgements,
     _keep_references,
     _keep_rules,
+    _keep_panels,
 )
 
 
@@ -507,10 +513,10 @@ class Ledger:
         with self._transaction() as db:
             for s in scores:
                 db.execute(
-                    f"INSERT OR REPLACE INTO scores ({_SCORE}) VALUES (?,?,?,?,?,?,?,?,?)",
+                    f"INSERT OR REPLACE INTO scores ({_SCORE}) VALUES (?,?,?,?,?,?,?,?,?,?)",
                     (
                         *(s.row, s.judge, s.length, s.final, _json(dict(s.parts)), s.reason),
-                        *(s.failed, _json(s.judgements), s.concatenation),
+                        *(s.failed, _json(s.judgements), s.concatenation, _json(s.panel)),
                     ),
                 )
                 if s.failed:
@@ -526,11 +532,13 @@ class Ledger:
                 *(row, judge, length, final, json.loads(parts), reason, failed),
                 tuple(json.loads(judgements)),
                 bool(concatenation),
+                json.loads(panel),
             )
             for (
                 *(row, judge, length, final, parts, reason, failed),
                 judgements,
                 concatenation,
+                panel,
             ) in self._query(f"SELECT {_SCORE} FROM scores")
         }
 

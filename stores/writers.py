@@ -87,6 +87,9 @@ def record(row: Row, score: Score, subspace: str) -> dict[str, Any]:
     }
     if score.judgements:
         story["scores"]["judgements"] = list(score.judgements)
+    if score.panel:
+        totals = {name: sum(points.values()) for name, points in score.panel.items() if points}
+        story["scores"]["panel"] = totals
     if "lift" in row.extra:
         story["previous"] = row.extra["lift"]
     out["lift"] = story

@@ -120,6 +120,9 @@ def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
         if score.judgements:
             each = ", ".join(f"{total:g}" for total in score.judgements)
             _say(console, f"judge: the mean of {len(score.judgements)} judgements: {each}")
+        for name, points in score.panel.items():
+            each = ", ".join(f"{criterion} {n:g}" for criterion, n in points.items())
+            _say(console, f"  {name}: {f'{sum(points.values()):g} ({each})' if each else 'failed'}")
         if score.concatenation:
             _say(console, "judge: two tasks joined, each of which could be done without the other")
     for duel in ledger.duels(row.id):
