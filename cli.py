@@ -192,6 +192,51 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
     typer.echo(tomlkit.dumps(document).rstrip())
 
 
+_CHECKED = (
+    *("llm", "analyst_llm", "generator_llm", "redundancy_llm", "judge_llm", "base_url"),
+    *("embedder", "prices", "prompt_style", "timeout"),
+)
+
+
+@app.command()
+@with_settings(_CHECKED)
+def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) -> None:
+    """Try the models that a run would ask, by one small request of each kind that it makes.
+
+    Without a model among the flags and in lift.toml it is the embedded one. The embedder is tried
+    where it is named. Exit codes: 0 all can be used; 1 one cannot; 2 usage.
+    """
+    settings = resolve(flags, config)
+    _quieten_libraries()
+    from rich.console import Console
+
+    from .graph.check import check as check_models
+    from .views.check import print_check
+
+    named = settings.model_fields_set & set(_CHECKED)
+    found = check_models(settings, models=named != {"embedder"}, embedder="embedder" in named)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(found.as_dict()))
+    else:
+        print_check(found, Console())
+    if not found.usable:
+        raise typer.Exit(LiftAgentError.exit_code)
+
+
+@app.command()
+def plugins() -> None:
+    """List the plugins that installed packages bring: models, embedders, readers and writers."""
+    _quieten_libraries()
+    from rich.console import Console
+
+    from .plugins import found
+    from .views.plugins import print_plugins
+
+    print_plugins(found(), Console())
+
+
 @app.command()
 def graph(
     recipe: Annotated[str, typer.Option(help="lift, paper or curate.")] = "lift",

@@ -54,7 +54,7 @@ Prices = Annotated[dict[str, tuple[Price, Price]], BeforeValidator(_prices)]
 
 DEFAULT_FILE = Path("lift.toml")
 IN_FILES = ("llms",)  # settings that have no flag
-_EMBEDDED = ("local", "scripted")  # providers without an address
+EMBEDDED = ("local", "scripted")  # providers without an address
 
 # Settings with which a run may be continued although they differ from those it began with;
 # the target may only grow.
@@ -197,7 +197,7 @@ class RunConfig(BaseModel):
             raise ValueError(f"judge_llm = {self.judge_llm}: name a model between all commas")
         if len(set(self.judges)) < len(self.judges):
             raise ValueError(f"judge_llm = {self.judge_llm}: name each judge once")
-        hosted = [name for name in self.models if name.partition(":")[0] not in _EMBEDDED]
+        hosted = [name for name in self.models if name.partition(":")[0] not in EMBEDDED]
         unnamed = [name for name in hosted if not self.table(name)]
         if self.base_url and unnamed and not any(n.startswith("openai:") for n in unnamed):
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -113,11 +113,17 @@ class Estimate:
 
 
 def estimate(
-    config: RunConfig, rows: Sequence[Row], embedder: Embedder | None, prompts: int = 0
+    config: RunConfig,
+    rows: Sequence[Row],
+    embedder: Embedder | None,
+    prompts: int = 0,
+    *,
+    speeds: Mapping[str, float] | None = None,
 ) -> Estimate:
     """Estimate a run over these seed rows, toward so many prompts.
 
-    Nothing is asked of a model, a sample is embedded.
+    Nothing is asked of a model, a sample is embedded; `speeds` are the tokens a second that
+    models were seen to write, by name.
     """
     sample = random.Random(config.seed).sample(rows, min(SAMPLE, len(rows)))
     repeats, doubtful, rate = _measured(config, sample, len(rows), embedder)
@@ -136,9 +142,10 @@ def estimate(
         if model not in models:
             facts = prospect(model, config.base_url, config.prices, config.llms)
             models[model] = facts, pace_of(facts.name) if config.cache else None
-            assumed.append(_about(model, *models[model]))
+            assumed.append(_about(model, *models[model], speed=(speeds or {}).get(model)))
         facts, pace = models[model]
-        parts.append(_part(config, agent, model, facts, pace, prompt, calls, texts))
+        speed = (speeds or {}).get(model)
+        parts.append(_part(config, agent, model, facts, pace, speed, prompt, calls, texts))
 
     size = sum(len(row.text.encode()) for row in sample) / max(1, len(sample))
     task = sum(len(row.task.encode()) for row in sample) / max(1, len(sample))
@@ -276,6 +283,7 @@ def _part(
     model: str,
     facts: Prospect,
     pace: Pace | None,
+    speed: float | None,
     prompt: str,
     calls: Span,
     texts: float,
@@ -287,7 +295,9 @@ def _part(
     read = Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])
     most = min(asked.max_tokens, facts.max_tokens)
     wrote = Span(most * _ANSWERS[0], most * _ANSWERS[1])
-    if pace:
+    if speed:
+        one = Span(wrote.low / speed, wrote.high / speed)
+    elif pace:
         one = Span(pace.seconds * 0.7, pace.seconds * 1.5)
     else:
         speeds, first = (_EMBEDDED_SPEEDS, _EMBEDDED_FIRST) if facts.embedded else (_SPEEDS, _FIRST)
@@ -329,7 +339,7 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
     return list(merged.values())
 
 
-def _about(model: str, facts: Prospect, pace: Pace | None) -> str:
+def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None = None) -> str:
     if facts.prices is None:
         price = "price unknown"
     elif not any(facts.prices):
@@ -337,12 +347,13 @@ def _about(model: str, facts: Prospect, pace: Pace | None) -> str:
     else:
         where = f", listed in {listed_on()}" if facts.listed else ", as you gave it"
         price = f"${facts.prices[0]:g} and ${facts.prices[1]:g} a million tokens{where}"
-    speed = (
-        f"{pace.seconds:.1f} s a call (mean of {pace.calls:,} earlier ones)"
-        if pace
-        else "speed assumed"
-    )
-    return f"{model}: {price}; {speed}"
+    if speed:
+        pacing = f"{speed:.0f} tokens a second, as just measured"
+    elif pace:
+        pacing = f"{pace.seconds:.1f} s a call (mean of {pace.calls:,} earlier ones)"
+    else:
+        pacing = "speed assumed"
+    return f"{model}: {price}; {pacing}"
 
 
 def _percent(span: Span) -> str:

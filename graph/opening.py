@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
+from ..agents.greeting import greet
 from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
-from ..config import Agent, RunConfig
+from ..config import EMBEDDED, Agent, RunConfig
 from ..embedders import LazyEmbedder
-from ..errors import RunFolderError, UsageError
+from ..errors import RunFolderError, RunStopped, UsageError
 from ..llms.backend import Backend
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
@@ -86,6 +87,8 @@ async def opened(
         asked = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
         analyst, generator = asked.get("analyst"), asked.get("generator")
         judges = _judges(config, gateway, progress)
+        if not recording and not ledger.sources():
+            await _greet(gateways.values(), progress)
         vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
             config=config,
@@ -114,7 +117,12 @@ async def opened(
         ledger.note("seconds", budget.seconds)
 
 
-def _backend(name: str, config: RunConfig) -> Backend:
+def open_named(name: str, config: RunConfig) -> Backend:
+    """Open the chat model that the settings call `name`.
+
+    Raises:
+        UsageError, ModelError: it cannot be opened.
+    """
     backend = open_backend(
         name,
         config.base_url,
@@ -123,6 +131,11 @@ def _backend(name: str, config: RunConfig) -> Backend:
         tables=config.llms,
     )
     backend.compact = config.compact(backend.small)
+    return backend
+
+
+def _backend(name: str, config: RunConfig) -> Backend:
+    backend = open_named(name, config)
     if config.budget_usd is not None and backend.prices is None:
         raise UsageError(
             f"budget_usd needs the price of {name}, which is unknown: give it as --prices "
@@ -194,6 +207,24 @@ def _selector(config: RunConfig) -> Selector | TopSelector:
         return TopSelector(config.target_size)
     seed_share = config.max_seed_share if config.max_rounds else 1.0
     return Selector(config.target_size, seed_share, config.quality_weight)
+
+
+async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
+    """Before anything is read or paid for, see that the models on servers answer.
+
+    Raises:
+        ModelError: a model cannot be used at all.
+    """
+    for gateway in gateways:
+        if gateway.backend.name.partition(":")[0] in EMBEDDED:
+            continue  # to open it was to try it
+        progress.activity = f"asking {gateway.backend.name} for a first word"
+        try:
+            fault = await greet(gateway)
+        except RunStopped:  # the first node will meet it, too
+            return
+        if fault:
+            progress.say(f"{gateway.backend.name} did not answer a small request: {fault}")
 
 
 def _agents(config: RunConfig) -> list[Agent]:

@@ -163,7 +163,8 @@ class Backend:
 def _reply(message: AIMessage) -> Reply:
     usage = message.usage_metadata
     told = message.response_metadata
-    finish = str(told.get("finish_reason") or told.get("stop_reason") or "")
+    ends = ("finish_reason", "stop_reason", "done_reason")  # the last is Ollama's
+    finish = str(next((told[end] for end in ends if told.get(end)), ""))
     text = str(message.text if isinstance(message.text, str) else message.text())
     return Reply(
         text=text.encode("utf-8", "replace").decode(),
