@@ -151,7 +151,7 @@ def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
         RunFolderError: it is another model, by its weights or its script.
     """
     if before and before["identity"] != backend.identity:
-        if not backend.endpoint or backend.name.startswith("local:"):
+        if backend.name.partition(":")[0] in EMBEDDED:
             raise RunFolderError(
                 f"{backend.name} is not the model that this run began with (its file has "
                 "changed): bring that back, or use another folder with --out"

@@ -78,7 +78,7 @@ class ModelTable(BaseModel):
     threads: int | None = Field(default=None, ge=1)
     """Threads of the embedded model (local:). Default: the cores that there are."""
     slots: int | None = Field(default=None, ge=1)
-    """Requests that the embedded model works on at once (local:). Default: 2, 1 on one core."""
+    """Requests that the embedded model works on at once (local:). Default: by the cores."""
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -112,8 +112,12 @@ def table_of(
 
 
 def decisive(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What of some tables, as written, decides the answers."""
+    """What of some tables, as written, decides the answers.
+
+    Another address may be the same model's; none would send the rows to somebody else.
+    """
     return {
         name: {key: value for key, value in table.items() if key not in FREE}
+        | {"base_url": "base_url" in table}
         for name, table in tables.items()
     }

@@ -28,6 +28,7 @@ from lift_agent.llms import sizes
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.local import PACKAGE, packaged_model
 from lift_agent.llms.providers import PROVIDERS, open_backend
+from lift_agent.llms.tables import FREE, ModelTable
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.check import print_check
 
@@ -666,3 +667,23 @@ def test_an_installed_package_is_local_weights_by_its_name():
         open_backend("local:no-such-package")
     with pytest.raises(UsageError, match="there is no file"):
         open_backend("local:/no/such/model.gguf")
+
+
+# What the documentation says ---------------------------------------------------------------
+
+
+def documented_providers():
+    for name, (extra, keys) in PROVIDERS.items():
+        logs_in = " or ".join(f"`{key}`" for key in keys) or "none, or another way to log in"
+        yield f"| `{name}` | {f'`{extra}`' if extra else 'always there'} | {logs_in} |"
+
+
+def documented_keys():
+    for name, field in ModelTable.model_fields.items():
+        yield f"| `{name}`{' (free)' if name in FREE else ''} | {field.description} |"
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_code():
+    text = (ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
+    for lines in (documented_providers(), documented_keys()):
+        assert "\n".join(lines) in text
