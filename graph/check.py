@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Check:
     models: tuple[Checked, ...] = ()
     embedder: CheckedEmbedder | None = None
     estimate: Estimate | None = None
-    seeds: str = field(default="")
+    seeds: str = ""
 
     @property
     def usable(self) -> bool:
@@ -109,18 +109,17 @@ async def _check_all(config: RunConfig, names: tuple[str, ...]) -> tuple[Checked
 
 
 async def _checked(name: str, config: RunConfig) -> Checked:
-    agents = _agents_of(name, config)
     try:
         backend = open_named(name, config)
     except LiftAgentError as error:
-        return Checked(name, agents, failed=str(error))
+        return Checked(name, _agents_of(name, config), failed=str(error))
     ledger = Ledger(Path(":memory:"))
     table = config.table(name)
     timeout = (table and table.timeout) or config.timeout
     gateway = Gateway(backend, ledger, timeout=timeout, seed=config.seed)
     found = Checked(
         name,
-        agents,
+        _agents_of(name, config, small=backend.small),
         backend.name,
         backend.address,
         prices=backend.prices,
@@ -168,10 +167,12 @@ def structured_by(backend: Backend) -> str:
     return "the schema in the prompt"
 
 
-def _agents_of(name: str, config: RunConfig) -> tuple[str, ...]:
+def _agents_of(name: str, config: RunConfig, *, small: bool = False) -> tuple[str, ...]:
+    """The agents that ask a model; a small one judges only where it is named for it."""
     agents: tuple[Agent, ...] = ("analyst", "generator", "redundancy")
     asked = [agent for agent in agents if config.model_of(agent) == name]
-    return (*asked, *(["judge"] if name in (config.judges or (config.llm,)) else []))
+    judges = config.judges or (() if small else (config.llm,))
+    return (*asked, *(["judge"] if name in judges else []))
 
 
 def _check_embedder(name: str) -> CheckedEmbedder:

@@ -24,6 +24,7 @@ from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
 from ..llms.backend import without_secrets
 from ..llms.gateway import Switch
+from ..llms.providers import check_name
 from ..llms.tables import decisive
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
@@ -96,6 +97,8 @@ def check_settings(config: RunConfig) -> None:
     named = [*config.sources, *config.toward]
     if len({path.resolve() for path in named}) < len(named):
         raise UsageError("the same source is named twice")
+    for name in config.models:
+        check_name(name, config.llms)
     if config.scores:
         load_scores(config.scores)
     if config.embeddings:

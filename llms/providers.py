@@ -63,6 +63,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "xai": Provider("xai", ("XAI_API_KEY",)),
 }
 OWN = ("local", "scripted")
+_NAMELESS = ("local", "azure_openai")  # the packaged model; the environment's deployment
 
 # A request's parameters as some clients call them.
 _CALLED: Mapping[str, Mapping[str, str]] = {
@@ -147,7 +148,8 @@ def open_backend(
         ModelError: a package, a key or a file that the model needs is missing.
     """
     table = table_of(name, base_url, prices, tables)
-    backend = _open(table, table.timeout or timeout, tables or {})
+    check_name(name, tables)
+    backend = _open(table, table.timeout or timeout)
     if table.prices:
         backend.prices = table.prices
     elif backend.prices is None:
@@ -166,10 +168,27 @@ def _merged(sampling: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     return both
 
 
-def _open(table: ModelTable, timeout: float, tables: Mapping[str, ModelTable]) -> Backend:
+def check_name(name: str, tables: Mapping[str, ModelTable] | None = None) -> None:
+    """Refuse the name of a chat model that cannot be right; nothing is opened.
+
+    Raises:
+        UsageError: it has no provider, or one that nobody knows, or no model.
+    """
+    table = table_of(name, tables=tables)
     provider, colon, model = table.model.partition(":")
     if not colon:
-        raise UsageError(f"llm = {table.model}: {_unnamed(table.model, tables)}")
+        raise UsageError(f"llm = {table.model}: {_unnamed(table.model, tables or {})}")
+    known = [*OWN, *PROVIDERS, *declared("llms")]
+    if provider not in known:
+        near = difflib.get_close_matches(provider, known, n=1)
+        hint = f"did you mean {near[0]}:?" if near else f"known are {', '.join(sorted(known))}"
+        raise UsageError(f"llm = {table.model}: there is no provider {provider} ({hint})")
+    if not model and provider not in _NAMELESS:
+        raise UsageError(f"llm = {table.model}: the model's name is missing after {provider}:")
+
+
+def _open(table: ModelTable, timeout: float) -> Backend:
+    provider, _, model = table.model.partition(":")
     if provider == "local":
         from .local import open_local
 
@@ -182,8 +201,6 @@ def _open(table: ModelTable, timeout: float, tables: Mapping[str, ModelTable]) -
         from .azure import open_azure
 
         return open_azure(table, model, timeout)
-    if not model:
-        raise UsageError(f"llm = {table.model}: the model's name is missing after {provider}:")
     if provider == "openai":
         backend = open_openai(
             table.model,
@@ -193,6 +210,7 @@ def _open(table: ModelTable, timeout: float, tables: Mapping[str, ModelTable]) -
             headers=headers_of(table),
             timeout=timeout,
         )
+        backend.hints = key_hints(table.api_key or "OPENAI_API_KEY")
     elif provider in PROVIDERS:
         backend = _open_other(table, provider, timeout)
     else:
@@ -279,7 +297,6 @@ def open_openai(
         prices=prices,
         close=chat.close,
         secrets=secrets_of(key, *(headers or {}).values()),
-        hints=key_hints("OPENAI_API_KEY"),
     )
 
 
@@ -365,14 +382,11 @@ def _open_plugin(name: str, provider: str, model: str) -> Backend:
     """Open a model of a package that plugs one in.
 
     Raises:
-        UsageError: no package does, or its plugin is broken.
+        UsageError: its plugin is broken.
+        ModelError: what it opens is no chat model.
     """
     opened = plugin("llms", provider)
-    if opened is None:
-        known = [*OWN, *PROVIDERS, *declared("llms")]
-        near = difflib.get_close_matches(provider, known, n=1)
-        hint = f"did you mean {near[0]}:?" if near else f"known are {', '.join(sorted(known))}"
-        raise UsageError(f"llm = {name}: there is no provider {provider} ({hint})")
+    assert opened is not None
     from langchain_core.language_models import BaseChatModel
 
     try:

@@ -24,10 +24,10 @@ from lift_agent.graph.check import check
 from lift_agent.graph.estimate import estimate
 from lift_agent.graph.progress import Progress
 from lift_agent.graph.run import run, settings_of
-from lift_agent.llms import sizes
+from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.local import PACKAGE, packaged_model
-from lift_agent.llms.providers import PROVIDERS, open_backend
+from lift_agent.llms.providers import PROVIDERS, open_backend, prospect
 from lift_agent.llms.tables import FREE, ModelTable
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.check import print_check
@@ -602,7 +602,7 @@ SERVER = """
 import sys, time, xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path, params.hostnames, params.port = sys.argv[1], ["127.0.0.1"], 0
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
 params.n_ctx, params.n_parallel, params.ui, params.verbosity = 2048, 1, False, -1
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
@@ -622,7 +622,8 @@ def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(tmp_pat
     try:
         address = process.stdout.readline().strip()
         where = ("--llm", "openai:SmolLM2-135M-Instruct", "--base-url", f"{address}/v1")
-        (told,) = json.loads(command("check", *where, "--json").stdout)["models"]
+        told = command("check", *where, "--timeout", "280", "--json").stdout
+        (told,) = json.loads(told)["models"]
         assert told["context"] == 2048
         assert told["structured"] == "JSON schema"
         assert told["compact"]
@@ -638,28 +639,42 @@ def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(tmp_pat
         process.wait(30)
 
 
-@needs_embedded
 def test_weights_of_the_hub_are_fetched_once_and_what_is_missing_is_said(tmp_path, command):
-    model = packaged_model(PACKAGE)
-    content = model.read_bytes()
+    content = b"GGUF, more or less"
 
     def hub(method, path, body, headers):
         if path == "/owner/small/resolve/main/model.gguf":
             told = {"ETag": '"0123"', "X-Repo-Commit": "a" * 40, "Content-Length": len(content)}
-            return 200, {k: str(v) for k, v in told.items()}, content
+            return 200, {name: str(value) for name, value in told.items()}, content
         kind = "EntryNotFound" if "/owner/small/" in path else "RepoNotFound"
         return 404, {"X-Error-Code": kind}, {"error": "not found"}
 
+    fetch = (
+        "from lift_agent.llms.local import weights\n"
+        "for _ in range(2): print(weights('hf:owner/small/model.gguf').read_bytes().decode())\n"
+    )
     with serving(hub) as (address, seen):
         env = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hub")}
-        for _ in range(2):
-            name = "local:hf:owner/small/model.gguf"
-            told = json.loads(command("check", "--llm", name, "--json", **env).stdout)
-            assert told["models"][0]["model"] == "local:model"
+        done = subprocess.run(
+            [sys.executable, "-c", fetch],
+            env=os.environ | env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines() == [content.decode()] * 2
         assert sum(method == "GET" and "resolve" in path for method, path, *_ in seen) == 1
         for place, cause in (("small/other.gguf", "no file"), ("gone/x.gguf", "no repository")):
             done = command("check", "--llm", f"local:hf:owner/{place}", code=1, **env)
             assert cause in done.stdout
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(1, 1), (2, 2), (8, 2), (16, 4), (64, 8)])
+def test_slots_follow_the_cores_and_a_table_decides(count, at_once, monkeypatch):
+    monkeypatch.setattr(local, "cores", lambda: count)
+    assert prospect("local:hf:owner/repo/m-1b.gguf").concurrency == at_once
+    tables = resolve({"llms": {"mine": {"model": "local:hf:o/r/m.gguf", "slots": 5}}}).llms
+    assert prospect("mine", tables=tables).concurrency == 5
 
 
 def test_an_installed_package_is_local_weights_by_its_name():
