@@ -24,7 +24,7 @@ from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
 from ..llms.backend import without_secrets
 from ..llms.gateway import Switch
-from ..llms.providers import check_name
+from ..llms.names import check_name
 from ..llms.tables import decisive
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores

@@ -6,7 +6,8 @@ import os
 
 from ..errors import ModelError
 from .backend import Backend, digest, without_secrets
-from .providers import first_line, headers_of, key_hints, key_of, secrets_of
+from .hosted import first_line
+from .secrets import headers_of, key_hints, key_of, secrets_of
 from .tables import ModelTable
 
 _KEY = "AZURE_OPENAI_API_KEY"

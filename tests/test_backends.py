@@ -27,7 +27,8 @@ from lift_agent.graph.run import run, settings_of
 from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.local import PACKAGE, packaged_model
-from lift_agent.llms.providers import PROVIDERS, open_backend, prospect
+from lift_agent.llms.names import PROVIDERS
+from lift_agent.llms.providers import open_backend, prospect
 from lift_agent.llms.tables import FREE, ModelTable
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.check import print_check
