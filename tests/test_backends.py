@@ -23,6 +23,7 @@ from lift_agent.errors import ModelError, UsageError
 from lift_agent.graph.check import check
 from lift_agent.graph.estimate import estimate
 from lift_agent.graph.progress import Progress
+from lift_agent.graph.replay import first_difference, replay
 from lift_agent.graph.run import run, settings_of
 from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway, Request
@@ -329,6 +330,7 @@ def test_the_head_of_a_gguf_file_tells_parameters_and_context(tmp_path):
     assert (head.parameters, head.context) == (134_515_008, 8192)
     (tmp_path / "none.gguf").write_bytes(b"GGUF but no more")
     assert sizes.read_gguf(tmp_path / "none.gguf") is None
+    assert local.weights(PACKAGE) == local.weights("") == packaged_model(PACKAGE)
 
 
 def test_the_short_form_of_a_prompt_is_shorter_and_has_its_own_version():
@@ -459,6 +461,8 @@ def test_a_panel_scores_by_its_mean_and_keeps_what_each_judge_said(
     told = command("why", out, row["id"]).stdout
     assert f"{mild}: 84 (clarity 14" in told
     assert f"{silent}: failed" in told
+    replay(out, tmp_path / "again", Progress())
+    assert first_difference(out, tmp_path / "again") == ""
 
 
 def test_a_panel_that_fails_whole_quarantines_the_row(seeds, tmp_path, embedder):
@@ -524,6 +528,7 @@ def test_check_says_what_works_and_what_it_would_take(command):
     assert model["agents"] == ["analyst", "generator", "redundancy", "judge"]
     assert model["structured"] == "JSON schema"
     assert model["speed"] > 0
+    assert model["context"] > 100_000  # the server does not say: LangChain's table does
     low, high = told["estimate"]["usd"]
     assert 0.01 < low < high < 100
 
