@@ -63,29 +63,33 @@ async def opened(
             return None
         if name not in gateways:
             progress.activity = f"opening {name}"
-            backend = recording.backend(name) if recording else _backend(name, config)
-            backends[name] = backend
-            known = ledger.noted("backends", {})
-            _identify(backend, known.get(name))
-            ledger.note("backends", {**known, name: _facts(backend)})
-            table = config.table(name)
-            gateways[name] = Gateway(
-                backend,
-                ledger,
-                budget,
-                _throttle(backend, config, table, budget, progress, switch),
-                cache=cache,
-                timeout=(table and table.timeout) or config.timeout,
-                seed=config.seed,
-                max_error_rate=config.max_error_rate,
-                switch=switch,
-                usage=progress.usage,
-            )
+            backend = recording.backend(name) if recording else open_named(name, config)
+            gateways[name] = asked(name, backend)
         return gateways[name]
 
+    def asked(name: str, backend: Backend) -> Gateway:
+        """The gateway to an opened backend, which keeps the identity that it had in this run."""
+        _check_price(backend, config)
+        backends[name], table = backend, config.table(name)
+        known = ledger.noted("backends", {})
+        _identify(backend, known.get(name))
+        ledger.note("backends", {**known, name: _facts(backend)})
+        return Gateway(
+            backend,
+            ledger,
+            budget,
+            _throttle(backend, config, table, budget, progress, switch),
+            cache=cache,
+            timeout=(table and table.timeout) or config.timeout,
+            seed=config.seed,
+            max_error_rate=config.max_error_rate,
+            switch=switch,
+            usage=progress.usage,
+        )
+
     try:
-        asked = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
-        analyst, generator = asked.get("analyst"), asked.get("generator")
+        models = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
+        analyst, generator = models.get("analyst"), models.get("generator")
         judges = _judges(config, gateway, progress)
         if not recording and not ledger.sources():
             await _greet(gateways.values(), progress)
@@ -102,7 +106,7 @@ async def opened(
             probes=ProbeWriter(analyst, config.seed) if analyst else None,
             generator=Generator(generator, config.seed) if generator else None,
             redundancy=RedundancyAgent(
-                asked.get("redundancy"), config.candidate_cosine, config.borderline_cosine
+                models.get("redundancy"), config.candidate_cosine, config.borderline_cosine
             ),
             selector=_selector(config),
             switch=switch,
@@ -134,14 +138,12 @@ def open_named(name: str, config: RunConfig) -> Backend:
     return backend
 
 
-def _backend(name: str, config: RunConfig) -> Backend:
-    backend = open_named(name, config)
+def _check_price(backend: Backend, config: RunConfig) -> None:
     if config.budget_usd is not None and backend.prices is None:
         raise UsageError(
-            f"budget_usd needs the price of {name}, which is unknown: give it as --prices "
-            f'"{name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
+            f"budget_usd needs the price of {backend.name}, which is unknown: give it as --prices "
+            f'"{backend.name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
         )
-    return backend
 
 
 def _identify(backend: Backend, before: dict[str, Any] | None) -> None:

@@ -51,7 +51,7 @@ def open_azure(table: ModelTable, deployment: str, timeout: float) -> Backend:
         chat=chat,
         identity=digest(without_secrets(endpoint)),
         secrets=secrets_of(key, *headers.values()),
-        hints={**key_hints(table.api_key or _KEY), 404: missing},
+        hints={**key_hints(table.key_variable or _KEY), 404: missing},
     )
 
 

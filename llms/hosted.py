@@ -96,7 +96,7 @@ def open_other(table: ModelTable, provider: str, timeout: float) -> Backend:
         openai_compatible=False,
         called=_CALLED.get(provider, {}),
         secrets=secrets_of(key, *headers.values()),
-        hints=key_hints(*([table.api_key] if table.api_key else known.keys)),
+        hints=key_hints(*([table.key_variable] if table.key_variable else known.keys)),
     )
 
 

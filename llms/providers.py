@@ -135,7 +135,7 @@ def _open(table: ModelTable, timeout: float) -> Backend:
             headers=headers_of(table),
             timeout=timeout,
         )
-        backend.hints = key_hints(table.api_key or "OPENAI_API_KEY")
+        backend.hints = key_hints(table.key_variable or "OPENAI_API_KEY")
     elif provider in PROVIDERS:
         backend = open_other(table, provider, timeout)
     else:

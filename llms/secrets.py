@@ -14,7 +14,7 @@ def key_of(table: ModelTable) -> str | None:
     Raises:
         ModelError: the variable is not set.
     """
-    return _variable(table.api_key, table.model) if table.api_key else None
+    return _variable(table.key_variable, table.model) if table.key_variable else None
 
 
 def headers_of(table: ModelTable) -> dict[str, str]:

@@ -19,11 +19,11 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Keys that decide no answer: with others of these a run may go on.
 FREE = (
-    *("api_key", "base_url", "concurrency", "headers", "prices", "rpm", "slots", "threads"),
+    *("base_url", "concurrency", "headers", "key_variable", "prices", "rpm", "slots", "threads"),
     *("timeout", "tpm"),
 )
 # Keys whose values may be secrets by mistake, and so are never shown.
-HIDDEN = ("api_key", "headers")
+HIDDEN = ("headers", "key_variable")
 
 
 def _variable(name: str) -> str:
@@ -47,7 +47,7 @@ class ModelTable(BaseModel):
     """The model, as provider:model."""
     base_url: str | None = None
     """Address of the server. Default: the provider's own."""
-    api_key: Variable | None = None
+    key_variable: Variable | None = None
     """Environment variable that holds the key. Default: the provider's own variable."""
     headers: dict[str, Variable] = Field(default_factory=dict)
     """Headers of each request, each with the environment variable that holds its value."""

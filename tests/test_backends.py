@@ -171,7 +171,7 @@ def test_ollama_gets_its_parameters_where_it_looks_for_them(monkeypatch):
 
 
 def anthropic_at(address, key="ANTHROPIC_API_KEY", model="claude-haiku-4-5"):
-    table = {"model": f"anthropic:{model}", "base_url": address, "api_key": key}
+    table = {"model": f"anthropic:{model}", "base_url": address, "key_variable": key}
     return open_backend("mine", tables=resolve({"llms": {"mine": table}}).llms)
 
 
@@ -277,7 +277,7 @@ def test_a_run_goes_on_with_other_limits_and_not_with_other_parameters(seeds, tm
         ("[llm.a]\nrpm = 1", r"\[llm.a\]: model is missing"),
         ('[llm.a]\nmodel = "openai:x"\ntop_p = 3', r"\[llm.a\]: top_p = 3: should be less than"),
         ('[llm]\nmodel = "openai:x"', r"\[llm\] has a key model: there is only use"),
-        ('[llm.a]\nmodel = "x:y"\napi_key = "sk-live-123"', "name of an environment variable"),
+        ('[llm.a]\nmodel = "x:y"\nkey_variable = "sk-live-123"', "name of an environment variable"),
         ('[llm.a]\nmodel = "x:y"\nheaders = { A = "Bearer sk-live-123" }', r"headers.A: should"),
     ],
 )
