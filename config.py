@@ -199,13 +199,8 @@ class RunConfig(BaseModel):
             raise ValueError(f"judge_llm = {self.judge_llm}: name each judge once")
         hosted = [name for name in self.models if name.partition(":")[0] not in EMBEDDED]
         unnamed = [name for name in hosted if not self.table(name)]
-        embeds = self.embedder.startswith("openai:")
-        if (
-            self.base_url
-            and not embeds
-            and unnamed
-            and not any(n.startswith("openai:") for n in unnamed)
-        ):
+        addressed = (*unnamed, self.embedder)
+        if self.base_url and unnamed and not any(n.startswith("openai:") for n in addressed):
             raise ValueError(
                 f"base_url is the address of openai: models: give that of {unnamed[0]} as base_url "
                 "in a table [llm.NAME]"

@@ -104,11 +104,11 @@ def table_of(
     the whole run is that of the models of ``openai:``.
     """
     found = (tables or {}).get(name.removesuffix(":"))
-    own = (prices or {}).get(name.removesuffix(":")) or (prices or {}).get(name)
     if found is None:
         address = base_url if name.startswith("openai:") else None
-        return ModelTable(model=name, base_url=address, prices=own)
-    return found.model_copy(update={"prices": own or found.prices})
+        return ModelTable(model=name, base_url=address, prices=(prices or {}).get(name))
+    own = [(prices or {}).get(given) for given in (name.removesuffix(":"), found.model)]
+    return found.model_copy(update={"prices": own[0] or own[1] or found.prices})
 
 
 def decisive(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
