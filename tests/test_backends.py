@@ -617,7 +617,9 @@ sys.stdin.read()
 
 
 @needs_embedded
-def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(tmp_path, command):
+def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(
+    seeds, tmp_path, command, embedder
+):
     model = packaged_model(PACKAGE)
     process = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(model)],
@@ -633,10 +635,11 @@ def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(tmp_pat
         assert told["context"] == 2048
         assert told["structured"] == "JSON schema"
         assert told["compact"]
+        few = tmp_path / "few.jsonl"
+        few.write_text("".join(seeds.read_text().splitlines(keepends=True)[:3]))
         done = command(
-            *("run", ROOT / "examples" / "seeds" / "code.jsonl", *where, "--target-size", "4"),
-            *("--round-size", "4", "--rounds", "1", "--max-seed-share", "0", "--json"),
-            code=3,
+            *("run", few, *where, "--recipe", "paper", "--target-size", "1", "--json"),
+            *("--embedder", embedder, "--timeout", "280"),
         )
         usage = json.loads(done.stdout)["usage"]
         assert usage["generator"]["output_tokens"] > 0
