@@ -282,13 +282,67 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
     from .stores.writers import toml_value
 
     document = tomlkit.document()
-    for name, value in json.loads(settings.model_dump_json()).items():
+    values = json.loads(settings.model_dump_json())
+    tables = values.pop("llms")
+    if tables:  # in one file llm cannot be a name as well
+        named = tomlkit.table()
+        named.add("use", values.pop("llm"))
+        for name, table in tables.items():
+            named.add(name, table)
+    for name, value in values.items():
         document.add(tomlkit.comment(RunConfig.model_fields[name].description or ""))
         if value is None:
             document.add(tomlkit.comment(f"{name} = (not set)"))
         else:
             document.add(name, toml_value(value))
+    if tables:
+        document.add("llm", named)
     typer.echo(redacted(tomlkit.dumps(document).rstrip()))
+
+
+_CHECKED = (
+    *("llm", "analyst_llm", "generator_llm", "redundancy_llm", "judge_llm", "base_url"),
+    *("embedder", "embedder_base_url", "embedder_prompt", "prices", "prompt_style", "timeout"),
+)
+
+
+@app.command()
+@with_settings(_CHECKED)
+def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) -> None:
+    """Try the models that a run would ask, by one small request of each kind that it makes.
+
+    Without a model among the flags and in lift.toml it is the embedded one. The embedder is tried
+    where it is named. Exit codes: 0 all can be used; 1 one cannot; 2 usage.
+    """
+    settings = resolve(flags, config)
+    _quieten_libraries()
+    from rich.console import Console
+
+    from .graph.check import check as check_models
+    from .views.check import print_check
+
+    named = settings.model_fields_set & set(_CHECKED)
+    found = check_models(settings, models=named != {"embedder"}, embedder="embedder" in named)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(found.as_dict()))
+    else:
+        print_check(found, Console())
+    if not found.usable:
+        raise typer.Exit(LiftAgentError.exit_code)
+
+
+@app.command()
+def plugins() -> None:
+    """List the plugins that installed packages bring: models, embedders, readers and writers."""
+    _quieten_libraries()
+    from rich.console import Console
+
+    from .plugins import found
+    from .views.plugins import print_plugins
+
+    print_plugins(found(), Console())
 
 
 @app.command()

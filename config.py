@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import UsageError
+from .llms.tables import HIDDEN, ModelTable
 from .records import Mapped
 
 if sys.version_info >= (3, 11):
@@ -26,6 +27,8 @@ else:
 
 Recipe = Literal["lift", "paper", "curate"]
 Sync = Literal["normal", "full"]
+PromptStyle = Literal["auto", "full", "compact"]
+Agent = Literal["analyst", "generator", "redundancy"]
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
@@ -77,6 +80,9 @@ def cache_folder() -> Path:
     return Path(folder) if folder else platformdirs.user_cache_path("lift-agent")
 
 
+IN_FILES = ("llms",)  # settings that have no flag
+EMBEDDED = ("local", "scripted")  # providers without an address
+
 # Settings with which a run may be continued although they differ from those it began with;
 # the target may only grow.
 MAY_CHANGE = (
@@ -122,11 +128,21 @@ class RunConfig(BaseModel):
     recipe: Recipe = "lift"
     """lift: the loop; paper: LIFT as published; curate: no generation."""
     llm: str = "local:"
-    """Chat model of all agents, provider:model; local: is the embedded one, none is no model."""
+    """Chat model of all agents: provider:model, the NAME of a table [llm.NAME], local: or none."""
+    analyst_llm: str | None = None
+    """Chat model of the coverage analyst. Default: that of llm."""
+    generator_llm: str | None = None
+    """Chat model of the generator. Default: that of llm."""
+    redundancy_llm: str | None = None
+    """Chat model of the redundancy agent. Default: that of llm."""
     judge_llm: str | None = None
-    """Chat model of the judge. Default: that of llm, or cheap signals where it is a small one."""
+    """Chat model of the judge; a panel if several, with commas. Default: llm, or cheap signals."""
+    llms: dict[str, ModelTable] = Field(default_factory=dict)
+    """Chat models of your own naming, each in a table [llm.NAME] of lift.toml."""
     base_url: str | None = None
     """Address of an OpenAI-compatible server, for openai: models."""
+    prompt_style: PromptStyle = "auto"
+    """full: prompts with all examples; compact: short ones; auto: compact for small models."""
     embedder: str = "all-MiniLM-L6-v2"
     """Embeds the rows: a sentence-transformers name or folder, openai:MODEL or static:NAME."""
     embedder_base_url: str | None = None
@@ -208,12 +224,53 @@ class RunConfig(BaseModel):
             raise ValueError(f"{extra} does not go with the paper recipe, which judges a row once")
         if self.toward and (self.recipe == "paper" or self.max_rounds == 0):
             raise ValueError("toward steers what is generated: it needs recipe lift with rounds")
-        if self.llm == "none" and self.max_rounds > 0:
+        generating: tuple[Agent, ...] = ("generator",)
+        if self.recipe == "lift":
+            generating = ("analyst", "generator")
+        for agent in generating if self.max_rounds > 0 else ():
+            if self.model_of(agent) == "none":
+                setting = f"{agent}_llm" if getattr(self, f"{agent}_llm") else "llm"
+                raise ValueError(
+                    f"{setting} = none does not go with recipe {self.recipe}, which generates: "
+                    "name a model, add --rounds 0, or use --recipe curate"
+                )
+        if len(self.judges) > 1 and ("none" in self.judges or "" in self.judges):
+            raise ValueError(f"judge_llm = {self.judge_llm}: name a model between all commas")
+        if len(set(self.judges)) < len(self.judges):
+            raise ValueError(f"judge_llm = {self.judge_llm}: name each judge once")
+        hosted = [name for name in self.models if name.partition(":")[0] not in EMBEDDED]
+        unnamed = [name for name in hosted if not self.table(name)]
+        addressed = (*unnamed, self.embedder)
+        if self.base_url and unnamed and not any(n.startswith("openai:") for n in addressed):
             raise ValueError(
-                f"llm = none does not go with recipe {self.recipe}, which generates: name a "
-                "model, add --rounds 0, or use --recipe curate"
+                f"base_url is the address of openai: models: give that of {unnamed[0]} as base_url "
+                "in a table [llm.NAME]"
             )
         return self
+
+    def model_of(self, agent: Agent) -> str:
+        """Name of the chat model that an agent asks."""
+        return getattr(self, f"{agent}_llm") or self.llm
+
+    def table(self, name: str) -> ModelTable | None:
+        """The table of the chat model called `name`, None if it has none."""
+        return self.llms.get(name.removesuffix(":"))
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Names of the chat models that are asked for by name to judge."""
+        return tuple(map(str.strip, self.judge_llm.split(","))) if self.judge_llm else ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of all chat models that the settings name, each once."""
+        agents: tuple[Agent, ...] = ("analyst", "generator", "redundancy")
+        names = (self.llm, *(self.model_of(agent) for agent in agents), *self.judges)
+        return tuple(dict.fromkeys(name for name in names if name != "none"))
+
+    def compact(self, small: bool) -> bool:
+        """Whether a model of this kind gets the prompts' short form."""
+        return small if self.prompt_style == "auto" else self.prompt_style == "compact"
 
     @property
     def max_rounds(self) -> int:
@@ -235,7 +292,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
             allowed.
     """
     path = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
-    settings = _read_toml(path) if path else {}
+    settings = _named_tables(_read_toml(path), path) if path else {}
     origin = dict.fromkeys(settings, str(path))
     for name, value in flags.items():
         if value is not None and value != ():
@@ -245,6 +302,26 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         return RunConfig(**settings)
     except ValidationError as error:
         raise UsageError(_explain(error, origin)) from None
+
+
+def _named_tables(settings: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Read ``[llm.NAME]`` as tables, and ``use`` in ``[llm]`` as the model of all agents."""
+    tables = settings.get("llm")
+    if "llms" in settings:
+        raise UsageError(f"{path}: write [llm.NAME], not llms")
+    if not isinstance(tables, dict):
+        return settings
+    named = {name: table for name, table in tables.items() if isinstance(table, dict)}
+    alone = {name: value for name, value in tables.items() if name not in named}
+    settings = {**settings, "llms": named, "llm": alone.pop("use", None)}
+    if alone:
+        raise UsageError(
+            f"{path}: [llm] has a key {next(iter(alone))}: there is only use, the model of all "
+            "agents; a model's own keys are in [llm.NAME]"
+        )
+    if settings["llm"] is None:
+        del settings["llm"]
+    return settings
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -263,6 +340,8 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     if not first["loc"]:
         return str(first["msg"]).removeprefix("Value error, ")
     name = str(first["loc"][0])
+    if name == "llms" and len(first["loc"]) > 1:
+        return _explain_table(first, origin.get(name, ""))
     where = f"{origin[name]}: " if origin.get(name) else ""
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, RunConfig.model_fields, n=1)
@@ -270,3 +349,19 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
         return f"{where}unknown setting {name}{hint}"
     allowed = str(first["msg"]).removeprefix("Input ").replace("'", "")
     return f"{where}{name} = {first['input']}: {allowed}"
+
+
+def _explain_table(first: Any, where: str) -> str:
+    """What is wrong with a ``[llm.NAME]`` table: where, its key, what is allowed."""
+    _, name, *keys = map(str, first["loc"])
+    place, key = f"{f'{where}: ' if where else ''}[llm.{name}]", ".".join(keys)
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, ModelTable.model_fields, n=1)
+        known = ", ".join(ModelTable.model_fields)
+        hint = f"did you mean {near[0]}?" if near else f"known are {known}"
+        return f"{place}: unknown key {key} ({hint})"
+    if first["type"] == "missing":
+        return f'{place}: {key} is missing, for example {key} = "openai:gpt-4o-mini"'
+    allowed = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    given = "" if not keys or keys[0] in HIDDEN else f" = {first['input']}"
+    return f"{place}: {key}{given}: {allowed.replace(chr(39), '')}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic_core import PydanticUndefined
 
-from .config import RunConfig
+from .config import IN_FILES, RunConfig
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the run.")]
 ConfigFile = Annotated[
@@ -74,6 +74,9 @@ _METAVARS = {
 }
 
 
+_FLAGS = tuple(name for name in RunConfig.model_fields if name not in IN_FILES)
+
+
 def _choices(annotation: Any) -> tuple[str, ...]:
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
@@ -85,7 +88,7 @@ def _metavar(annotation: Any) -> str:
 
 
 def with_settings(
-    names: Iterable[str] = tuple(RunConfig.model_fields),
+    names: Iterable[str] = _FLAGS,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command a flag for each setting; it gets those that were used as `flags`."""
 

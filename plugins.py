@@ -12,6 +12,7 @@ writers    write(records: Iterable[dict], path: Path) -> None   ``export --forma
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args
 
@@ -45,6 +46,34 @@ def plugin(group: Group, name: str) -> Callable[..., Any] | None:
             f"the plugin {name} of {package_of(point)} is broken: {point.value} is not a function"
         )
     return loaded  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin as it is listed: what it is, where it comes from, and why it is broken if it is."""
+
+    group: Group
+    name: str
+    package: str
+    place: str
+    broken: str = ""
+
+
+def found() -> list[Found]:
+    """All plugins of installed packages, each tried."""
+    return [
+        Found(group, name, package_of(point), point.value, _broken(group, name))
+        for group in GROUPS
+        for name, point in sorted(declared(group).items())
+    ]
+
+
+def _broken(group: Group, name: str) -> str:
+    try:
+        plugin(group, name)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def package_of(point: EntryPoint) -> str:

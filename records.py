@@ -257,7 +257,8 @@ class Score:
     `parts` holds the points by criterion; `reason` is the judge's own sentence. A judgement that
     failed has `failed` set to its cause and no score at all. Where a row was judged several times
     `judgements` holds each total, and `judge` and `parts` are their means. `concatenation` says
-    that a fused row is two tasks joined, for which it is rejected whatever its score.
+    that a fused row is two tasks joined, for which it is rejected whatever its score. `panel`
+    holds the points that each of several judges gave, none where it failed.
     """
 
     row: str
@@ -269,6 +270,7 @@ class Score:
     failed: str = ""
     judgements: tuple[float, ...] = ()
     concatenation: bool = False
+    panel: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -148,6 +150,36 @@ def position_consistency(duels: Sequence[Duel]) -> float | None:
     return sum(duel.consistent for duel in answered) / len(answered) if answered else None
 
 
+def agreement(scores: Sequence[Score]) -> dict[str, Any] | None:
+    """How far the judges of a panel agree; None without a panel.
+
+    Returns:
+        means of each judge, `failed` judgements, `deviation` (standard deviation between the
+        judges of a row in points, root mean square over the rows that have several), and
+        `correlation` (Spearman's, mean over the pairs of judges; None for fewer than two rows).
+    """
+    totals = [{name: sum(p.values()) for name, p in s.panel.items() if p} for s in scores]
+    names = list(dict.fromkeys(name for score in scores for name in score.panel))
+    if not names:
+        return None
+    several = [list(total.values()) for total in totals if len(total) > 1]
+    pairs = [
+        np.asarray([(t[one], t[other]) for t in totals if one in t and other in t], dtype=float)
+        for one, other in combinations(names, 2)
+    ]
+    ranked = [spearman(pair[:, 0], pair[:, 1]) for pair in pairs if len(pair) > 1]
+    return {
+        "means": {
+            name: round(fmean(t[name] for t in totals if name in t), 2)
+            for name in names
+            if any(name in t for t in totals)
+        },
+        "failed": sum(not p for score in scores for p in score.panel.values()),
+        "deviation": fmean(stdev(each) ** 2 for each in several) ** 0.5 if several else None,
+        "correlation": fmean(ranked) if ranked else None,
+    }
+
+
 def described(
     scores: Mapping[str, Score],
     duels: Sequence[Duel] = (),
@@ -166,7 +198,7 @@ def described(
     Returns:
         {} without a score; else rows, quartiles (with the extremes), histogram (tenths of the
         scale from 0 to 100), distinct values, share of the commonest, correlation with length,
-        repeats and ties (None where there are none), and notes for the user in sentences.
+        panel, repeats and ties (None where there are none), and notes for the user in sentences.
     """
     judged = [score for score in scores.values() if not score.failed]
     if not judged:
@@ -183,6 +215,7 @@ def described(
         "length_correlation": round(
             spearman(values, np.asarray([score.length for score in judged])), 4
         ),
+        "panel": agreement(judged),
         "repeats": None,
         "ties": None,
     }

@@ -163,6 +163,7 @@ def combined(
     *,
     judgements: tuple[float, ...] = (),
     concatenation: bool = False,
+    panel: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Score:
     """Combine judge score and length score as the paper does: 0.9 × judge + 0.1 × length.
 
@@ -170,7 +171,10 @@ def combined(
     """
     length = min(100.0, 100.0 * text_length(row) / longest)
     final = JUDGE_WEIGHT * judge + LENGTH_WEIGHT * length
-    return Score(row.id, judge, length, final, parts or {}, reason, "", judgements, concatenation)
+    return Score(
+        *(row.id, judge, length, final, parts or {}, reason, ""),
+        *(judgements, concatenation, panel or {}),
+    )
 
 
 def text_length(row: Row) -> int:

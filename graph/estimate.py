@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -114,11 +114,17 @@ class Estimate:
 
 
 def estimate(
-    config: RunConfig, rows: Sequence[Row], embedder: Embedder | None, prompts: int = 0
+    config: RunConfig,
+    rows: Sequence[Row],
+    embedder: Embedder | None,
+    prompts: int = 0,
+    *,
+    speeds: Mapping[str, float] | None = None,
 ) -> Estimate:
     """Estimate a run over these seed rows, toward so many prompts.
 
-    Nothing is asked of a model, a sample is embedded.
+    Nothing is asked of a model, a sample is embedded; `speeds` are the tokens a second that
+    models were seen to write, by name.
     """
     sample = random.Random(config.seed).sample(rows, min(SAMPLE, len(rows)))
     repeats, doubtful, rate = _measured(config, sample, len(rows), embedder)
@@ -134,31 +140,28 @@ def estimate(
 
     def add(agent: str, model: str, prompt: str, calls: Span, texts: float) -> None:
         if model not in models:
-            facts = prospect(model, config.base_url, config.prices)
+            facts = prospect(model, config.base_url, config.prices, config.llms)
             models[model] = facts, pace_of(facts.name) if config.cache else None
-            assumed.append(_about(model, *models[model]))
+            assumed.append(_about(model, *models[model], speed=(speeds or {}).get(model)))
         facts, pace = models[model]
-        parts.append(_part(config, agent, model, facts, pace, prompt, calls, texts))
+        speed = (speeds or {}).get(model)
+        parts.append(_part(config, agent, model, facts, pace, speed, prompt, calls, texts))
 
     size = sum(len(row.text.encode()) for row in sample) / max(1, len(sample))
     task = sum(len(row.task.encode()) for row in sample) / max(1, len(sample))
-    main, judge = config.llm, config.judge_llm or config.llm
-    if not config.scores and main != "none":
-        if config.recipe == "lift" and tasks.high:
-            for prompt, calls, texts in _of_analyst(config, max(len(rows), prompts), tasks):
-                add("analyst", main, prompt, calls, texts)
-        if tasks.high:
-            for prompt, calls, texts in _of_generator(config, tasks, task):
-                add("generator", main, prompt, calls, texts)
-        if config.recipe != "paper":
-            asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
-            add("redundancy", main, "same_task", asked, 2 * task)
+    if config.recipe == "lift" and tasks.high:
+        for prompt, calls, texts in _of_analyst(config, max(len(rows), prompts), tasks):
+            add("analyst", config.model_of("analyst"), prompt, calls, texts)
+    if tasks.high:
+        for prompt, calls, texts in _of_generator(config, tasks, task):
+            add("generator", config.model_of("generator"), prompt, calls, texts)
+    if config.recipe != "paper" and config.model_of("redundancy") != "none":
+        asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
+        add("redundancy", config.model_of("redundancy"), "same_task", asked, 2 * task)
     judged = _judged(config, usable, written)
-    if judged.high and judge != "none":
-        small = prospect(judge, config.base_url, config.prices).small
-        if config.judge_llm or not small:
-            for prompt, calls, texts in _of_judge(config, judged, usable, size):
-                add("judge", judge, prompt, calls, texts)
+    for judge in _judges(config) if judged.high else ():
+        for prompt, calls, texts in _of_judge(config, judged, usable, size):
+            add("judge", judge, prompt, calls, texts)
     embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
     embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
@@ -166,6 +169,14 @@ def estimate(
         parts.insert(0, hosted := _of_embedder(config, embedded, size))
         unpriced += () if hosted.usd else (config.embedder,)
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
+
+
+def _judges(config: RunConfig) -> list[str]:
+    """The models that will judge: a small one does so only where it is asked for by name."""
+    if config.judges or config.llm == "none":
+        return [name for name in config.judges if name != "none"]
+    small = prospect(config.llm, config.base_url, config.prices, config.llms).small
+    return [] if small else [config.llm]
 
 
 def _of_analyst(config: RunConfig, rows: int, tasks: Span) -> Iterator[tuple[str, Span, float]]:
@@ -245,7 +256,7 @@ def _measured(
 
 def _tasks(config: RunConfig, usable: Span) -> Span:
     """Rows that the generator is asked for."""
-    if config.max_rounds == 0 or config.llm == "none":
+    if config.max_rounds == 0:
         return Span(0, 0)
     if config.recipe == "paper":
         return Span(usable.high * config.max_rounds, usable.high * config.max_rounds)
@@ -286,16 +297,21 @@ def _part(
     model: str,
     facts: Prospect,
     pace: Pace | None,
+    speed: float | None,
     prompt: str,
     calls: Span,
     texts: float,
 ) -> Part:
-    asked = load("answer_small" if prompt == "answer" and facts.small else prompt)
+    name = "answer_small" if prompt == "answer" and facts.small else prompt
+    asked = load(name)
+    asked = (config.compact(facts.small) and asked.short) or asked
     size = sum(len(text.encode()) for _, text in asked.turns) + texts
     read = Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])
     most = min(asked.max_tokens, facts.max_tokens)
     wrote = Span(most * _ANSWERS[0], most * _ANSWERS[1])
-    if pace:
+    if speed:
+        one = Span(wrote.low / speed, wrote.high / speed)
+    elif pace:
         one = Span(pace.seconds * 0.7, pace.seconds * 1.5)
     else:
         speeds, first = (_EMBEDDED_SPEEDS, _EMBEDDED_FIRST) if facts.embedded else (_SPEEDS, _FIRST)
@@ -318,11 +334,12 @@ def _part(
 
 
 def _merged(parts: Sequence[Part]) -> list[Part]:
-    """One part an agent: the generator has two prompts."""
-    merged: dict[str, Part] = {}
+    """One part for each agent and model: the generator has two prompts, a panel several models."""
+    merged: dict[tuple[str, str], Part] = {}
     for part in parts:
-        if part.agent in merged:
-            other = merged[part.agent]
+        place = part.agent, part.model
+        if place in merged:
+            other = merged[place]
             part = Part(  # noqa: PLW2901
                 part.agent,
                 part.model,
@@ -332,11 +349,11 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
                 other.usd.plus(part.usd) if other.usd and part.usd else None,
                 other.seconds.plus(part.seconds),
             )
-        merged[part.agent] = part
+        merged[place] = part
     return list(merged.values())
 
 
-def _about(model: str, facts: Prospect, pace: Pace | None) -> str:
+def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None = None) -> str:
     if facts.prices is None:
         price = "price unknown"
     elif not any(facts.prices):
@@ -344,12 +361,13 @@ def _about(model: str, facts: Prospect, pace: Pace | None) -> str:
     else:
         where = f", listed in {listed_on()}" if facts.listed else ", as you gave it"
         price = f"${facts.prices[0]:g} and ${facts.prices[1]:g} a million tokens{where}"
-    speed = (
-        f"{pace.seconds:.1f} s a call (mean of {pace.calls:,} earlier ones)"
-        if pace
-        else "speed assumed"
-    )
-    return f"{model}: {price}; {speed}"
+    if speed:
+        pacing = f"{speed:.0f} tokens a second, as just measured"
+    elif pace:
+        pacing = f"{pace.seconds:.1f} s a call (mean of {pace.calls:,} earlier ones)"
+    else:
+        pacing = "speed assumed"
+    return f"{model}: {price}; {pacing}"
 
 
 def _percent(span: Span) -> str:

@@ -20,6 +20,7 @@ from ..agents.background import Background
 from ..agents.calibration import described
 from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
+from ..agents.panel import Panel
 from ..agents.reference import ReferenceTexts
 from ..agents.selector import Selection
 from ..config import RunConfig
@@ -290,14 +291,14 @@ async def judge(state: RunState, context: RunContext) -> Update:
         ledger.add_scores([await judge.score(row, round=state["round"], samples=samples)])
         progress.step()
 
-    gateway = context.judge_gateway
     try:
-        await for_each(open_rows, score, gateway.concurrency if gateway else 1)
+        await for_each(open_rows, score, judged_at_once(context))
     finally:
         _accept(context)
     judged = ledger.scores()
     told = described({row.id: judged[row.id] for row in rows if row.id in judged})
-    for line in judging_lines(told)[:1] + (told["notes"] if told and not state["round"] else []):
+    lines = judging_lines(told)[: 2 if told.get("panel") else 1]
+    for line in lines + (told["notes"] if told and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
     return {}
 
@@ -328,18 +329,29 @@ def judge_name(context: RunContext) -> str:
     """Who scores the rows: a model, the cheap signals, or the user's file."""
     if context.config.scores:
         return "given scores"
-    return context.judge_gateway.backend.name if context.judge_gateway else "cheap signals"
+    return " and ".join(g.backend.name for g in context.judges.values()) or "cheap signals"
 
 
-def judge_of(context: RunContext) -> Judge | GivenScores:
+def judged_at_once(context: RunContext) -> int:
+    """Most rows that are before the judge at once; each judge's own limit holds besides."""
+    return max((gateway.concurrency for gateway in context.judges.values()), default=1)
+
+
+def judge_of(context: RunContext) -> Judge | Panel | GivenScores:
     """The run's judge, with the length scale that the first judged rows set."""
     longest = context.ledger.noted("longest", 1.0)
     if context.config.scores:
         return GivenScores(load_scores(context.config.scores), longest)
-    if context.judge_gateway:
-        return Judge(context.judge_gateway, longest)
+    if context.judges:
+        return judges_of(context, longest)
     # The sources only, so that rows of every round are held against the same.
     return Judge(None, longest, Background.of(context.ledger.rows(origin="seed", round=0)))
+
+
+def judges_of(context: RunContext, longest: float) -> Judge | Panel:
+    """The models that judge: one, or several as a panel."""
+    judges = {name: Judge(gateway, longest) for name, gateway in context.judges.items()}
+    return Panel(judges, longest) if len(judges) > 1 else next(iter(judges.values()))
 
 
 def _accept(context: RunContext) -> None:
@@ -390,8 +402,9 @@ async def select(state: RunState, context: RunContext) -> Update:
         f"{_when(state)}: {accepted} of {context.config.target_size} accepted"
         + (f"; stop: {stop}" if stop else "")
     )
-    if context.config.tie_breaks and stop and not state["stop"] and context.judge_gateway:
-        await break_ties(pool, Judge(context.judge_gateway, 1.0), state["round"], context)
+    if context.config.tie_breaks and stop and not state["stop"] and context.judges:
+        judge, at_once = judges_of(context, 1.0), judged_at_once(context)
+        await break_ties(pool, judge, state["round"], context, at_once)
     if not stop:
         extend_map(ledger, context.vectors, context.config.seed)
     return {"accepted": accepted, "stop": stop}

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
+from ..agents.greeting import greet
 from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
-from ..config import RunConfig
+from ..config import EMBEDDED, Agent, RunConfig
 from ..embedders import LazyEmbedder
-from ..errors import RunFolderError, UsageError
+from ..errors import RunFolderError, RunStopped, UsageError
 from ..geometry.neighbours import Vectors
 from ..llms.backend import Backend
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
 from ..llms.providers import FIRST_CONCURRENCY, open_backend
+from ..llms.tables import ModelTable
 from ..llms.throttle import Throttle
 from ..stores.cache import SharedCache, cache_path
 from ..stores.ledger import Ledger
@@ -62,14 +64,14 @@ async def opened(
             return None
         if name not in gateways:
             progress.activity = f"opening {name}"
-            backend = recording.backend(name) if recording else _backend(name, config)
+            backend = recording.backend(name) if recording else open_named(name, config)
             gateways[name] = asked(name, backend)
         return gateways[name]
 
     def asked(name: str, backend: Backend) -> Gateway:
         """The gateway to an opened backend, which keeps the identity that it had in this run."""
         _check_price(backend, config)
-        backends[name] = backend
+        backends[name], table = backend, config.table(name)
         known = ledger.noted("backends", {})
         before = recording.backends if recording else known
         _identify(backend, before.get(name))
@@ -78,9 +80,9 @@ async def opened(
             backend,
             ledger,
             budget,
-            _throttle(backend, config, budget, progress, switch),
+            _throttle(backend, config, table, budget, progress, switch),
             cache=cache,
-            timeout=config.timeout,
+            timeout=(table and table.timeout) or config.timeout,
             seed=config.seed,
             max_error_rate=config.max_error_rate,
             switch=switch,
@@ -100,8 +102,11 @@ async def opened(
         )
 
     try:
-        main = None if config.scores else gateway(config.llm)
-        judge = _judge_gateway(config, main, gateway, progress)
+        models = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
+        analyst, generator = models.get("analyst"), models.get("generator")
+        judges = _judges(config, gateway, progress)
+        if not recording and not ledger.sources():
+            await _greet(gateways.values(), progress)
         vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
             config=config,
@@ -109,12 +114,14 @@ async def opened(
             vectors=vectors,
             reference_vectors=reference_vectors,
             embedder=None if config.embeddings else embedder(),
-            gateway=main,
-            judge_gateway=judge,
-            analyst=CoverageAnalyst(main, config.seed) if main else None,
-            probes=ProbeWriter(main, config.seed) if main else None,
-            generator=Generator(main, config.seed) if main else None,
-            redundancy=RedundancyAgent(main, config.candidate_cosine, config.borderline_cosine),
+            gateway=generator,
+            judges=judges,
+            analyst=CoverageAnalyst(analyst, config.seed) if analyst else None,
+            probes=ProbeWriter(analyst, config.seed) if analyst else None,
+            generator=Generator(generator, config.seed) if generator else None,
+            redundancy=RedundancyAgent(
+                models.get("redundancy"), config.candidate_cosine, config.borderline_cosine
+            ),
             selector=_selector(config),
             switch=switch,
             progress=progress,
@@ -128,8 +135,21 @@ async def opened(
         ledger.note("seconds", budget.seconds)
 
 
-def _backend(name: str, config: RunConfig) -> Backend:
-    return open_backend(name, config.base_url, timeout=config.timeout, prices=config.prices)
+def open_named(name: str, config: RunConfig) -> Backend:
+    """Open the chat model that the settings call `name`.
+
+    Raises:
+        UsageError, ModelError: it cannot be opened.
+    """
+    backend = open_backend(
+        name,
+        config.base_url,
+        timeout=config.timeout,
+        prices=config.prices,
+        tables=config.llms,
+    )
+    backend.compact = config.compact(backend.small)
+    return backend
 
 
 def _check_price(backend: Backend, config: RunConfig) -> None:
@@ -147,7 +167,7 @@ def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
         RunFolderError: it is another model, by its weights or its script.
     """
     if before and before["identity"] != backend.identity:
-        if not backend.endpoint or backend.name.startswith("local:"):
+        if backend.name.partition(":")[0] in EMBEDDED:
             raise RunFolderError(
                 f"{backend.name} is not the model that this run began with (its file has "
                 "changed): bring that back, or use another folder with --out"
@@ -158,7 +178,7 @@ def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
 def _facts(backend: Backend) -> dict[str, Any]:
     """What decides a call's identity and the agents' prompts; no address, no secret."""
     kept = ("name", "identity", "concurrency", "sampling", "openai_compatible", "prices")
-    return {name: getattr(backend, name) for name in (*kept, "context", "small")}
+    return {name: getattr(backend, name) for name in (*kept, "context", "small", "compact")}
 
 
 def _caps(config: RunConfig) -> Caps:
@@ -166,19 +186,25 @@ def _caps(config: RunConfig) -> Caps:
 
 
 def _throttle(
-    backend: Backend, config: RunConfig, budget: Budget, progress: Progress, switch: Switch
+    backend: Backend,
+    config: RunConfig,
+    table: ModelTable | None,
+    budget: Budget,
+    progress: Progress,
+    switch: Switch,
 ) -> Throttle:
     def check() -> None:
         switch.check()
         budget.check_time()
 
-    most = config.concurrency or backend.concurrency
+    own = table and table.concurrency
+    most = own or config.concurrency or backend.concurrency
     return Throttle(
         backend.name,
         most,
-        start=None if config.concurrency else min(FIRST_CONCURRENCY, most),
-        rpm=config.rpm,
-        tpm=config.tpm,
+        start=None if own or config.concurrency else min(FIRST_CONCURRENCY, most),
+        rpm=(table and table.rpm) or config.rpm,
+        tpm=(table and table.tpm) or config.tpm,
         check=check,
         say=progress.say,
     )
@@ -199,21 +225,49 @@ def _selector(config: RunConfig) -> Selector | TopSelector:
     return Selector(config.target_size, seed_share, config.quality_weight)
 
 
-def _judge_gateway(
-    config: RunConfig,
-    main: Gateway | None,
-    gateway: Callable[[str], Gateway | None],
-    progress: Progress,
-) -> Gateway | None:
-    """The judge's model. A small one tells good rows from bad no better than chance does
+async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
+    """Before anything is read or paid for, see that the models on servers answer.
+
+    Raises:
+        ModelError: a model cannot be used at all.
+    """
+    for gateway in gateways:
+        if gateway.backend.name.partition(":")[0] in EMBEDDED:
+            continue  # to open it was to try it
+        progress.activity = f"asking {gateway.backend.name} for a first word"
+        try:
+            fault = await greet(gateway)
+        except RunStopped:  # the first node will meet it, too
+            return
+        if fault:
+            progress.say(f"{gateway.backend.name} did not answer a small request: {fault}")
+
+
+def _agents(config: RunConfig) -> list[Agent]:
+    """The agents that ask a model in such a run, but for the judge."""
+    agents: list[Agent] = []
+    if config.scores:
+        return agents
+    if config.max_rounds:
+        agents += ["analyst", "generator"] if config.recipe == "lift" else ["generator"]
+    if config.recipe != "paper":
+        agents.append("redundancy")
+    return agents
+
+
+def _judges(
+    config: RunConfig, gateway: Callable[[str], Gateway | None], progress: Progress
+) -> dict[str, Gateway]:
+    """The judges' models by name. A small one tells good rows from bad no better than chance does
     (benchmarks/small_judge.py), so unless it is asked for by name, cheap signals judge instead.
     """
-    if config.judge_llm:
-        return gateway(config.judge_llm)
-    if main and main.backend.small:
+    names = config.judges or (() if config.scores else (config.llm,))
+    opened = {name: found for name in names if (found := gateway(name))}
+    main = opened.get(config.llm)
+    if not config.judges and main and main.backend.small:
         progress.say(
             f"{main.backend.name} is too small to judge: scoring by cheap signals "
             "(--judge-llm names a judge)"
         )
-        return None
-    return main
+        return {}
+    return opened

@@ -24,6 +24,8 @@ from .. import __version__
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
 from ..llms.gateway import Switch
+from ..llms.names import check_name
+from ..llms.tables import decisive
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
@@ -95,6 +97,8 @@ def check_settings(config: RunConfig) -> None:
     """Refuse what can be known to be wrong before anything is opened."""
     if not config.sources:
         raise UsageError("name at least one file of instruction data")
+    for name in config.models:
+        check_name(name, config.llms)
     if config.scores:
         load_scores(config.scores)
     if config.embeddings:
@@ -135,6 +139,7 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     for address in _ADDRESSES:
         if settings[address]:
             settings[address] = without_credentials(settings[address])
+    settings["llms"] = _used_tables(config)
     settings = redacted_value(settings)
     read = bool(ledger.sources())
     known = ledger.noted("fingerprints", {})
@@ -174,6 +179,16 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
 
 
+def _used_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
+    """The tables of the models that the run asks, with no secret in them."""
+    used = {name: config.table(name) for name in config.models}
+    written = {name: table.model_dump(mode="json") for name, table in used.items() if table}
+    for table in written.values():
+        if "base_url" in table:
+            table["base_url"] = without_credentials(table["base_url"])
+    return written
+
+
 def _defaults() -> dict[str, Any]:
     defaults: dict[str, Any] = json.loads(RunConfig().model_dump_json(exclude={"out"}))
     return defaults
@@ -190,6 +205,7 @@ def _compare(
         f"{name} was {_shown(before.get(name))}, now {_shown(value)}"
         for name, value in settings.items()
         if before.get(name) != value
+        and (name != "llms" or decisive(before.get(name) or {}) != decisive(value))
         # Another address may be given, but not none: the rows would go to somebody else.
         and (name not in MAY_CHANGE or (name in _ADDRESSES and value is None))
     ]

@@ -6,6 +6,7 @@ through the `RunContext`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -40,7 +41,8 @@ class RunState(RunInput):
 class RunContext:
     """The stores, models and agents of a run. Never checkpointed.
 
-    `gateway` and `judge_gateway` are None when the run has no chat model.
+    `gateway` is the generator's, None when the run generates nothing; `judges` are the models
+    that judge, by name, none where cheap signals do.
     """
 
     config: RunConfig
@@ -49,7 +51,7 @@ class RunContext:
     reference_vectors: VectorStore
     embedder: LazyEmbedder | None
     gateway: Gateway | None
-    judge_gateway: Gateway | None
+    judges: Mapping[str, Gateway]
     analyst: CoverageAnalyst | None
     probes: ProbeWriter | None
     generator: Generator | None

@@ -14,12 +14,15 @@ from ..agents.calibration import (
     position_consistency,
 )
 from ..agents.judge import Judge
+from ..agents.panel import Panel
 from ..records import Duel, Row, Score
 from .pool import for_each
 from .state import RunContext
 
 
-async def break_ties(pool: Sequence[Row], judge: Judge, round: int, context: RunContext) -> None:
+async def break_ties(
+    pool: Sequence[Row], judge: Judge | Panel, round: int, context: RunContext, at_once: int
+) -> None:
     """Compare pairs of rows whose scores the judge's noise does not tell apart, and keep them.
 
     The pairs are drawn anew from the whole pool; what was compared before costs nothing.
@@ -37,9 +40,8 @@ async def break_ties(pool: Sequence[Row], judge: Judge, round: int, context: Run
         duels[pair] = await judge.compare(rows[pair[0]], rows[pair[1]], round=round)
         progress.step()
 
-    assert context.judge_gateway is not None
     try:
-        await for_each(pairs, compare, context.judge_gateway.concurrency)
+        await for_each(pairs, compare, at_once)
     finally:
         ledger.set_duels([duels[pair] for pair in pairs if pair in duels])
     consistency = position_consistency(list(duels.values()))

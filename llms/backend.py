@@ -60,7 +60,9 @@ class Backend:
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
     and a JSON schema for the answer; `prices` are USD per million input and output tokens, None
     if unknown; `context` is the number of tokens of a request and its answer, None if large;
-    `small` models get shorter answers and stop signs.
+    `small` models get shorter answers and stop signs, `compact` ones the prompts' short form;
+    `called` says how the client calls a request's parameters, and `hints` what to do where the
+    server refuses with a status.
     """
 
     name: str
@@ -73,6 +75,9 @@ class Backend:
     prices: tuple[float, float] | None = None
     context: int | None = None
     small: bool = False
+    compact: bool = False
+    called: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[int, str] = field(default_factory=dict)
     takes_schemas: bool = True
     close: Callable[[], Awaitable[None]] | None = None
 
@@ -103,7 +108,8 @@ class Backend:
     async def send(self, body: Mapping[str, Any]) -> Reply:
         """Send one request and return the answer as it came."""
         assert self.chat is not None
-        options = {k: v for k, v in body.items() if k not in ("messages", "sample", "schema")}
+        own = ("messages", "sample", "schema")
+        options = {self.called.get(k, k): v for k, v in body.items() if k not in own}
         messages = [(role, content) for role, content in body["messages"]]
         if "schema" in body:
             if self.openai_compatible and self.takes_schemas:
@@ -156,7 +162,8 @@ class Backend:
 def _reply(message: AIMessage) -> Reply:
     usage = message.usage_metadata
     told = message.response_metadata
-    finish = str(told.get("finish_reason") or told.get("stop_reason") or "")
+    ends = ("finish_reason", "stop_reason", "done_reason")  # the last is Ollama's
+    finish = str(next((told[end] for end in ends if told.get(end)), ""))
     text = str(message.text if isinstance(message.text, str) else message.text())
     return Reply(
         text=text.encode("utf-8", "replace").decode(),

@@ -42,7 +42,8 @@ class Request:
     """What is asked of a model: chat messages (role, content) and how to sample the answer.
 
     `prompt` is the name and version of the prompt, `sample` numbers repeated requests that want
-    different answers, and at `stop_if_small` a small model's answer ends.
+    different answers, and at `stop_if_small` a small model's answer ends. `short` is what is asked
+    instead of a model that gets short prompts, None if it is the same.
     """
 
     prompt: str
@@ -51,6 +52,7 @@ class Request:
     max_tokens: int
     sample: int = 0
     stop_if_small: tuple[str, ...] = ()
+    short: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,9 @@ class Gateway:
         self, request: Request, *, agent: str, subject: str = "", round: int = 0
     ) -> Answer:
         """Return the model's answer as plain text, without any thinking that precedes it."""
-        call = await self._call(request, None, agent=agent, subject=subject, round=round)
+        call = await self._call(
+            self._form(request), None, agent=agent, subject=subject, round=round
+        )
         if call.error:
             return Answer(error=call.error)
         text, cause = plain(call)
@@ -202,6 +206,7 @@ class Gateway:
         An answer that is not valid is repaired once, by showing the model the parser's error;
         after that the cause is returned.
         """
+        request = self._form(request)
         call = await self._call(request, schema, agent=agent, subject=subject, round=round)
         if call.error:
             return Parsed(None, call.error)
@@ -224,6 +229,9 @@ class Gateway:
             value, error = parse(schema, call)
         self._note(call, value is None)
         return Parsed(value, error)
+
+    def _form(self, request: Request) -> Request:
+        return (self.backend.compact and request.short) or request
 
     def _note(self, call: Call, unusable: bool) -> None:
         """Count a new answer among those of which a share may be faulty."""
@@ -300,7 +308,9 @@ class Gateway:
                 self._reached = True
                 break
             if outcome.kind == "fatal":
-                self._over = ModelError(f"{self.backend.name} {outcome.cause}")
+                hint = self.backend.hints.get(outcome.status, "")
+                told = f"{outcome.cause}{f': {hint}' if hint else ''}"
+                self._over = ModelError(f"{self.backend.name} {told}")
                 raise self._over
             self._reached = self._reached or not outcome.unreachable
             if outcome.kind == "limited":

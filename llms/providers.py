@@ -1,4 +1,4 @@
-"""Chat models by name: ``provider:model`` to a LangChain chat model, opened when needed."""
+"""Chat models by name: ``provider:model`` or a table's name to a model, opened when needed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ModelError, UsageError
-from ..redaction import remember, remember_address, without_credentials
-from .backend import REMOTE_CONCURRENCY, SMALL_MAX_TOKENS, Backend, digest
+from .backend import REMOTE_CONCURRENCY, SMALL_MAX_TOKENS, Backend
+from .names import PROVIDERS, check_name
+from .secrets import headers_of, key_hints, key_of
+from .sizes import is_small
+from .tables import ModelTable, table_of
 
 FIRST_CONCURRENCY = 8  # from here on the server decides
 
@@ -36,34 +38,37 @@ def prospect(
     name: str,
     base_url: str | None = None,
     prices: Mapping[str, tuple[float, float]] | None = None,
+    tables: Mapping[str, ModelTable] | None = None,
 ) -> Prospect:
-    """Say what is known of the model called ``provider:model`` without opening it."""
-    provider, _, model = name.partition(":")
+    """Say what is known of the model called `name` without opening it."""
+    table = table_of(name, base_url, prices, tables)
+    provider, _, model = table.model.partition(":")
     if provider == "local":
-        from .local import SLOTS, is_small, weights
+        from .local import known
 
-        path = weights(model)
-        small = is_small(path)
-        most = SMALL_MAX_TOKENS if small else math.inf
-        return Prospect(f"local:{path.stem}", (0.0, 0.0), False, SLOTS, most, small, True)
-    own = (prices or {}).get(name)
-    if provider == "scripted":
-        return Prospect(name, own or (0.0, 0.0))
-    return Prospect(name, own or _list_price(name, base_url), own is None)
+        name, small, slots = known(model, table.slots)
+        most = SMALL_MAX_TOKENS if small else table.max_tokens or math.inf
+        return Prospect(name, (0.0, 0.0), False, slots, most, small, True)
+    small = provider != "scripted" and is_small(model)
+    most = SMALL_MAX_TOKENS if small else table.max_tokens or math.inf
+    price = table.prices or ((0.0, 0.0) if provider == "scripted" else _list_price(table))
+    listed = price is not None and table.prices is None and provider != "scripted"
+    at_once = table.concurrency or REMOTE_CONCURRENCY
+    return Prospect(table.model, price, listed, at_once, most, small)
 
 
-def _list_price(name: str, base_url: str | None) -> tuple[float, float] | None:
+def _list_price(table: ModelTable) -> tuple[float, float] | None:
     """The package's price of a model; another server's price is its own."""
     from .prices import price_of
 
-    return None if _address(name, base_url) else price_of(name)
+    return None if _address(table) else price_of(table.model)
 
 
-def _address(name: str, base_url: str | None) -> str | None:
+def _address(table: ModelTable) -> str | None:
     """The address of a model's server, None if it is the provider's own."""
-    if not name.startswith("openai:"):
-        return None
-    return base_url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
+    if table.base_url or not table.model.startswith("openai:"):
+        return table.base_url
+    return os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
 
 
 def open_backend(
@@ -72,115 +77,68 @@ def open_backend(
     *,
     timeout: float = 120.0,
     prices: Mapping[str, tuple[float, float]] | None = None,
+    tables: Mapping[str, ModelTable] | None = None,
 ) -> Backend:
-    """Open the chat model called ``provider:model``.
+    """Open the chat model called `name`: that of a table, or ``provider:model``.
 
-    ``local:`` is the embedded llama.cpp server with the model of an installed package,
-    ``local:PATH`` with a GGUF file of one's own; ``scripted:FILE.py`` answers by a function of
-    that file; every other provider is one of LangChain's ``init_chat_model``. `prices` (USD per
+    ``local:`` is the embedded llama.cpp server, ``scripted:FILE`` answers from a file; every
+    other provider is one of LangChain's ``init_chat_model``, or a plugin. `prices` (USD per
     million input and output tokens, by name) go before the package's own table.
 
     Raises:
         UsageError: the name has no provider, or the provider is unknown.
         ModelError: a package, a key or a file that the model needs is missing.
     """
-    backend = _open(name, base_url, timeout)
-    own = (prices or {}).get(name)
-    if own:
-        backend.prices = own
+    table = table_of(name, base_url, prices, tables)
+    check_name(name, tables)
+    backend = _open(table, table.timeout or timeout)
+    if table.prices:
+        backend.prices = table.prices
     elif backend.prices is None:
-        backend.prices = _list_price(name, base_url)
+        backend.prices = _list_price(table)
+    backend.context = table.context or backend.context
+    backend.concurrency = table.concurrency or backend.concurrency
+    backend.sampling = _merged(backend.sampling, table.sampling)
     return backend
 
 
-def _open(name: str, base_url: str | None, timeout: float) -> Backend:
-    provider, colon, model = name.partition(":")
-    if not colon:
-        raise UsageError(
-            f"llm = {name}: write provider:model, for example openai:gpt-4o-mini, "
-            "or local: for the embedded model"
-        )
+def _merged(sampling: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A backend's parameters with the user's over them."""
+    both = {**sampling, **own}
+    if "extra_body" in sampling and "extra_body" in own:
+        both["extra_body"] = {**sampling["extra_body"], **own["extra_body"]}
+    return both
+
+
+def _open(table: ModelTable, timeout: float) -> Backend:
+    provider, _, model = table.model.partition(":")
     if provider == "local":
         from .local import open_local
 
-        return open_local(model)
+        return open_local(model, table.context, table.threads, table.slots)
     if provider == "scripted":
         from .scripted import open_scripted
 
-        return open_scripted(name, model)
-    if not model:
-        raise UsageError(f"llm = {name}: the model's name is missing after {provider}:")
+        return open_scripted(table.model, model)
+    if provider == "azure_openai":
+        from .azure import open_azure
+
+        return open_azure(table, model, timeout)
+    from .hosted import open_openai, open_other, open_plugin
+
     if provider == "openai":
-        return open_openai(name, model, _address(name, base_url), timeout=timeout)
-    return _open_other(name, provider, timeout)
-
-
-def open_openai(
-    name: str,
-    model: str,
-    base_url: str | None,
-    *,
-    key: str | None = None,
-    timeout: float = 120.0,
-    concurrency: int = REMOTE_CONCURRENCY,
-    sampling: Mapping[str, Any] | None = None,
-    prices: tuple[float, float] | None = None,
-) -> Backend:
-    """Open a model of OpenAI, or of any server that speaks its protocol at `base_url`."""
-    from pydantic import SecretStr
-
-    from .completions import ChatCompletions
-
-    remember_address(base_url or "")
-    remember(key or "")
-    key = key or os.environ.get("OPENAI_API_KEY")
-    if not key and not base_url:
-        raise ModelError(
-            f"{name} needs a key: set OPENAI_API_KEY, or give the address of your own server "
-            "with --base-url"
+        backend = open_openai(
+            table.model,
+            model,
+            _address(table),
+            key=key_of(table),
+            headers=headers_of(table),
+            timeout=timeout,
         )
-    chat = ChatCompletions(
-        model=model,
-        base_url=base_url,
-        api_key=SecretStr(key or "none"),
-        max_retries=0,  # the gateway retries, and counts it
-        timeout=timeout,
-        http_socket_options=(),  # otherwise LangChain warns of proxies
-        stream_usage=True,
-    )
-    return Backend(
-        name=name,
-        chat=chat,
-        endpoint=base_url or "",
-        identity=digest(without_credentials(base_url)) if base_url else "",
-        concurrency=concurrency,
-        sampling=sampling or {},
-        prices=prices,
-        close=chat.close,
-    )
-
-
-def _open_other(name: str, provider: str, timeout: float) -> Backend:
-    from langchain.chat_models import init_chat_model
-
-    try:
-        chat = init_chat_model(name, max_retries=0, timeout=timeout)
-    except ImportError as error:
-        raise ModelError(
-            f'{name} needs a package: pip install "lift-agent[{provider}]" ({error})'
-        ) from None
-    except ValueError as error:
-        raise UsageError(f"llm = {name}: {str(error).splitlines()[0]}") from None
-    except Exception as error:  # each provider has its own error for a missing key
-        raise ModelError(f"cannot open {name}: {str(error).splitlines()[0]}") from None
-    places = (
-        getattr(chat, name, None) for name in ("azure_endpoint", "anthropic_api_url", "base_url")
-    )
-    where = next((str(place) for place in places if place), "")
-    remember_address(where)
-    return Backend(
-        name=name,
-        chat=chat,
-        identity=digest(without_credentials(where)) if where else "",
-        openai_compatible=False,
-    )
+        backend.hints = key_hints(table.key_variable or "OPENAI_API_KEY")
+    elif provider in PROVIDERS:
+        backend = open_other(table, provider, timeout)
+    else:
+        backend = open_plugin(table.model, provider, model)
+    backend.small = is_small(model)
+    return backend

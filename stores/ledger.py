@@ -183,6 +183,11 @@ def _keep_columns(db: sqlite3.Connection) -> None:
     db.execute('ALTER TABLE source_rejects ADD COLUMN "column" INTEGER NOT NULL DEFAULT 1')
 
 
+def _keep_panels(db: sqlite3.Connection) -> None:
+    """Keep what each judge of a panel said of a row."""
+    db.execute("ALTER TABLE scores ADD COLUMN panel TEXT NOT NULL DEFAULT '{}'")
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -193,6 +198,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_map,
     _keep_margins,
     _keep_columns,
+    _keep_panels,
 )
 
 
@@ -636,10 +642,10 @@ class Ledger:
         with self._transaction() as db:
             for s in scores:
                 db.execute(
-                    f"INSERT OR REPLACE INTO scores ({_SCORE}) VALUES (?,?,?,?,?,?,?,?,?)",
+                    f"INSERT OR REPLACE INTO scores ({_SCORE}) VALUES (?,?,?,?,?,?,?,?,?,?)",
                     (
                         *(s.row, s.judge, s.length, s.final, _json(dict(s.parts)), s.reason),
-                        *(s.failed, _json(s.judgements), s.concatenation),
+                        *(s.failed, _json(s.judgements), s.concatenation, _json(s.panel)),
                     ),
                 )
                 if s.failed:

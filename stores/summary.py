@@ -193,6 +193,8 @@ def judging_lines(judging: Mapping[str, Any]) -> list[str]:
         f"{first:g} and {third:g}, median {middle:g} (0 {bars} 100); correlation with length "
         f"{judging['length_correlation']:.2f}"
     ]
+    if panel := judging.get("panel"):
+        lines.append(_panel_line(panel))
     if repeats := judging["repeats"]:
         near = repeats.get("undecided")
         lines.append(
@@ -211,3 +213,16 @@ def judging_lines(judging: Mapping[str, Any]) -> list[str]:
             )
         )
     return lines
+
+
+def _panel_line(panel: Mapping[str, Any]) -> str:
+    """How far the judges of a panel agree, in a sentence."""
+    means = ", ".join(f"{name} {mean:.1f}" for name, mean in panel["means"].items())
+    line = f"a panel with the means {means}"
+    if panel["deviation"] is not None:
+        line += f"; on a row its judges differ by ±{panel['deviation']:.1f} points"
+    if panel["correlation"] is not None:
+        line += f" (rank correlation {panel['correlation']:.2f})"
+    if panel["failed"]:
+        line += f"; {panel['failed']:,} judgements failed, where the others decide"
+    return line

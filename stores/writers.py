@@ -70,6 +70,9 @@ def story(row: Row, score: Score, subspace: str) -> dict[str, Any]:
     }
     if score.judgements:
         story["scores"]["judgements"] = list(score.judgements)
+    if score.panel:
+        totals = {name: sum(points.values()) for name, points in score.panel.items() if points}
+        story["scores"]["panel"] = totals
     if "lift" in row.extra:
         story["previous"] = row.extra["lift"]
     return story

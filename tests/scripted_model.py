@@ -36,6 +36,8 @@ def answer(messages):
     if "You check requests" in system:
         count = len(re.findall(r"^\d+\. ", last, re.MULTILINE))
         return json.dumps({"verdicts": ["yes"] * (count - 1) + ["no"]})
+    if "You sort things" in system:
+        return json.dumps({"reason": "It grows.", "kind": "living"})
     if "You compare two tasks" in system:
         return json.dumps({"reason": "Another number.", "same": False})
     if "You compare two rows" in system:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from rich.console import Console
@@ -19,9 +20,11 @@ def print_estimate(estimate: Estimate, rows: int, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("agent", "calls", "tokens in", "tokens out", "money", "time"):
         table.add_column(name, justify="left" if name == "agent" else "right", no_wrap=True)
+    agents = Counter(part.agent for part in estimate.parts)
     for part in estimate.parts:
+        several = agents[part.agent] > 1  # a panel of judges
         table.add_row(
-            part.agent,
+            Text(inert(f"{part.agent} ({part.model})" if several else part.agent)),
             _span(part.calls, compact),
             _span(part.input_tokens, compact),
             _span(part.output_tokens, compact),

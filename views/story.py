@@ -243,6 +243,10 @@ def _score(score: Score | None) -> Iterator[Step]:
     if score.judgements:
         each = ", ".join(f"{total:g}" for total in score.judgements)
         yield Step("score", f"judge: the mean of {len(score.judgements)} judgements: {each}")
+    for name, points in score.panel.items():
+        each = ", ".join(f"{criterion} {n:g}" for criterion, n in points.items())
+        total = f"{sum(points.values()):g} of 100 ({each})" if each else "failed"
+        yield Step("score", f"judge {name}: {total}")
     if score.concatenation:
         said = "judge: two tasks joined, each of which could be done without the other"
         yield Step("score", said)

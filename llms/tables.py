@@ -1,0 +1,123 @@
+"""What a ``[llm.NAME]`` table of ``lift.toml`` says of a chat model: where, how, at what price."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# Keys that decide no answer: with others of these a run may go on.
+FREE = (
+    *("base_url", "concurrency", "headers", "key_variable", "prices", "rpm", "slots", "threads"),
+    *("timeout", "tpm"),
+)
+# Keys whose values may be secrets by mistake, and so are never shown.
+HIDDEN = ("headers", "key_variable")
+
+
+def _variable(name: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError("should be the name of an environment variable, not its value")
+    return name
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+Price = Annotated[float, Field(ge=0)]
+
+
+class ModelTable(BaseModel):
+    """A chat model of one's own naming."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
+    )
+
+    model: str = Field(min_length=1)
+    """The model, as provider:model."""
+    base_url: str | None = None
+    """Address of the server. Default: the provider's own."""
+    key_variable: Variable | None = None
+    """Environment variable that holds the key. Default: the provider's own variable."""
+    headers: dict[str, Variable] = Field(default_factory=dict)
+    """Headers of each request, each with the environment variable that holds its value."""
+    api_version: str | None = None
+    """Version of the interface (azure_openai). Default: $OPENAI_API_VERSION."""
+    temperature: float | None = Field(default=None, ge=0)
+    """Temperature of every request. Default: that of each prompt."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Share of the probability that is sampled from. Default: the server's."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens of every answer. Default: that of each prompt."""
+    reasoning_effort: str | None = None
+    """How long a reasoning model may think, in the provider's words: low, medium, high."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """What else goes into each request, as the server wants it."""
+    prices: tuple[Price, Price] | None = None
+    """USD per million input and output tokens. Default: the list price, if it is known."""
+    rpm: float | None = Field(default=None, gt=0)
+    """Requests a minute that the server allows. Default: that of the run."""
+    tpm: float | None = Field(default=None, gt=0)
+    """Tokens a minute that the server allows. Default: that of the run."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Most requests in flight. Default: that of the run."""
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds that one request may take. Default: that of the run."""
+    context: int | None = Field(default=None, ge=256)
+    """Tokens of a request with its answer; longer texts are cut (local:, each slot)."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of the embedded model (local:). Default: the cores that there are."""
+    slots: int | None = Field(default=None, ge=1)
+    """Requests that the embedded model works on at once (local:). Default: by the cores."""
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The parameters that go into every request, in place of the prompts' own."""
+        names = ("temperature", "top_p", "max_tokens", "reasoning_effort", "extra_body")
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
+
+    @model_serializer(mode="wrap")
+    def _given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what is set: TOML has no word for nothing."""
+        return {name: value for name, value in write(self).items() if value not in (None, {})}
+
+
+def table_of(
+    name: str,
+    base_url: str | None = None,
+    prices: Mapping[str, tuple[float, float]] | None = None,
+    tables: Mapping[str, ModelTable] | None = None,
+) -> ModelTable:
+    """What is set for the model called `name`: its table, or what the flags say.
+
+    `name` is that of a table, perhaps with a colon, or ``provider:model``. A `base_url` given for
+    the whole run is that of the models of ``openai:``.
+    """
+    found = (tables or {}).get(name.removesuffix(":"))
+    if found is None:
+        address = base_url if name.startswith("openai:") else None
+        return ModelTable(model=name, base_url=address, prices=(prices or {}).get(name))
+    own = [(prices or {}).get(given) for given in (name.removesuffix(":"), found.model)]
+    return found.model_copy(update={"prices": own[0] or own[1] or found.prices})
+
+
+def decisive(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What of some tables, as written, decides the answers.
+
+    Another address may be the same model's; none would send the rows to somebody else.
+    """
+    return {
+        name: {key: value for key, value in table.items() if key not in FREE}
+        | {"base_url": "base_url" in table}
+        for name, table in tables.items()
+    }
