@@ -187,8 +187,8 @@ def main() -> None:
     text = f"""# Reading and checking
 
 `{" ".join([".venv/bin/python benchmarks/reading.py", *sys.argv[1:]])}`, beside datasets
-{version("datasets")} and pyarrow {version("pyarrow")}. Rows of about 250 characters; CPU seconds, as the wall clock of a shared
-machine tells little.
+{version("datasets")} and pyarrow {version("pyarrow")}. Rows of about 250 characters; CPU seconds,
+as the wall clock of a shared machine tells little.
 
 {args.rows:,} rows, rows a CPU second, and how many times the CPU (and the wall clock) `datasets`
 takes:
