@@ -55,6 +55,7 @@ def _setting(name: str) -> inspect.Parameter:
 
 
 _METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME", "toward": "SOURCE"}
+_METAVARS |= {"decontaminate": "FILE", "languages": "LANG,..."}
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:

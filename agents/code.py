@@ -1,4 +1,4 @@
-"""Program code inside of texts: whether a task wants some, whether an answer has some that holds.
+"""Program code inside of texts: where it is, whether a task wants some, whether it parses.
 
 Python and JSON are parsed; of other languages only the brackets are counted.
 """
@@ -49,6 +49,8 @@ _STRING = re.compile(
 _COMMENT = re.compile(
     r"/\*.*?\*/|<!--.*?-->|(?<!:)//[^\n]*|(?:^|\s)(?:#|--)[ \t!][^\n]*", re.DOTALL
 )
+_BARE_PYTHON = re.compile(r"\s*(def \w+\(.*:|import \w+|from \w+ import .+)\s*(\n|$)")
+_LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -73,6 +75,20 @@ def prose(text: str) -> str:
 def has_code(text: str) -> bool:
     """Whether a text has a fenced block, or a line that looks like code, or code in backticks."""
     return bool(blocks(text)) or "`" in text or any(map(_LINE.search, text.splitlines()))
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether a text is mostly program code."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return bool(lines) and sum(bool(_LINE.search(line)) for line in lines) >= 0.5 * len(lines)
+
+
+def parses(text: str) -> bool:
+    """Whether the Python and JSON of a response parse, fenced or bare; other text always does."""
+    found = blocks(text)
+    if not found and _BARE_PYTHON.match(text) and looks_like_code(text):
+        found = [("python", text)]
+    return all(_parsed(language, code) is not False for language, code in found)
 
 
 def code_fault(task: str, answer: str) -> str:
@@ -102,11 +118,17 @@ def _all_code(text: str) -> bool:
 
 
 def _holds(language: str, code: str) -> bool:
+    parsed = _parsed(language, code)
+    if parsed is not None:
+        return parsed
+    return language in ("bash", "shell", "sh", "zsh", "text", "regex") or balanced(code)
+
+
+def _parsed(language: str, code: str) -> bool | None:
+    """Whether code parses, None where there is no parser for its language."""
     if language in ("python", "py", "python3"):
         return _is_python(code)
-    if language == "json":
-        return _is_json(code)
-    return language in ("bash", "shell", "sh", "zsh", "text", "regex") or balanced(code)
+    return _is_json(code) if language == "json" else None
 
 
 def _is_python(code: str) -> bool:
@@ -133,9 +155,10 @@ def _is_json(code: str) -> bool:
     return True
 
 
-def balanced(code: str) -> bool:
-    """Whether each bracket outside of strings and comments has its partner."""
-    return _closes(_COMMENT.sub(" ", _STRING.sub(" ", code))) or _closes(code)
+def balanced(text: str) -> bool:
+    """Whether each bracket has its partner, outside of strings, comments and list marks."""
+    bare = _LIST_MARK.sub("", text)
+    return _closes(_COMMENT.sub(" ", _STRING.sub(" ", bare))) or _closes(bare)
 
 
 def _closes(code: str) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -16,12 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..agents import signals
-from ..agents.background import Background
 from ..agents.calibration import described
 from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
 from ..agents.reference import ReferenceTexts
+from ..agents.screening import told
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
@@ -36,6 +34,7 @@ from .embedding import embed_rows
 from .measure import coverage
 from .pool import for_each
 from .reference import read_toward, reference_of, references
+from .screening import cleaned, cleaned_row, leave_out, read_decontaminate, screen_rows
 from .state import RunContext, RunState
 from .stopping import SMALLEST_ROUND, stop_reason
 from .ties import break_ties, settled
@@ -80,13 +79,14 @@ async def ingest(state: RunState, context: RunContext) -> Update:
         context.progress.begin("ingest", f"reading {len(config.sources)} file(s)")
         ledger.clear_rows()
         counts = {str(path): [0, 0] for path in config.sources}
-        records = enumerate(read_rows(config.sources))
+        records = enumerate(cleaned(read_rows(config.sources), config))
         while batch := list(islice(records, 5000)):
             ledger.add_rows(record for _, record in batch if isinstance(record, Row))
             ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
             for _, record in batch:
                 counts[record.source][isinstance(record, Rejected)] += 1
-        read_toward(context, sum(map(sum, counts.values())))
+        position = read_toward(context, sum(map(sum, counts.values())))
+        read_decontaminate(context, position)
         known = ledger.noted("fingerprints")
         ledger.add_sources(
             (str(path), known[str(path)], *counts[str(path)]) for path in config.sources
@@ -241,7 +241,8 @@ async def carry_out(round: int, context: RunContext) -> None:
             fault := wanted.fault(draft.row.task, draft.row.output, [p.text for p in parents])
         ):
             draft = replace(draft, outcome="rejected", reason=fault, row=None)
-        ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, draft.row)
+        row = draft.row and cleaned_row(draft.row, context.config)
+        ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, row)
         progress.step()
 
     await for_each(tasks, write, context.gateway.concurrency)
@@ -252,6 +253,14 @@ async def carry_out(round: int, context: RunContext) -> None:
         f"round {round}: wrote {written} rows of {sum(outcomes.values())} tasks"
         + (f" (dropped: {', '.join(faults)})" if faults else "")
     )
+
+
+@node
+async def screen(state: RunState, context: RunContext) -> Update:
+    """Reject the new rows that leak, are broken or are not wanted, before any model sees them."""
+    for line in told(await screen_rows(context.ledger.rows("new"), context)):
+        context.progress.say(f"{_when(state)}: {line}")
+    return {}
 
 
 @node
@@ -305,10 +314,10 @@ async def _compare(
 
 @node
 async def judge(state: RunState, context: RunContext) -> Update:
-    """Reject what is plainly broken, score what remains, accept what is good enough."""
+    """Score what is worth it, accept what is good enough."""
     ledger, progress, config = context.ledger, context.progress, context.config
-    if config.prefilter and config.recipe != "paper":
-        _reject_broken(state, context)
+    if left := leave_out(state["round"], config.target_size - state["accepted"], context):
+        progress.say(f"{_when(state)}: left out {left:,} rows unjudged, by cheap signals")
     rows = ledger.rows("unique")
     ledger.note("judge", judge_name(context))
     if ledger.noted("longest") is None and rows:
@@ -330,20 +339,10 @@ async def judge(state: RunState, context: RunContext) -> Update:
     finally:
         _accept(context)
     judged = ledger.scores()
-    told = described({row.id: judged[row.id] for row in rows if row.id in judged})
-    for line in judging_lines(told)[:1] + (told["notes"] if told and not state["round"] else []):
+    about = described({row.id: judged[row.id] for row in rows if row.id in judged})
+    for line in judging_lines(about)[:1] + (about["notes"] if about and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
     return {}
-
-
-def _reject_broken(state: RunState, context: RunContext) -> None:
-    """Reject the rows that have a fault for which no judge need be paid."""
-    found = [(row.id, signals.fault(row)) for row in context.ledger.rows("unique")]
-    broken = [(id, fault) for id, fault in found if fault]
-    context.ledger.set_statuses((id, "rejected", fault) for id, fault in broken)
-    if broken:
-        named = ", ".join(f"{n} {why}" for why, n in Counter(why for _, why in broken).items())
-        context.progress.say(f"{_when(state)}: rejected {len(broken)} rows unjudged ({named})")
 
 
 def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:
@@ -372,8 +371,7 @@ def judge_of(context: RunContext) -> Judge | GivenScores:
         return GivenScores(load_scores(context.config.scores), longest)
     if context.judge_gateway:
         return Judge(context.judge_gateway, longest)
-    # The sources only, so that rows of every round are held against the same.
-    return Judge(None, longest, Background.of(context.ledger.rows(origin="seed", round=0)))
+    return Judge(None, longest, context.yardsticks.background)
 
 
 def _accept(context: RunContext) -> None:
@@ -442,7 +440,9 @@ def finish(context: RunContext, stop: str) -> None:
     pool = ledger.rows("accepted")
     vectors = context.vectors.get([row.id for row in pool])
     scores, duels = ledger.scores(), ledger.duels()
-    chosen = context.selector.choose(pool, vectors, settled(scores, duels)) if pool else []
+    languages = {id: check.language for id, check in ledger.checks().items()}
+    final = settled(scores, duels)
+    chosen = context.selector.choose(pool, vectors, final, languages) if pool else []
     ledger.select([row.id for row in chosen])
     finals = {row.id: scores[row.id].final for row in pool}
     ledger.note("judging", described(scores, duels, pool=finals, places=context.config.target_size))

@@ -20,6 +20,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import ValidationError
 
 from .. import __version__
+from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
 from ..llms.backend import without_secrets
@@ -92,9 +93,11 @@ def check_settings(config: RunConfig) -> None:
     """Refuse what can be known to be wrong before anything is opened."""
     if not config.sources:
         raise UsageError("name at least one file of instruction data")
-    named = [*config.sources, *config.toward]
+    named = [*config.sources, *config.toward, *config.decontaminate]
     if len({path.resolve() for path in named}) < len(named):
         raise UsageError("the same source is named twice")
+    if unknown := config.languages.keys() - (known_languages() if config.languages else ()):
+        raise UsageError(f"languages: {', '.join(sorted(unknown))} cannot be detected")
     if config.scores:
         load_scores(config.scores)
     if config.embeddings:
@@ -103,7 +106,7 @@ def check_settings(config: RunConfig) -> None:
 
 def check_sources(config: RunConfig) -> None:
     """Refuse sources that are not there."""
-    for path in (*config.sources, *config.toward):
+    for path in (*config.sources, *config.toward, *config.decontaminate):
         if not path.exists():
             raise UsageError(f"there is no file {path}")
         if path.is_dir():
@@ -141,7 +144,7 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     if not ledger.noted("replay_of"):
         fingerprints = {
             str(path): fingerprint(path) if path.is_file() else known.get(str(path))
-            for path in (*config.sources, *config.toward)
+            for path in (*config.sources, *config.toward, *config.decontaminate)
         }
     before = ledger.noted("settings")
     if before is not None:
@@ -229,7 +232,7 @@ async def _run(
         graph = build_graph(config.recipe, AsyncSqliteSaver(checkpoints))
         thread: RunnableConfig = {
             "configurable": {"thread_id": ledger.noted("run_id")},
-            "recursion_limit": 10 + 6 * (config.max_rounds + 1),
+            "recursion_limit": 10 + 7 * (config.max_rounds + 1),
         }
         state = await graph.aget_state(thread)
         with _stop_on_interrupt(switch, progress), _heartbeat(ledger):

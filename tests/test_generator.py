@@ -263,10 +263,10 @@ def test_brackets_in_strings_and_comments_do_not_count():
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("What is the capital of the country that you are from?", "English"),
-        ("Wie heißt die Hauptstadt und was ist das für ein Land?", "German"),
-        ("Quelle est la capitale de ce pays et que font les gens dans la rue ?", "French"),
-        ("Напиши стихотворение о море.", "CYRILLIC"),
+        ("What is the capital of the country that you are from?", "en"),
+        ("Wie heißt die Hauptstadt und was ist das für ein Land?", "de"),
+        ("Quelle est la capitale de ce pays et que font les gens dans la rue ?", "fr"),
+        ("Напиши стихотворение о море и о том, как живут рыбаки.", "ru"),
         ("print(x)", ""),
     ],
 )
