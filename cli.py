@@ -39,6 +39,7 @@ app.add_typer(cache_app)
 ASK_OVER_USD = 1.0
 NO_FILE = Path(os.devnull)  # settings that come from a run take nothing from lift.toml
 SHORT_OF_TARGET = 3
+LEAKS_FOUND = 3
 INTERRUPTED = 130
 
 
@@ -231,6 +232,62 @@ def why(
 
     with opened_ledger(folder) as ledger:
         print_story(ledger, Console(), row)
+
+
+@app.command()
+@with_settings(("sources", "ngram", "leak_cosine", "embedder"))
+def audit(
+    flags: dict[str, Any],
+    against: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="Benchmark, as it is published; repeatable.")
+    ],
+    semantic: Annotated[
+        bool,
+        typer.Option(
+            "--semantic/--no-semantic", help="Look for rewordings, too: embeds every row."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all leaks there, as JSONL.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Rows shown.")] = 5,
+    json: Json = False,
+) -> None:
+    """Say which rows of SOURCE files leak a benchmark, with what they share.
+
+    Exit codes: 0 none leaks; 1 error; 2 usage; 3 some leak.
+    """
+    settings = resolve(flags, NO_FILE)
+    _quieten_libraries()
+    from .embedders import LazyEmbedder
+    from .graph.audit import audit as find
+    from .graph.run import check_settings, check_sources
+    from .stores.writers import write_records
+
+    settings = settings.model_copy(update={"decontaminate": tuple(against)})
+    check_settings(settings)
+    check_sources(settings)
+    found = find(
+        settings.sources,
+        against,
+        ngram=settings.ngram,
+        leak_cosine=settings.leak_cosine,
+        embedder=LazyEmbedder(settings.embedder) if semantic else None,
+    )
+    if out:
+        write_records(out, (record for row in found.leaking for record in row.records()))
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(found.as_dict(), ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        from .views.audit import print_audit
+
+        print_audit(found, Console(), examples=examples, semantic=semantic)
+    if found.leaking:
+        raise typer.Exit(LEAKS_FOUND)
 
 
 @app.callback(invoke_without_command=True)

@@ -13,6 +13,7 @@ Origin = Literal["seed", "generated"]
 Strategy = Literal["", "fusion", "deepen", "answer"]
 ReferenceKind = Literal["toward", "probe"]
 Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
+LEAKS = "leaks "  # how the reason of a leaking row begins; the benchmark's name follows
 StopReason = Literal["target", "budget", "rounds", "saturated", "errors", "interrupted"]
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from ..records import Check, Reference, Rejected, Row, reference_id, row_id
+from ..records import LEAKS, Check, Reference, Rejected, Row, reference_id, row_id
 from . import privacy, scoring
 from .background import Background
 from .contamination import Benchmarks
 from .language import language_of, other_language
 from .signals import fault
 
-LEAKS = "leaks "  # how the reason of a leak begins; the benchmark's name follows
 PERSONAL = "personal data"
 LANGUAGE = "language not wanted"
 _CERTAIN = 0.9  # probability of both languages from which a response is broken for its own
@@ -72,7 +71,7 @@ class Screen:
         if self._faults and other_language(row.output, row.task, _CERTAIN):
             return "another language than the task", ""
         if self._pii == "drop" and personal:
-            return PERSONAL, counted(personal)
+            return PERSONAL, ", ".join(f"{kind} {n}" for kind, n in sorted(personal.items()))
         if self._languages and language not in self._languages:
             return LANGUAGE, language or "it does not tell"
         return "", ""
@@ -81,30 +80,6 @@ class Screen:
         if self._pii == "off":
             return {}
         return privacy.masks(row) if self._pii == "mask" else privacy.personal(row)
-
-
-def counted(counts: Mapping[str, int]) -> str:
-    """Counts by name in one line, the largest first."""
-    return ", ".join(f"{n:,} {name}" for name, n in Counter(counts).most_common())
-
-
-def told(checks: Sequence[Check]) -> list[str]:
-    """What came of a screening, in lines for the user; nothing of what is as usual."""
-    lines = []
-    if reasons := Counter(check.reason for check in checks if check.reason):
-        lines.append(f"rejected {reasons.total():,} rows unseen ({counted(reasons)})")
-    leaks = [check.evidence for check in checks if check.reason.startswith(LEAKS)]
-    lines += [f"leaked: {evidence}" for evidence in leaks[:3]]
-    personal: Counter[str] = Counter()
-    for check in checks:
-        personal.update(check.personal)
-    if personal:
-        rows = sum(bool(check.personal) for check in checks)
-        lines.append(f"personal data in {rows:,} rows ({counted(personal)})")
-    languages = Counter(check.language or "not told" for check in checks)
-    if len(languages) > 1:
-        lines.append(f"languages: {counted(languages)}")
-    return lines
 
 
 def masked_records(records: Iterable[Record]) -> Iterator[Record]:

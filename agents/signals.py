@@ -32,6 +32,18 @@ _BLANK = re.compile(r"[\s.…]*")
 _LANGUAGE = re.compile(
     r"translat|\b[A-Z][a-z]+(ese|ish|ian|ean|bic|rew|ndi|ali)\b|\b(Greek|Thai|Urdu)\b"
 )
+# A place left open for the content itself; [Your Name] in a letter is what a template says.
+_CONTENT = r"(answer|response|solution|output|content|text|explanation|code|description)s?"
+_PLACEHOLDER = re.compile(
+    rf"\b(todo|fixme|tbd)\b:? *(add|insert|write|fill in|provide|complete)? *(the |your )?"
+    rf"{_CONTENT}\b|"
+    rf"[\[<{{(] *(insert|add|fill in|put|write|enter|your)( your| the| an?)?( \w+)? {_CONTENT}"
+    rf"( goes)?( here)? *[\]>}})]|^\W{{0,3}}lorem ipsum dolor\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ASKS_FOR_IT = re.compile(
+    r"placeholder|template|lorem|todo|dummy|skeleton|stub|html|css|fill in|blank", re.IGNORECASE
+)
 _CLEAN_END = tuple(".!?:;)]}>\"'`”’»…。！？；：”」』）》】|*/=~।॥؟۔።")
 _OPEN_END = re.compile(r"([,，、(\[{=（]|\b(the|a|an|of|to|and|or|with|for|is|are|which|from))\s*$")
 _NUMBER = re.compile(r"\d+")
@@ -94,6 +106,11 @@ def is_in_another_script(row: Row) -> bool:
     return written not in {script(c) for c in row.task if c.isalpha() and not c.isascii()}
 
 
+def is_unfilled(row: Row) -> bool:
+    """Whether a response leaves a placeholder where its content belongs, and was not asked to."""
+    return bool(_PLACEHOLDER.search(row.output)) and not _ASKS_FOR_IT.search(row.task)
+
+
 def is_empty(text: str) -> bool:
     """Whether a response has nothing but space and dots."""
     return bool(_BLANK.fullmatch(text))
@@ -135,6 +152,8 @@ def fault(row: Row) -> str:
         return "echo of the instruction"
     if repeats(text):
         return "repetition"
+    if is_unfilled(row):
+        return "placeholder"
     if is_cut(text):
         return "cut off"
     return ""

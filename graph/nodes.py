@@ -19,12 +19,12 @@ from ..agents.calibration import described
 from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
 from ..agents.reference import ReferenceTexts
-from ..agents.screening import told
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Score, Status, Task, Verdict
 from ..stores.card import write_card
+from ..stores.checks import counted, screen_lines, screened
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import NO_BETTER, REPLACED
 from ..stores.readers import read_rows
@@ -258,7 +258,13 @@ async def carry_out(round: int, context: RunContext) -> None:
 @node
 async def screen(state: RunState, context: RunContext) -> Update:
     """Reject the new rows that leak, are broken or are not wanted, before any model sees them."""
-    for line in told(await screen_rows(context.ledger.rows("new"), context)):
+    checks = {check.row: check for check in await screen_rows(context.ledger.rows("new"), context)}
+    masked = context.config.pii == "mask"
+    found = screened(checks, context.ledger.benchmarks(), masked=masked)
+    if reasons := found.get("reasons"):
+        rejected = f"rejected {sum(reasons.values()):,} rows unseen ({counted(reasons)})"
+        context.progress.say(f"{_when(state)}: {rejected}")
+    for line in screen_lines(found):
         context.progress.say(f"{_when(state)}: {line}")
     return {}
 

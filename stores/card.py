@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
+from .checks import screen_lines
 from .ledger import Ledger
 from .summary import Summary, judging_lines, summarise
 from .writers import CARD, DATASET, replace_file
@@ -109,6 +112,10 @@ were tried, {s.written:,} rows written, {s.generated_accepted:,} accepted after 
 |---|---|---|---|---|---|---|
 {coverage}
 
+## What was checked
+
+{_checked(s, settings)}
+
 ## Columns
 
 `instruction`, `input`, `output`, the other columns of the row's file as they were, and `lift`:
@@ -119,6 +126,21 @@ its id, origin, round, strategy, parents, subspace and scores with the judge's r
 Scores and generated rows are a model's: read some before you train on them. `run.toml` has the
 settings, and `ledger.sqlite` every call, verdict and score.
 """
+
+
+def _checked(s: Summary, settings: Mapping[str, Any]) -> str:
+    """What every row had to pass. What leaked is not quoted: a card must not leak it again."""
+    if not s.screen:
+        return "Nothing: the recipe has no screen."
+    lines = [_inert(line) for line in screen_lines(s.screen, examples=0)]
+    if s.screen["benchmarks"]:
+        cosine = settings["leak_cosine"]
+        near = f", or an embedding at cosine {cosine:g} or above" if cosine < 1 else ""
+        lines.append(f"a row leaks an item by {settings['ngram']} words in a row in common{near}")
+    else:
+        lines.append("benchmarks: none was compared")
+    lines.append(f"personal data: --pii {settings['pii']}")
+    return "\n".join(f"- {line[0].upper()}{line[1:]}." for line in lines)
 
 
 def _compared(s: Summary) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,15 @@ def write_dataset(ledger: Ledger, folder: Path) -> Path:
 
 def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
     """Write the records that could not be used, with file, line and reason; None if all could."""
-    lines = [json.dumps(asdict(reject), ensure_ascii=False) for reject in ledger.rejects()]
-    if not lines:
+    rejects = ledger.rejects()
+    if not rejects:
         return None
-    path = folder / QUARANTINE
+    return write_records(folder / QUARANTINE, map(asdict, rejects))
+
+
+def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
+    """Write records as JSONL."""
+    lines = (json.dumps(record, ensure_ascii=False) for record in records)
     replace_file(path, "".join(f"{line}\n" for line in lines))
     return path
 

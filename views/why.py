@@ -7,7 +7,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ..errors import UsageError
-from ..records import Duel, Row, Subspace
+from ..records import LEAKS, Check, Duel, Row, Subspace
+from ..stores.checks import counted
 from ..stores.ledger import Ledger
 from .format import duration, inert, money, number
 from .trace import SHORT
@@ -94,6 +95,8 @@ def _lacking(subspace: Subspace) -> str:
 
 
 def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
+    if check := ledger.checks(row.id).get(row.id):
+        _say(console, _screened(check))
     verdict = ledger.verdict(row.id)
     if verdict:
         kind = "a duplicate" if verdict.duplicate else "not a duplicate"
@@ -132,6 +135,18 @@ def _decisions(ledger: Ledger, console: Console, row: Row) -> None:
         _say(console, f"selector: in the dataset, chosen as number {rank}")
     elif status == "accepted":
         _say(console, "selector: in the pool, but not among the rows chosen")
+
+
+def _screened(check: Check) -> str:
+    """What the screen found before any model saw the row."""
+    said = [f"language {check.language or 'not told'}", f"cheap signals {check.points:g} of 100"]
+    said += [f"{name} {points:g}" for name, points in check.parts.items() if points < 20]
+    if check.personal:
+        said.append(f"personal data: {counted(check.personal)}")
+    why = f"{check.reason}: {check.evidence}" if check.evidence else check.reason
+    if check.reason.startswith(LEAKS):
+        why = LEAKS + check.evidence
+    return f"screen: {f'rejected, {why}' if why else 'passed'}; {', '.join(said)}"
 
 
 def _outcome(duel: Duel, row: str) -> str:
