@@ -52,7 +52,8 @@ _EMAIL = re.compile(
 )
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 _CARD = re.compile(
-    r"(?<![\w.,-])[2-6](?:\d{12,18}|\d{3}(?:([ -])\d{4}(?:\1\d{4}){1,3}))(?![\w.,-]\d|\w)"
+    r"(?<![\w.,-])(?<!\d[ -])[2-6](?:\d{12,18}|\d{3}(?:([ -])\d{4}(?:\1\d{4}){2}))"
+    r"(?![\w.,-]\d|[ ]\d|\w)"
 )
 _AMEX = re.compile(r"(?<![\w.-])3[47]\d{2}([ -])\d{6}\1\d{5}(?!\w)")
 _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
@@ -141,7 +142,7 @@ def _masked_value(value: Any) -> Any:
 def _keys(text: str) -> Iterator[Find]:
     for match in _KEY.finditer(text):
         # A key is drawn at random: sk-your-api-key-goes-here and sk-xxxxxxxx are none.
-        drawn = match.group().rsplit("_", 1)[-1].rsplit("-", 1)[-1]
+        drawn = max(re.split(r"[-_.]", match.group()), key=len)
         if match.group().startswith("-----") or _random(drawn):
             yield Find("KEY", *match.span())
 

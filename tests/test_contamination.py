@@ -75,22 +75,8 @@ def test_the_form_that_all_items_share_is_no_leak_but_their_content_is():
         "Read the passage below, then choose the one answer that is right and give its letter, "
         "with no other word: "
     )
-    nouns = [
-        "river",
-        "tower",
-        "violin",
-        "planet",
-        "carpet",
-        "window",
-        "garden",
-        "pepper",
-        "engine",
-        "bridge",
-        "forest",
-        "silver",
-        "orange",
-        "castle",
-    ]
+    nouns = ("river", "tower", "violin", "planet", "carpet", "window", "garden", "pepper")
+    nouns += ("engine", "bridge", "forest", "silver", "orange", "castle")
     items = [
         an_item(
             f"{form}{noun} " + f"is what the {noun} of the {noun} says about it "
