@@ -49,8 +49,14 @@ _STRING = re.compile(
 _COMMENT = re.compile(
     r"/\*.*?\*/|<!--.*?-->|(?<!:)//[^\n]*|(?:^|\s)(?:#|--)[ \t!][^\n]*", re.DOTALL
 )
+# Looser than a line that is taken out of prose: most lines of a text must look like this.
+_CODE_LINE = re.compile(
+    r"[{};]\s*$|^\s*(def|class|import|from|return|for|if|while|print|#|//|<|\}|SELECT|"
+    r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
+)
 _BARE_PYTHON = re.compile(r"\s*(def \w+\(.*:|import \w+|from \w+ import .+)\s*(\n|$)")
 _LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n]){0,200}\"|'(?:\\.|[^'\\\n]){1,3}'")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -80,7 +86,7 @@ def has_code(text: str) -> bool:
 def looks_like_code(text: str) -> bool:
     """Whether a text is mostly program code."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return bool(lines) and sum(bool(_LINE.search(line)) for line in lines) >= 0.5 * len(lines)
+    return bool(lines) and sum(bool(_CODE_LINE.search(line)) for line in lines) >= 0.5 * len(lines)
 
 
 def parses(text: str) -> bool:
@@ -155,10 +161,19 @@ def _is_json(code: str) -> bool:
     return True
 
 
-def balanced(text: str) -> bool:
-    """Whether each bracket has its partner, outside of strings, comments and list marks."""
-    bare = _LIST_MARK.sub("", text)
-    return _closes(_COMMENT.sub(" ", _STRING.sub(" ", bare))) or _closes(bare)
+def balanced(code: str) -> bool:
+    """Whether each bracket of code has its partner, outside of strings and comments."""
+    return _closes(_COMMENT.sub(" ", _STRING.sub(" ", code))) or _closes(code)
+
+
+def closed(text: str) -> bool:
+    """Whether brackets and double quotes of any text are even, quotations and list marks left out.
+
+    Prose nests less strictly than code: only their number counts.
+    """
+    bare = _QUOTED.sub("", _LIST_MARK.sub("", text))
+    pairs = all(bare.count(a) == bare.count(b) for a, b in ("()", "[]", "{}"))
+    return pairs and bare.count('"') % 2 == 0
 
 
 def _closes(code: str) -> bool:

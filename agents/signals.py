@@ -6,7 +6,7 @@ import re
 import zlib
 
 from ..records import Row
-from .code import balanced, looks_like_code, parses
+from .code import closed, looks_like_code, parses
 from .texts import distinct_trigrams, normalised, script, words
 
 _HELP = (
@@ -161,7 +161,7 @@ def fault(row: Row) -> str:
 
 def wholeness(text: str) -> float:
     """How far a response ends, closes its brackets and parses, 0 to 1."""
-    if is_cut(text) or not parses(text) or not balanced(text):
+    if is_cut(text) or not parses(text) or not closed(text):
         return 0.0
     return 1.0 if ends_cleanly(text) else 0.5
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lift_agent.agents import scoring, signals
 from lift_agent.agents.background import Background
-from lift_agent.agents.code import balanced, parses
+from lift_agent.agents.code import closed, parses
 from lift_agent.agents.judge import Judge
 from lift_agent.records import Row, row_id
 
@@ -85,9 +85,9 @@ def test_code_that_does_not_parse_is_noticed(text, whole):
 
 
 def test_brackets_are_balanced_without_lists_quotes_and_smileys():
-    assert balanced("1) first\n2) second :-)")
-    assert balanced("print('(')")
-    assert not balanced("for (i = 0; i < 3; i++ { f(i); }")
+    assert closed("1) first\n2) second :-)")
+    assert closed("print('(')")
+    assert not closed("for (i = 0; i < 3; i++ { f(i); }")
 
 
 def test_a_response_in_a_script_that_no_one_asked_for_is_strange():
