@@ -30,6 +30,7 @@ A_KIND = 14  # pairs of a kind and half
 UNRELATED = 220  # rows of each of three files
 COSINES = (0.8, 0.85, 0.875, 0.9, 0.925, 0.95)
 LIMIT = RunConfig.model_fields["leak_cosine"].default
+OTHERS = (CODE, "gsm8k_train.json", "gpteacher_toolformer.json")
 GROUPS = {
     "copies": ("copy", "surface", "real: same task"),
     "light edits": (
@@ -49,10 +50,9 @@ GROUPS = {
 def unrelated(folder: Path, pairs: Sequence[Pair]) -> list[Row]:
     """Rows of the same files that are no pair's."""
     dice, used = random.Random(0), {pair.first.id for pair in pairs}
-    files = (CODE, "gsm8k_train.json", "gpteacher_toolformer.json")
     return [
         row
-        for name in files
+        for name in OTHERS
         for row in dice.sample([r for r in rows_of(folder, name) if r.id not in used], UNRELATED)
     ]
 
@@ -99,9 +99,11 @@ def main() -> None:
             shares = [words[chosen].mean(), *((words[chosen] | hit).mean() for hit in by)]
             label = f"{'reported' if half else 'chosen on'}: {group}"
             lines.append([label, int(chosen.sum()), *(f"{share:.2f}" for share in shares)])
-    by = [found_by_cosine(far, of_items, places, limit) for limit in COSINES]
-    shares = [chance.mean(), *((chance | hit).mean() for hit in by)]
-    lines.append(["unrelated rows", len(others), *(f"{share:.3f}" for share in shares)])
+    for start, name in zip(range(0, len(others), UNRELATED), OTHERS, strict=True):
+        part = slice(start, start + UNRELATED)
+        by = [found_by_cosine(far[part], of_items, places, limit) for limit in COSINES]
+        shares = [chance[part].mean(), *((chance[part] | hit).mean() for hit in by)]
+        lines.append([f"unrelated: {name}", UNRELATED, *(f"{share:.3f}" for share in shares)])
     begun = time.process_time()
     rows = rows_of(args.data, "gsm8k_train.json")
     read = time.process_time() - begun
