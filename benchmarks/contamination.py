@@ -14,7 +14,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,13 +72,16 @@ def main() -> None:
     """Measure recall by kind of change, false alarms, and the rate."""
     args = parser(__doc__).parse_args()
     pairs = labelled_pairs(args.data, A_KIND)
-    items = [BenchmarkItem("items", i, p.first.task, p.first.output) for i, p in enumerate(pairs)]
-    exam = Benchmarks(items)
     firsts = [pair.first for pair in pairs]
+    items = [
+        BenchmarkItem("items", i, f"{row.instruction}\n{row.input}".strip(), row.output)
+        for i, row in enumerate(firsts)
+    ]
+    exam = Benchmarks(items)
     of_items = np.concatenate(
         [
-            embedded([row.text for row in firsts]),
-            embedded([replace(row, output="").text for row in firsts]),
+            embedded([text.text for item in items for text in item.as_rows()[:1]]),
+            embedded([text.text for item in items for text in item.as_rows()[1:]]),
         ]
     )
     places = [*range(len(pairs)), *range(len(pairs))]
