@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 SURE = 0.5  # probability from which a language counts as told
-NO_LANGUAGE = "zxx"  # the model's label for text that is none
+NO_LANGUAGES = ("zxx", "la")  # the model's label for text that is none, and lorem ipsum
 _MOST = 2000  # characters that are read
 
 _NAMES = re.compile(
@@ -45,13 +45,18 @@ def other_language(text: str, model: str, sure: float = SURE) -> bool:
     """
     if _NAMES.search(model) or len(words(text)) < 4:
         return False
-    own, wanted = _told(text, sure), _told(model, sure)
-    return bool(own and wanted and own != wanted)
+    own, wanted = language(text, sure), language(model, sure)
+    writings = script(text), script(model)
+    if writings[0] == writings[1] or own == wanted:
+        return bool(own and wanted and own != wanted)
+    # A script other than Latin tells enough; Latin letters are at home in code and formulas.
+    told = zip((own, wanted), writings, strict=True)
+    return all(name or writing not in ("", "LATIN") for name, writing in told)
 
 
 def known_languages() -> frozenset[str]:
     """The codes that `language` can return."""
-    return frozenset(_model().labels) - {NO_LANGUAGE}
+    return frozenset(_model().labels).difference(NO_LANGUAGES)
 
 
 def _classified(text: str, sure: float) -> str:
@@ -59,13 +64,7 @@ def _classified(text: str, sure: float) -> str:
     if not any(c.isalpha() for c in shown):
         return ""
     name, probability = _model().classify(shown)
-    return str(name) if probability >= sure and name != NO_LANGUAGE else ""
-
-
-def _told(text: str, sure: float) -> str:
-    """The language, or the script where that alone tells that it is another one."""
-    writing = script(text)
-    return language(text, sure) or ("" if writing == "LATIN" else writing)
+    return str(name) if probability >= sure and name not in NO_LANGUAGES else ""
 
 
 @cache
@@ -74,5 +73,5 @@ def _model() -> LanguageIdentifier:
 
     model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     # Of languages without a two-letter code most are close relatives of one that has it.
-    model.set_languages([name for name in model.labels if len(name) == 2 or name == NO_LANGUAGE])
+    model.set_languages([name for name in model.labels if len(name) == 2 or name in NO_LANGUAGES])
     return model

@@ -10,6 +10,7 @@ from typing import TypeVar
 from ..records import LEAKS, Check, Reference, Rejected, Row, reference_id, row_id
 from . import privacy, scoring
 from .background import Background
+from .code import prose
 from .contamination import Benchmarks
 from .language import language_of, other_language
 from .signals import fault
@@ -68,7 +69,7 @@ class Screen:
             return f"{LEAKS}{leaks[0].name}", leaks[0].evidence
         if self._faults and (found := fault(row)):
             return found, ""
-        if self._faults and other_language(row.output, row.task, _CERTAIN):
+        if self._faults and other_language(prose(row.output), row.task, _CERTAIN):
             return "another language than the task", ""
         if self._pii == "drop" and personal:
             return PERSONAL, ", ".join(f"{kind} {n}" for kind, n in sorted(personal.items()))
