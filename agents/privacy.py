@@ -95,9 +95,13 @@ def finds(text: str) -> list[Find]:
 
 
 def masked(text: str) -> str:
-    """Return the text with each find replaced by its kind in brackets, such as [EMAIL]."""
-    for find in reversed(finds(text)):
-        text = f"{text[: find.start]}[{find.kind}]{text[find.end :]}"
+    """Return the text with each find replaced by its kind in brackets, such as [EMAIL].
+
+    What stood against a find may be one itself once that is masked, so it goes on until none is.
+    """
+    while found := finds(text):
+        for find in reversed(found):
+            text = f"{text[: find.start]}[{find.kind}]{text[find.end :]}"
     return text
 
 
