@@ -48,6 +48,7 @@ ASK_OVER_USD = 1.0
 NO_FILE = Path(os.devnull)  # settings that come from a run take nothing from lift.toml
 SHORT_OF_TARGET = 3
 CALL_STATUSES = ("failed", "quarantined", "cached")
+LEAKS_FOUND = 3
 INTERRUPTED = 130
 
 
@@ -558,6 +559,65 @@ def view(
 
     with opened_ledger(folder) as ledger, contextlib.suppress(KeyboardInterrupt):
         asyncio.run(wait())
+
+
+@app.command()
+@with_settings(("sources", "map", "ngram", "leak_cosine", "embedder"))
+def audit(
+    flags: dict[str, Any],
+    against: Annotated[
+        list[str], typer.Option(metavar="SOURCE", help="Benchmark, as published; repeatable.")
+    ],
+    semantic: Annotated[
+        bool,
+        typer.Option(
+            "--semantic/--no-semantic", help="Look for rewordings, too: embeds every row."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all leaks there, as JSONL.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Rows shown.")] = 5,
+    json: Json = False,
+) -> None:
+    """Say which rows of SOURCE files leak a benchmark, with what they share.
+
+    Exit codes: 0 none leaks; 1 error; 2 usage; 3 some leak.
+    """
+    settings = resolve(flags, NO_FILE)
+    _quieten_libraries()
+    from .embedders import LazyEmbedder
+    from .graph.audit import audit as find
+    from .graph.run import check_settings, check_sources
+    from .stores.outputs import CONTAINERS, ending_of, write_records
+
+    if out and not ending_of(out)[0]:
+        raise UsageError(f"--out {out}: its name should end with {', '.join(CONTAINERS)}")
+    settings = settings.model_copy(update={"decontaminate": tuple(against)})
+    check_settings(settings)
+    sources, _, benchmarks = check_sources(settings)
+    found = find(
+        sources,
+        benchmarks,
+        columns=settings.map,
+        ngram=settings.ngram,
+        leak_cosine=settings.leak_cosine,
+        embedder=LazyEmbedder(settings.embedder) if semantic else None,
+    )
+    if out:
+        write_records([record for row in found.leaking for record in row.records()], out)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(found.as_dict(), ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        from .views.audit import print_audit
+
+        print_audit(found, Console(), examples=examples, semantic=semantic)
+    if found.leaking:
+        raise typer.Exit(LEAKS_FOUND)
 
 
 @app.callback(invoke_without_command=True)

@@ -64,8 +64,22 @@ def _columns(value: Any) -> Any:
 
 Source = Annotated[str, BeforeValidator(_source)]
 Columns = Annotated[dict[Mapped, Annotated[str, Field(min_length=1)]], BeforeValidator(_columns)]
+
+
+def _shares(value: Any) -> Any:
+    """Read en,zh (equal shares) or en=0.7,zh=0.3."""
+    names = value.split(",") if isinstance(value, str) else value
+    if isinstance(names, Mapping):
+        return names
+    pairs = [str(name).strip().partition("=") for name in names]
+    return {name: share if equals else 1 / len(pairs) for name, equals, share in pairs}
+
+
 Price = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
+Language = Annotated[str, Field(pattern="^[a-z]{2}$")]
+Share = Annotated[float, Field(gt=0, le=1)]
+Shares = Annotated[dict[Language, Share], BeforeValidator(_shares)]
 Prices = Annotated[dict[str, tuple[Price, Price]], BeforeValidator(_prices)]
 
 DEFAULT_FILE = Path("lift.toml")
@@ -104,6 +118,10 @@ MAY_CHANGE = (
     "timeout",
     "tpm",
 )
+
+
+# Settings of the screen, which the paper recipe does not have.
+_SCREENING = ("decontaminate", "pii", "languages", "max_judge_share")
 
 
 class RunConfig(BaseModel):
@@ -155,8 +173,20 @@ class RunConfig(BaseModel):
     """Most rows that one round tries to generate."""
     min_score: float | None = Field(default=None, ge=0, le=100)
     """Lowest final score with which a row is accepted. Default: none."""
+    decontaminate: tuple[Source, ...] = ()
+    """Benchmark that no row may leak: a file of prompts, as it is published; may be repeated."""
+    ngram: int = Field(default=13, ge=5, le=50)
+    """Words in a row that a row may not share with a benchmark's prompt or answer."""
+    leak_cosine: float = Field(default=0.9, gt=0, le=1)
+    """Rows at this cosine to an item of a benchmark or above leak it reworded; 1 turns it off."""
+    pii: Literal["off", "report", "mask", "drop"] = "report"
+    """Personal data and secrets: count them, mask them before anything else, or drop the row."""
+    languages: Shares = Field(default_factory=dict)
+    """Keep rows of these languages only, in equal shares or as given: en,zh or en=0.7,zh=0.3."""
     prefilter: bool = True
-    """Reject rows with a fatal fault (a refusal, an echo, a cut response) before any judge."""
+    """Reject rows with a fatal fault (a refusal, an echo, a cut response) before any model."""
+    max_judge_share: float = Field(default=1.0, gt=0, le=1)
+    """Judge this share of the rows, the best by cheap signals; more if the target needs them."""
     judge_samples: int = Field(default=1, ge=1, le=20)
     """Judgements of each of 30 seeds, which show the judge's own noise; 1 measures none."""
     tie_breaks: int = Field(default=0, ge=0)
@@ -205,7 +235,8 @@ class RunConfig(BaseModel):
     """Given embeddings (recipe paper): a .npy array, one vector a record."""
 
     @model_validator(mode="after")
-    def _check_together(self) -> RunConfig:
+    def _check_data(self) -> RunConfig:
+        """What goes in, and what the rows are held against."""
         if self.map and not {"instruction", "output"} <= self.map.keys():
             raise ValueError("map needs both: instruction=COLUMN,output=COLUMN")
         if self.candidate_cosine > self.borderline_cosine:
@@ -213,17 +244,39 @@ class RunConfig(BaseModel):
                 f"candidate_cosine = {self.candidate_cosine} must not be above "
                 f"borderline_cosine = {self.borderline_cosine}"
             )
-        if (self.scores or self.embeddings) and self.recipe != "paper":
-            given = "scores" if self.scores else "embeddings"
-            raise ValueError(f"{given} is for the paper recipe only: add --recipe paper")
-        if (self.scores or self.embeddings) and self.max_rounds > 0:
-            given = "scores" if self.scores else "embeddings"
-            raise ValueError(f"{given} are given for the sources' rows only: add --rounds 0")
-        if self.recipe == "paper" and (self.judge_samples > 1 or self.tie_breaks):
-            extra = "judge_samples" if self.judge_samples > 1 else "tie_breaks"
-            raise ValueError(f"{extra} does not go with the paper recipe, which judges a row once")
+        if self.languages and abs(sum(self.languages.values()) - 1) > 1e-6:
+            raise ValueError(
+                f"the shares of languages add up to {sum(self.languages.values()):g}, not 1"
+            )
         if self.toward and (self.recipe == "paper" or self.max_rounds == 0):
             raise ValueError("toward steers what is generated: it needs recipe lift with rounds")
+        return self
+
+    @model_validator(mode="after")
+    def _check_paper(self) -> RunConfig:
+        """What goes with the recipe paper only, and what does not go with it."""
+        if self.scores or self.embeddings:
+            given = "scores" if self.scores else "embeddings"
+            if self.recipe != "paper":
+                raise ValueError(f"{given} is for the paper recipe only: add --recipe paper")
+            if self.max_rounds > 0:
+                raise ValueError(f"{given} are given for the sources' rows only: add --rounds 0")
+        if self.recipe == "paper":
+            if self.judge_samples > 1 or self.tie_breaks:
+                extra = "judge_samples" if self.judge_samples > 1 else "tie_breaks"
+                raise ValueError(
+                    f"{extra} does not go with the paper recipe, which judges a row once"
+                )
+            asked = [name for name in _SCREENING if getattr(self, name) != _default(name)]
+            if asked:
+                raise ValueError(
+                    f"{asked[0]} does not go with the paper recipe, which has no screen"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_models(self) -> RunConfig:
+        """Which models the agents need, and where an address leads."""
         generating: tuple[Agent, ...] = ("generator",)
         if self.recipe == "lift":
             generating = ("analyst", "generator")
@@ -280,6 +333,10 @@ class RunConfig(BaseModel):
         if self.rounds is not None:
             return self.rounds
         return 30 if self.recipe == "lift" else 1
+
+
+def _default(name: str) -> Any:
+    return RunConfig.model_fields[name].get_default(call_default_factory=True)
 
 
 def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:

@@ -67,6 +67,8 @@ def _setting(name: str) -> inspect.Parameter:
 
 
 _METAVARS = {
+    "decontaminate": "FILE",
+    "languages": "LANG,...",
     "prices": "NAME=IN,OUT",
     "map": "TEXT=COLUMN,...",
     "max_time": "TIME",

@@ -15,6 +15,7 @@ ReferenceKind = Literal["toward", "probe"]
 Mapped = Literal["instruction", "input", "output", "system"]
 Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
 Point = tuple[float, float]
+LEAKS = "leaks "  # how the reason of a leaking row begins; the benchmark's name follows
 StopReason = Literal["target", "budget", "rounds", "saturated", "errors", "interrupted"]
 
 
@@ -150,6 +151,46 @@ class Reference:
 def reference_id(instruction: str, input: str = "") -> str:
     """Return the id of a prompt of the reference: the same prompt counts once."""
     return f"p-{row_id(instruction, input, '')[:14]}"
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkItem:
+    """An item of a benchmark that no row may leak: its prompt, and its answers, "" if it has none.
+
+    It never enters the dataset and is never shown to a model.
+    """
+
+    source: str
+    line: int
+    prompt: str
+    answer: str = ""
+
+    def as_rows(self) -> list[Row]:
+        """The rows whose vectors a rewording comes near: the prompt alone, and with its answer."""
+        answers = ["", self.answer] if self.answer else [""]
+        return [Row(row_id(self.prompt, "", a), 0, self.prompt, "", a) for a in answers]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the screen found of a row before any model compared or judged it.
+
+    `parts` holds the points of the cheap signals by group (100 in all), `personal` the number of
+    finds of personal data by kind. `reason` is why the row is rejected, "" if it passed, and
+    `evidence` what shows it.
+    """
+
+    row: str
+    language: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    personal: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    evidence: str = ""
+
+    @property
+    def points(self) -> float:
+        """Points of all groups of signals, of 100."""
+        return sum(self.parts.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from . import signals
-from .code import code_fault, prose
+from .code import code_fault, looks_like_code, prose
 from .language import other_language
 from .texts import distinct_trigrams, normalised, overlap, script, word_runs, words
 
@@ -84,7 +84,7 @@ def task_fault(
         return "text of the prompt"
     if _LABEL.search(instruction):
         return "the input is inside the instruction"
-    if _ANSWER.search(instruction) or signals.looks_like_code(instruction):
+    if _ANSWER.search(instruction) or looks_like_code(instruction):
         return "an answer in place of a task"
     if any(_copies(instruction, parent) for parent in parents):
         return "a copy of a parent"

@@ -1,4 +1,4 @@
-"""Program code inside of texts: whether a task wants some, whether an answer has some that holds.
+"""Program code inside of texts: where it is, whether a task wants some, whether it parses.
 
 Python and JSON are parsed; of other languages only the brackets are counted.
 """
@@ -49,6 +49,14 @@ _STRING = re.compile(
 _COMMENT = re.compile(
     r"/\*.*?\*/|<!--.*?-->|(?<!:)//[^\n]*|(?:^|\s)(?:#|--)[ \t!][^\n]*", re.DOTALL
 )
+# Looser than a line that is taken out of prose: most lines of a text must look like this.
+_CODE_LINE = re.compile(
+    r"[{};]\s*$|^\s*(def|class|import|from|return|for|if|while|print|#|//|<|\}|SELECT|"
+    r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
+)
+_BARE_PYTHON = re.compile(r"\s*(def \w+\(.*:|import \w+|from \w+ import .+)\s*(\n|$)")
+_LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n]){0,200}\"|'(?:\\.|[^'\\\n]){1,3}'")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -73,6 +81,20 @@ def prose(text: str) -> str:
 def has_code(text: str) -> bool:
     """Whether a text has a fenced block, or a line that looks like code, or code in backticks."""
     return bool(blocks(text)) or "`" in text or any(map(_LINE.search, text.splitlines()))
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether a text is mostly program code."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return bool(lines) and sum(bool(_CODE_LINE.search(line)) for line in lines) >= 0.5 * len(lines)
+
+
+def parses(text: str) -> bool:
+    """Whether the Python and JSON of a response parse, fenced or bare; other text always does."""
+    found = blocks(text)
+    if not found and _BARE_PYTHON.match(text) and looks_like_code(text):
+        found = [("python", text)]
+    return all(_parsed(language, code) is not False for language, code in found)
 
 
 def code_fault(task: str, answer: str) -> str:
@@ -102,11 +124,17 @@ def _all_code(text: str) -> bool:
 
 
 def _holds(language: str, code: str) -> bool:
+    parsed = _parsed(language, code)
+    if parsed is not None:
+        return parsed
+    return language in ("bash", "shell", "sh", "zsh", "text", "regex") or balanced(code)
+
+
+def _parsed(language: str, code: str) -> bool | None:
+    """Whether code parses, None where there is no parser for its language."""
     if language in ("python", "py", "python3"):
         return _is_python(code)
-    if language == "json":
-        return _is_json(code)
-    return language in ("bash", "shell", "sh", "zsh", "text", "regex") or balanced(code)
+    return _is_json(code) if language == "json" else None
 
 
 def _is_python(code: str) -> bool:
@@ -134,8 +162,18 @@ def _is_json(code: str) -> bool:
 
 
 def balanced(code: str) -> bool:
-    """Whether each bracket outside of strings and comments has its partner."""
+    """Whether each bracket of code has its partner, outside of strings and comments."""
     return _closes(_COMMENT.sub(" ", _STRING.sub(" ", code))) or _closes(code)
+
+
+def closed(text: str) -> bool:
+    """Whether brackets and double quotes of any text are even, quotations and list marks left out.
+
+    Prose nests less strictly than code: only their number counts.
+    """
+    bare = _QUOTED.sub("", _LIST_MARK.sub("", text))
+    pairs = all(bare.count(a) == bare.count(b) for a, b in ("()", "[]", "{}"))
+    return pairs and bare.count('"') % 2 == 0
 
 
 def _closes(code: str) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-import warnings
 import zlib
 
 from ..records import Row
+from .code import closed, looks_like_code, parses
 from .texts import distinct_trigrams, normalised, script, words
 
 _HELP = (
@@ -34,17 +32,21 @@ _BLANK = re.compile(r"[\s.…]*")
 _LANGUAGE = re.compile(
     r"translat|\b[A-Z][a-z]+(ese|ish|ian|ean|bic|rew|ndi|ali)\b|\b(Greek|Thai|Urdu)\b"
 )
-_FENCED = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
-_BARE_PYTHON = re.compile(r"\s*(def \w+\(.*:|import \w+|from \w+ import .+)\s*(\n|$)")
-_CODE_LINE = re.compile(
-    r"[{};]\s*$|^\s*(def|class|import|from|return|for|if|while|print|#|//|<|\}|SELECT|"
-    r"public|private|var|let|const|function)\b|^\s+\w+.*[=(]|^\w+ ?= ?"
+# A place left open for the content itself; [Your Name] in a letter is what a template says.
+_CONTENT = r"(answer|response|solution|output|content|text|explanation|code|description)s?"
+_PLACEHOLDER = re.compile(
+    rf"\b(todo|fixme|tbd)\b:? *(add|insert|write|fill in|provide|complete)? *(the |your )?"
+    rf"{_CONTENT}\b|"
+    rf"[\[<{{(] *(insert|add|fill in|put|write|enter|your)( your| the| an?)?( \w+)? {_CONTENT}"
+    rf"( goes)?( here)? *[\]>}})]|^\W{{0,3}}lorem ipsum dolor\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ASKS_FOR_IT = re.compile(
+    r"placeholder|template|lorem|todo|dummy|skeleton|stub|html|css|fill in|blank", re.IGNORECASE
 )
 _CLEAN_END = tuple(".!?:;)]}>\"'`”’»…。！？；：”」』）》】|*/=~।॥؟۔።")
 _OPEN_END = re.compile(r"([,，、(\[{=（]|\b(the|a|an|of|to|and|or|with|for|is|are|which|from))\s*$")
-_LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
 _NUMBER = re.compile(r"\d+")
-_QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n]){0,200}\"|'(?:\\.|[^'\\\n]){1,3}'")
 
 
 def is_refusal(text: str) -> bool:
@@ -66,37 +68,6 @@ def ends_cleanly(text: str) -> bool:
         or script(last) not in ("LATIN", "CYRILLIC", "GREEK")
         or looks_like_code(text)
     )
-
-
-def looks_like_code(text: str) -> bool:
-    """Whether a text is mostly program code."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    return bool(lines) and sum(bool(_CODE_LINE.search(x)) for x in lines) >= 0.5 * len(lines)
-
-
-def parses(text: str) -> bool:
-    """Whether the Python and JSON of a response parse, fenced or bare; other text always does."""
-    blocks = _FENCED.findall(text)
-    if not blocks and _BARE_PYTHON.match(text) and looks_like_code(text):
-        blocks = [("python", text)]
-    for language, code in blocks:
-        try:
-            if language.lower() in ("python", "py"):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    ast.parse(code)
-            elif language.lower() == "json":
-                json.loads(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
-
-
-def balanced(text: str) -> bool:
-    """Whether brackets and double quotes are closed, quoted texts and list marks left out."""
-    bare = _QUOTED.sub("", _LIST_MARK.sub("", text))
-    pairs = all(bare.count(a) == bare.count(b) for a, b in ("()", "[]", "{}"))
-    return pairs and bare.count('"') % 2 == 0
 
 
 def is_garbled(text: str) -> bool:
@@ -133,6 +104,11 @@ def is_in_another_script(row: Row) -> bool:
     if written in ("", "LATIN") or _LANGUAGE.search(row.task):
         return False
     return written not in {script(c) for c in row.task if c.isalpha() and not c.isascii()}
+
+
+def is_unfilled(row: Row) -> bool:
+    """Whether a response leaves a placeholder where its content belongs, and was not asked to."""
+    return bool(_PLACEHOLDER.search(row.output)) and not _ASKS_FOR_IT.search(row.task)
 
 
 def is_empty(text: str) -> bool:
@@ -176,6 +152,8 @@ def fault(row: Row) -> str:
         return "echo of the instruction"
     if repeats(text):
         return "repetition"
+    if is_unfilled(row):
+        return "placeholder"
     if is_cut(text):
         return "cut off"
     return ""
@@ -183,7 +161,7 @@ def fault(row: Row) -> str:
 
 def wholeness(text: str) -> float:
     """How far a response ends, closes its brackets and parses, 0 to 1."""
-    if is_cut(text) or not parses(text) or not balanced(text):
+    if is_cut(text) or not parses(text) or not closed(text):
         return 0.0
     return 1.0 if ends_cleanly(text) else 0.5
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lift_agent.agents.signals import looks_like_code
+from lift_agent.agents.code import looks_like_code
 from lift_agent.records import Row
 
 

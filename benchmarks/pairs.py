@@ -25,7 +25,7 @@ from pathlib import Path
 
 from corpora import MIXTURE, rows_of
 
-from lift_agent.agents.signals import looks_like_code
+from lift_agent.agents.code import looks_like_code
 from lift_agent.agents.texts import normalised
 from lift_agent.records import Row
 

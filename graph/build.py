@@ -22,12 +22,13 @@ def after_select(state: RunState) -> Literal["analyze", "export"]:
 def lift_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Graph:
     """Build the loop of the recipes lift and curate.
 
-    The seeds are embedded, cleared of duplicates, judged and counted; then each round finds
-    sparse subspaces, generates rows into them, and takes these the same way.
+    The seeds are embedded, screened, cleared of duplicates, judged and counted; then each round
+    finds sparse subspaces, generates rows into them, and takes these the same way.
     """
     graph = StateGraph(RunState, context_schema=RunContext, input_schema=RunInput)
     graph.add_node("ingest", nodes.ingest)
     graph.add_node("embed", nodes.embed)
+    graph.add_node("screen", nodes.screen)
     graph.add_node("deduplicate", nodes.deduplicate)
     graph.add_node("judge", nodes.judge)
     graph.add_node("select", nodes.select)
@@ -37,7 +38,8 @@ def lift_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Graph:
 
     graph.add_edge(START, "ingest")
     graph.add_edge("ingest", "embed")
-    graph.add_edge("embed", "deduplicate")
+    graph.add_edge("embed", "screen")
+    graph.add_edge("screen", "deduplicate")
     graph.add_edge("deduplicate", "judge")
     graph.add_edge("judge", "select")
     graph.add_conditional_edges("select", after_select)

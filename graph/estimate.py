@@ -288,7 +288,10 @@ def _judged(config: RunConfig, usable: Span, written: Span) -> Span:
     if config.scores:
         return Span(0, 0)
     both = usable.plus(written)
-    return both.times(Span(0.2, 0.2)) if config.recipe == "paper" else both
+    if config.recipe == "paper":
+        return both.times(Span(0.2, 0.2))
+    share, least = config.max_judge_share, config.target_size
+    return Span(*(max(share * rows, min(rows, least)) for rows in both))
 
 
 def _part(

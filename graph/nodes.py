@@ -6,7 +6,6 @@ Every node may be run again at any time: what is in the ledger is not done twice
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -15,8 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..agents import signals
-from ..agents.background import Background
 from ..agents.calibration import described
 from ..agents.checks import COPY_COSINE
 from ..agents.judge import REPEATED, GivenScores, Judge, text_length
@@ -28,6 +25,7 @@ from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Score, Status, Task, Verdict
 from ..stores.card import write_card
+from ..stores.checks import counted, screen_lines, screened
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import NO_BETTER, REPLACED
 from ..stores.readers import read_rows, stopping
@@ -40,6 +38,7 @@ from .measure import closeness, coverage
 from .planning import plan_round, round_size
 from .pool import for_each
 from .reference import read_toward, references
+from .screening import cleaned, cleaned_row, leave_out, read_decontaminate, screen_rows
 from .state import RunContext, RunState
 from .stopping import stop_reason
 from .ties import break_ties, settled
@@ -86,13 +85,14 @@ async def ingest(state: RunState, context: RunContext) -> Update:
         ledger.clear_rows()
         counts = {file.name: [0, 0] for file in files}
         found = read_rows(files, config.map)
-        records = enumerate(stopping(found) if config.strict else found)
+        records = enumerate(cleaned(stopping(found) if config.strict else found, config))
         while batch := list(islice(records, 5000)):
             ledger.add_seeds(record for _, record in batch if isinstance(record, Row))
             ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
             for _, record in batch:
                 counts[record.source][isinstance(record, Rejected)] += 1
-        read_toward(context, sum(map(sum, counts.values())))
+        position = read_toward(context, sum(map(sum, counts.values())))
+        read_decontaminate(context, position)
         known = ledger.noted("fingerprints")
         ledger.add_sources((file.name, known[file.name], *counts[file.name]) for file in files)
     read = sum(source[2] for source in ledger.sources())
@@ -206,7 +206,8 @@ async def carry_out(round: int, context: RunContext) -> None:
             fault := wanted.fault(draft.row.task, draft.row.output, [p.text for p in parents])
         ):
             draft = replace(draft, outcome="rejected", reason=fault, row=None)
-        ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, draft.row)
+        row = draft.row and cleaned_row(draft.row, context.config)
+        ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, row)
         progress.step()
 
     await for_each(tasks, write, context.gateway.concurrency)
@@ -217,6 +218,20 @@ async def carry_out(round: int, context: RunContext) -> None:
         f"round {round}: wrote {written} rows of {sum(outcomes.values())} tasks"
         + (f" (dropped: {', '.join(faults)})" if faults else "")
     )
+
+
+@node
+async def screen(state: RunState, context: RunContext) -> Update:
+    """Reject the new rows that leak, are broken or are not wanted, before any model sees them."""
+    checks = {check.row: check for check in await screen_rows(context.ledger.rows("new"), context)}
+    masked = context.config.pii == "mask"
+    found = screened(checks, context.ledger.benchmarks(), masked=masked)
+    if reasons := found.get("reasons"):
+        rejected = f"rejected {sum(reasons.values()):,} rows unseen ({counted(reasons)})"
+        context.progress.say(f"{_when(state)}: {rejected}")
+    for line in screen_lines(found):
+        context.progress.say(f"{_when(state)}: {line}")
+    return {}
 
 
 @node
@@ -272,10 +287,10 @@ async def _compare(
 
 @node
 async def judge(state: RunState, context: RunContext) -> Update:
-    """Reject what is plainly broken, score what remains, accept what is good enough."""
+    """Score what is worth it, accept what is good enough."""
     ledger, progress, config = context.ledger, context.progress, context.config
-    if config.prefilter and config.recipe != "paper":
-        _reject_broken(state, context)
+    if left := leave_out(state["round"], config.target_size - state["accepted"], context):
+        progress.say(f"{_when(state)}: left out {left:,} rows unjudged, by cheap signals")
     rows = ledger.rows("unique")
     ledger.note("judge", judge_name(context))
     if ledger.noted("longest") is None and rows:
@@ -301,16 +316,6 @@ async def judge(state: RunState, context: RunContext) -> Update:
     for line in lines + (told["notes"] if told and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
     return {}
-
-
-def _reject_broken(state: RunState, context: RunContext) -> None:
-    """Reject the rows that have a fault for which no judge need be paid."""
-    found = [(row.id, signals.fault(row)) for row in context.ledger.rows("unique")]
-    broken = [(id, fault) for id, fault in found if fault]
-    context.ledger.set_statuses((id, "rejected", fault) for id, fault in broken)
-    if broken:
-        named = ", ".join(f"{n} {why}" for why, n in Counter(why for _, why in broken).items())
-        context.progress.say(f"{_when(state)}: rejected {len(broken)} rows unjudged ({named})")
 
 
 def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:
@@ -344,8 +349,7 @@ def judge_of(context: RunContext) -> Judge | Panel | GivenScores:
         return GivenScores(load_scores(context.config.scores), longest)
     if context.judges:
         return judges_of(context, longest)
-    # The sources only, so that rows of every round are held against the same.
-    return Judge(None, longest, Background.of(context.ledger.rows(origin="seed", round=0)))
+    return Judge(None, longest, context.yardsticks.background)
 
 
 def judges_of(context: RunContext, longest: float) -> Judge | Panel:
@@ -424,9 +428,10 @@ def finish(context: RunContext, stop: str) -> None:
     pool = ledger.rows("accepted")
     vectors = context.vectors.get([row.id for row in pool])
     scores, duels = ledger.scores(), ledger.duels()
+    languages = {id: check.language for id, check in ledger.checks().items()}
     selection = Selection([], {})
     if pool:
-        selection = context.selector.choose(pool, vectors, settled(scores, duels))
+        selection = context.selector.choose(pool, vectors, settled(scores, duels), languages)
     chosen = selection.rows
     ledger.select([row.id for row in chosen], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}

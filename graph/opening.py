@@ -27,6 +27,7 @@ from ..stores.cache import SharedCache, cache_path
 from ..stores.ledger import Ledger
 from ..stores.vectors import VECTORS, VectorStore, open_vectors
 from .progress import Progress
+from .screening import Yardsticks
 from .state import RunContext
 
 
@@ -123,6 +124,7 @@ async def opened(
                 models.get("redundancy"), config.candidate_cosine, config.borderline_cosine
             ),
             selector=_selector(config),
+            yardsticks=Yardsticks(config, ledger),
             switch=switch,
             progress=progress,
         )
@@ -222,7 +224,7 @@ def _selector(config: RunConfig) -> Selector | TopSelector:
     if config.recipe == "paper":
         return TopSelector(config.target_size)
     seed_share = config.max_seed_share if config.max_rounds else 1.0
-    return Selector(config.target_size, seed_share, config.quality_weight)
+    return Selector(config.target_size, seed_share, config.quality_weight, config.languages)
 
 
 async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:

@@ -14,19 +14,22 @@ from ..stores.prompts import read_prompts
 from ..stores.readers import stopping
 from ..stores.sources import files_of
 from .embedding import embed_rows
+from .screening import cleaned
 from .state import RunContext
 
 
-def read_toward(context: RunContext, position: int) -> None:
+def read_toward(context: RunContext, position: int) -> int:
     """Read the prompts that the user gave into the ledger; unusable ones are listed from
-    `position` on.
+    `position` on. Returns the position after the last.
     """
     config = context.config
     found = read_prompts(files_of(config.toward, config.out), config.map)
-    records = enumerate(stopping(found) if config.strict else found, position)
+    records = enumerate(cleaned(stopping(found) if config.strict else found, config), position)
     while batch := list(islice(records, 5000)):
         context.ledger.add_references(r for _, r in batch if isinstance(r, Reference))
         context.ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+        position = batch[-1][0] + 1
+    return position
 
 
 async def reference_of(

@@ -21,6 +21,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import ValidationError
 
 from .. import __version__
+from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import Interrupted, RunFolderError, UsageError
 from ..llms.gateway import Switch
@@ -99,20 +100,23 @@ def check_settings(config: RunConfig) -> None:
         raise UsageError("name at least one file of instruction data")
     for name in config.models:
         check_name(name, config.llms)
+    if unknown := config.languages.keys() - (known_languages() if config.languages else ()):
+        raise UsageError(f"languages: {', '.join(sorted(unknown))} cannot be detected")
     if config.scores:
         load_scores(config.scores)
     if config.embeddings:
         load_embeddings(config.embeddings)
 
 
-def check_sources(config: RunConfig, run: Path | None = None) -> tuple[list[File], list[File]]:
+def check_sources(config: RunConfig, run: Path | None = None) -> tuple[list[File], ...]:
     """Refuse sources that are not there, or are named twice; `run` is the folder that keeps some.
 
-    Returns the files to read, and those of `toward`.
+    Returns the files to read, those of `toward` and those of `decontaminate`.
     """
-    sources, toward = files_of(config.sources, run), files_of(config.toward, run)
-    check_distinct((*sources, *toward))
-    return sources, toward
+    named = (config.sources, config.toward, config.decontaminate)
+    found = tuple(files_of(sources, run) for sources in named)
+    check_distinct(chain(*found))
+    return found
 
 
 def settings_of(folder: Path) -> RunConfig:
@@ -145,7 +149,7 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     known = ledger.noted("fingerprints", {})
     fingerprints = known
     if not read:
-        keep((*config.sources, *config.toward), config.out)
+        keep((*config.sources, *config.toward, *config.decontaminate), config.out)
         files = chain(*check_sources(config, config.out))
         fingerprints = {file.name: fingerprint(file.path) for file in files}
     elif not ledger.noted("replay_of"):
@@ -251,7 +255,7 @@ async def _run(
         graph = build_graph(config.recipe, AsyncSqliteSaver(checkpoints))
         thread: RunnableConfig = {
             "configurable": {"thread_id": ledger.noted("run_id")},
-            "recursion_limit": 10 + 6 * (config.max_rounds + 1),
+            "recursion_limit": 10 + 7 * (config.max_rounds + 1),
         }
         state = await graph.aget_state(thread)
         with _stop_on_interrupt(switch, progress), _heartbeat(ledger):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
@@ -21,6 +21,9 @@ from ..llms.gateway import Gateway, Switch
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from .screening import Yardsticks
 
 
 class RunInput(TypedDict):
@@ -57,5 +60,6 @@ class RunContext:
     generator: Generator | None
     redundancy: RedundancyAgent
     selector: Selector | TopSelector
+    yardsticks: Yardsticks
     switch: Switch
     progress: Progress = field(default_factory=Progress)

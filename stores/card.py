@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..config import MAY_CHANGE, RunConfig
+from .checks import screen_lines
 from .files import replace_file
 from .ledger import Ledger
 from .licenses import license_of, licenses_of
@@ -54,6 +55,9 @@ class Contents:
     licenses: tuple[str, ...] = ()
 
 
+_SPOKEN = 0.02  # share of the rows from which a language is named
+
+
 def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
     """Write the card of a run's dataset."""
     path = folder / CARD
@@ -75,7 +79,7 @@ def card(ledger: Ledger, stop: str, contents: Contents) -> str:
         _origins(ledger, s, settings),
         "## How they were chosen",
         _chosen(ledger, s, settings),
-        _checks(ledger),
+        _checks(s, settings),
         "## Columns",
         _columns(contents),
         "## Limits",
@@ -100,9 +104,17 @@ def _header(ledger: Ledger, s: Summary, settings: Mapping[str, Any], contents: C
     }
     if s.generated_chosen:
         header["tags"].append("synthetic")
-    if languages := sorted(settings.get("languages") or ledger.noted("languages") or ()):
+    if languages := _languages(s):
         header["language"] = languages
     return str(yaml.safe_dump(header, sort_keys=False, allow_unicode=True))
+
+
+def _languages(s: Summary) -> list[str]:
+    """The languages of the dataset, without those of a few rows, which may be told wrongly."""
+    found = s.screen.get("chosen", {})
+    return sorted(
+        name for name, rows in found.items() if len(name) == 2 and rows >= _SPOKEN * s.rows
+    )
 
 
 def _made(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
@@ -196,19 +208,20 @@ def _coverage(s: Summary) -> str:
     return table((*heads, "near-duplicates"), rows) if rows else ""
 
 
-def _checks(ledger: Ledger) -> str:
-    """What the rows were held against so that they leak no benchmark."""
-    checked = ledger.noted("decontaminated")
-    if not checked:
+def _checks(s: Summary, settings: Mapping[str, Any]) -> str:
+    """What every row had to pass. What leaked is not quoted: a card must not leak it again."""
+    if not s.screen:
         return ""
-    rows = [
-        (code(Path(str(c["source"])).name), f"{c['items']:,}", f"{c['rows_removed']:,}")
-        for c in checked
-    ]
-    return (
-        "## Contamination\n\nRows that leak an item of these benchmarks were removed, read or "
-        "generated.\n\n" + table(("benchmark", "items", "rows removed"), rows)
-    )
+    lines = screen_lines(s.screen, examples=0)
+    if s.screen["benchmarks"]:
+        cosine = settings["leak_cosine"]
+        near = f", or an embedding at cosine {cosine:g} or above" if cosine < 1 else ""
+        lines.append(f"a row leaks an item by {settings['ngram']} words in a row in common{near}")
+    else:
+        lines.append("benchmarks: none was compared")
+    lines.append(f"personal data: --pii {settings['pii']}")
+    told = (f"- {plain(line[0].upper() + line[1:])}." for line in lines)
+    return "\n".join(("## What was checked", "", *told))
 
 
 def _columns(contents: Contents) -> str:

@@ -19,7 +19,9 @@ import numpy as np
 from ..errors import RunFolderError
 from ..records import (
     Attempt,
+    BenchmarkItem,
     Call,
+    Check,
     Duel,
     Fate,
     Point,
@@ -43,6 +45,7 @@ from . import exact_json
 LEDGER = "ledger.sqlite"
 NO_BETTER = "no better than the response it was to replace"  # why such an answer stays out
 REPLACED = "replaced by a better response"  # why a row left the pool that an answer improved
+NOT_JUDGED = "left out before the judge, by cheap signals"  # why a row was not worth its price
 
 
 _TABLES = """
@@ -188,6 +191,18 @@ def _keep_panels(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE scores ADD COLUMN panel TEXT NOT NULL DEFAULT '{}'")
 
 
+def _keep_checks(db: sqlite3.Connection) -> None:
+    """Keep what the screen found of each row, and the benchmarks that no row may leak."""
+    db.execute(
+        "CREATE TABLE checks (row TEXT PRIMARY KEY, language TEXT NOT NULL, parts TEXT NOT NULL,"
+        " personal TEXT NOT NULL, reason TEXT NOT NULL, evidence TEXT NOT NULL)"
+    )
+    db.execute(
+        "CREATE TABLE benchmarks (position INTEGER PRIMARY KEY, source TEXT NOT NULL,"
+        " line INTEGER NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL)"
+    )
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -199,6 +214,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_margins,
     _keep_columns,
     _keep_panels,
+    _keep_checks,
 )
 
 
@@ -284,6 +300,7 @@ class Ledger:
         self.add_rows(other.rows(origin="seed"))
         self.add_rejects(enumerate(other.rejects()))
         self.add_references(other.references("toward"))
+        self.add_benchmarks(enumerate(other.benchmarks()))
         self.add_sources(other.sources())
 
     def clear_rows(self) -> None:
@@ -293,6 +310,7 @@ class Ledger:
             db.execute("DELETE FROM source_rejects")
             db.execute("DELETE FROM reference")
             db.execute("DROP TABLE IF EXISTS temp.copies")
+            db.execute("DELETE FROM benchmarks")
 
     def add_sources(self, sources: Iterable[tuple[str, str, int, int]]) -> None:
         """Record that all sources were read: path, fingerprint, rows, unusable records."""
@@ -332,13 +350,21 @@ class Ledger:
         with self._transaction() as db:
             _insert_rows(db, rows)
 
-    def rows(self, *statuses: Status, origin: str = "", round: int | None = None) -> list[Row]:
-        """Rows in the order of arrival, optionally only some statuses, an origin, a round."""
+    def rows(
+        self, *statuses: Status, origin: str = "", round: int | None = None, reason: str = ""
+    ) -> list[Row]:
+        """Rows in the order of arrival, optionally only some statuses, an origin, a round, a
+        reason for their status.
+        """
         where, values = ["1"], list[Any]()
         if statuses:
             where.append(f"status IN ({','.join('?' * len(statuses))})")
             values.extend(statuses)
-        for column, value in (("origin", origin or None), ("round", round)):
+        for column, value in (
+            ("origin", origin or None),
+            ("round", round),
+            ("reason", reason or None),
+        ):
             if value is not None:
                 where.append(f"{column} = ?")
                 values.append(value)
@@ -492,6 +518,50 @@ class Ledger:
         """The prompts of the reference of a kind, in order; those with a fault included."""
         sql = f"SELECT {_REFERENCE} FROM reference WHERE kind = ? ORDER BY position"
         return [Reference(*found) for found in self._query(sql, (kind,))]
+
+    # the screen ---------------------------------------------------------------------------
+
+    def add_benchmarks(self, items: Iterable[tuple[int, BenchmarkItem]]) -> None:
+        """Keep items of benchmarks that no row may leak, by their position."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO benchmarks VALUES (?, ?, ?, ?, ?)",
+                ((i, *astuple(item)) for i, item in items),
+            )
+
+    def benchmarks(self) -> list[BenchmarkItem]:
+        """The items of the benchmarks, in order."""
+        sql = "SELECT source, line, prompt, answer FROM benchmarks ORDER BY position"
+        return [BenchmarkItem(*found) for found in self._query(sql)]
+
+    def add_checks(self, checks: Iterable[Check]) -> None:
+        """Keep what the screen found, and reject the new rows for which it has a reason."""
+        with self._transaction() as db:
+            for c in checks:
+                db.execute(
+                    "INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        *(c.row, c.language, _json(dict(c.parts)), _json(dict(c.personal))),
+                        *(c.reason, c.evidence),
+                    ),
+                )
+                if c.reason:
+                    db.execute(
+                        "UPDATE rows SET status = 'rejected', reason = ?"
+                        " WHERE id = ? AND status = 'new'",
+                        (c.reason, c.row),
+                    )
+
+    def checks(self, row: str | None = None) -> dict[str, Check]:
+        """What the screen found, by row: of one row or of all."""
+        sql = (
+            "SELECT row, language, parts, personal, reason, evidence FROM checks"
+            " WHERE ?1 IS NULL OR row = ?1"
+        )
+        return {
+            id: Check(id, language, json.loads(parts), json.loads(personal), *why)
+            for id, language, parts, personal, *why in self._query(sql, (row,))
+        }
 
     # subspaces and tasks ------------------------------------------------------------------
 
@@ -689,7 +759,7 @@ class Ledger:
                 " WHERE outcome = 'quarantined' AND round >= ?",
                 (round,),
             )
-            for table in ("verdicts", "scores"):
+            for table in ("checks", "verdicts", "scores"):
                 db.execute(
                     f"DELETE FROM {table} WHERE row IN (SELECT id FROM rows WHERE round >= ?)",
                     (round,),

@@ -1,21 +1,23 @@
-"""Reading prompts that show what is wanted: any form of instruction data, or prompts alone."""
+"""Reading prompts, wanted ones or a benchmark's: any form of instruction data, or prompts alone."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import SourceError
-from ..records import Reference, Rejected, reference_id
+from ..records import BenchmarkItem, Reference, Rejected, reference_id
 from .containers import Stream, container_of, decoded, head_lines, lines
-from .forms import Columns, Problem, prompts
+from .forms import Columns, Example, Problem, examples, prompts
 from .json_values import is_object
 from .readers import records_of, rejected
 from .record import BAD_BYTE, Place, Record, invalid_utf8
 from .sources import File
 from .tables import table_of
 
+_ANSWERS = ("canonical_solution", "solution", "answer", "target")
 _JSON = re.compile(r'\s*(\{|"|\[\s*($|[{\["\]]))')
 
 
@@ -32,25 +34,58 @@ def read_prompts(
         UsageError: a file is not there.
         SourceError: a file has no usable prompt.
     """
-    position = 0
+    for position, (file, record, found) in enumerate(_prompts(files, columns)):
+        if isinstance(found, Rejected):
+            yield found
+        else:
+            id = reference_id(*found)
+            yield Reference(id, position, "toward", *found, source=file.name, line=record.line)
+
+
+def read_benchmarks(
+    files: Sequence[File | Path], columns: Columns | None = None
+) -> Iterator[BenchmarkItem | Rejected]:
+    """Yield each item of benchmarks in order, or a Rejected with its place and reason.
+
+    The prompts are found as by `read_prompts`; the answer is the output of a row, or is called
+    canonical_solution (HumanEval), solution, answer or target.
+
+    Raises:
+        UsageError: a file is not there.
+        SourceError: a file has no usable prompt.
+    """
+    for file, record, found in _prompts(files, columns):
+        if isinstance(found, Rejected):
+            yield found
+            continue
+        instruction, input = found
+        prompt = f"{instruction}\n{input}" if input else instruction
+        yield BenchmarkItem(file.name, record.line, prompt, _answer(record.value, found, columns))
+
+
+def _answer(value: Any, prompt: tuple[str, str], columns: Columns | None) -> str:
+    """The answer that a record holds for a prompt, "" if it has none in words."""
+    for example in examples(value, columns) if isinstance(value, dict) else ():
+        if isinstance(example, Example) and (example.instruction, example.input) == prompt:
+            return example.output
+    answers = [value.get(key) for key in _ANSWERS] if isinstance(value, dict) else []
+    return next((answer for answer in answers if isinstance(answer, str)), "")
+
+
+def _prompts(
+    files: Sequence[File | Path], columns: Columns | None
+) -> Iterator[tuple[File, Record, tuple[str, str] | Rejected]]:
+    """Each prompt of the files, or why there is none, with its record."""
     for file in map(File.of, files):
         usable, first = False, None
         for record, found in _found(file, columns):
             if isinstance(found, Problem):
                 unusable = rejected(file, record, *found)
                 first = first or unusable
-                yield unusable
+                yield file, record, unusable
             else:
                 usable = True
-                yield Reference(
-                    reference_id(*found),
-                    position,
-                    "toward",
-                    *found,
-                    source=file.name,
-                    line=record.line,
-                )
-            position += 1
+                yield file, record, found
         if not usable:
             why = f": on line {first.line}, {first.reason}" if first else ""
             raise SourceError(f"{file.name} has no usable prompt{why}.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .checks import screened
 from .ledger import Ledger
 
 EXPLANATIONS = {
@@ -76,6 +77,7 @@ class Summary:
     probes: int = 0
     plausible: int = 0
     given_up: int = 0
+    screen: dict[str, Any] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -175,6 +177,12 @@ def summarise(ledger: Ledger) -> Summary:
         probes=len(probes),
         plausible=sum(not probe.fault for probe in probes),
         given_up=sum(bool(subspace.given_up) for subspace in subspaces),
+        screen=screened(
+            ledger.checks(),
+            ledger.benchmarks(),
+            masked=ledger.noted("settings", {}).get("pii") == "mask",
+            chosen=set(ledger.chosen_ids()),
+        ),
     )
 
 

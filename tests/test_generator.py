@@ -263,10 +263,10 @@ def test_brackets_in_strings_and_comments_do_not_count():
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("What is the capital of the country that you are from?", "English"),
-        ("Wie heißt die Hauptstadt und was ist das für ein Land?", "German"),
-        ("Quelle est la capitale de ce pays et que font les gens dans la rue ?", "French"),
-        ("Напиши стихотворение о море.", "CYRILLIC"),
+        ("What is the capital of the country that you are from?", "en"),
+        ("Wie heißt die Hauptstadt und was ist das für ein Land?", "de"),
+        ("Quelle est la capitale de ce pays et que font les gens dans la rue ?", "fr"),
+        ("Напиши стихотворение о море и о том, как живут рыбаки.", "ru"),
         ("print(x)", ""),
     ],
 )
@@ -281,6 +281,13 @@ def test_an_answer_keeps_the_language_unless_the_task_is_about_languages():
     assert "another language" in answer_fault(
         "Describe the sea and how it is for the people of the coast.", french, truncated=False
     )
+    assert not other_language(
+        "1969年7月20日，人类登上了月球。", "回答以下问题。 美国何时登上月球的？"
+    )
+    assert other_language(
+        "先把油烧热,然后慢慢炒洋葱。", "Describe how I fry the onions of my garden."
+    )
+    assert not other_language("print(len(xs)) or sum(xs)", "编写一段简短的代码，获取列表的长度")
     assert wants_code("Write a Python function that sorts.")
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lift_agent.agents import scoring, signals
 from lift_agent.agents.background import Background
+from lift_agent.agents.code import closed, parses
 from lift_agent.agents.judge import Judge
 from lift_agent.records import Row, row_id
 
@@ -80,13 +81,13 @@ def test_a_fatal_fault_has_its_name_and_costs_all_points(name):
     ],
 )
 def test_code_that_does_not_parse_is_noticed(text, whole):
-    assert signals.parses(text) == whole
+    assert parses(text) == whole
 
 
 def test_brackets_are_balanced_without_lists_quotes_and_smileys():
-    assert signals.balanced("1) first\n2) second :-)")
-    assert signals.balanced("print('(')")
-    assert not signals.balanced("for (i = 0; i < 3; i++ { f(i); }")
+    assert closed("1) first\n2) second :-)")
+    assert closed("print('(')")
+    assert not closed("for (i = 0; i < 3; i++ { f(i); }")
 
 
 def test_a_response_in_a_script_that_no_one_asked_for_is_strange():

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..errors import UsageError
-from ..records import Call, Duel, Row, Score, Subspace, Task, Verdict
+from ..records import LEAKS, Call, Check, Duel, Row, Score, Subspace, Task, Verdict
+from ..stores.checks import counted
 from ..stores.ledger import Ledger
 
 Kind = Literal[
@@ -19,6 +20,7 @@ Kind = Literal[
     "target",
     "call",
     "landing",
+    "screen",
     "neighbour",
     "verdict",
     "score",
@@ -29,6 +31,7 @@ Kind = Literal[
 Neighbours = Sequence[tuple[str, float]]
 MOST_HITS = 20
 NEIGHBOURS = 5
+_FULL = 20  # points of a group of cheap signals that found nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ def story_of(
         *_origin(ledger, row, task),
         *_asked(by.pop("generator", [])),
         *_landing(ledger, row),
+        *_screened(ledger.checks(row.id).get(row.id)),
         *_nearest(ledger, neighbours(row.id)),
         *_asked(by.pop("redundancy", [])),
         *_verdict(ledger, ledger.verdict(row.id)),
@@ -199,6 +203,21 @@ def _landing(ledger: Ledger, row: Row) -> Iterator[Step]:
         facts = {"landed": landed, "distance": distance, "radius": subspace.radius}
         verdict = "it landed in its target" if landed else "it missed its target"
         yield Step("landing", f"{verdict}: {beside}", facts)
+
+
+def _screened(check: Check | None) -> Iterator[Step]:
+    """What the screen found before any model saw the row."""
+    if not check:
+        return
+    said = [f"language {check.language or 'not told'}", f"cheap signals {check.points:g} of 100"]
+    said += [f"{name} {points:g}" for name, points in check.parts.items() if points < _FULL]
+    if check.personal:
+        said.append(f"personal data: {counted(check.personal)}")
+    why = f"{check.reason}: {check.evidence}" if check.evidence else check.reason
+    if check.reason.startswith(LEAKS):
+        why = LEAKS + check.evidence
+    passed = f"rejected, {why}" if why else "passed"
+    yield Step("screen", f"screen: {passed}; {', '.join(said)}", asdict(check))
 
 
 def _nearest(ledger: Ledger, found: Neighbours | str) -> Iterator[Step]:

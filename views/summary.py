@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..stores.checks import screen_lines
 from ..stores.summary import SETS, Summary, judging_lines
 from ..stores.writers import DATASET, QUARANTINE, REPORT
 from .estimate import print_estimated_and_actual
@@ -40,6 +41,10 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     for count, what in flow(s):
         steps.add_row(number(count), Text(inert(what)))
     console.print(steps)
+    if s.screen:
+        console.print()
+        for line in screen_lines(s.screen):
+            console.print(Text(inert(f"screen: {line}")), soft_wrap=True)
     if s.judging:
         console.print()
         for line in judging_lines(s.judging):

@@ -20,6 +20,7 @@ from .trace import SHORT
 _TITLES: dict[Kind, str] = {
     "origin": "where it came from",
     "landing": "where it came down",
+    "screen": "what the screen found",
     "neighbour": "its nearest neighbours",
     "verdict": "what was decided",
 }

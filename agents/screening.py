@@ -1,0 +1,116 @@
+"""The screen: what is checked of every row, seed or generated, before any model sees it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from ..records import LEAKS, Check, Reference, Rejected, Row, reference_id, row_id
+from . import privacy, scoring
+from .background import Background
+from .code import prose
+from .contamination import Benchmarks
+from .language import language_of, other_language
+from .signals import fault
+
+PERSONAL = "personal data"
+LANGUAGE = "language not wanted"
+_CERTAIN = 0.9  # probability of both languages from which a response is broken for its own
+
+Record = TypeVar("Record", bound="Row | Reference | Rejected")
+
+
+class Screen:
+    """Checks rows one by one: contamination, fatal faults, personal data, language."""
+
+    def __init__(
+        self,
+        benchmarks: Benchmarks | None,
+        background: Background,
+        *,
+        faults: bool,
+        pii: str,
+        languages: Collection[str],
+    ) -> None:
+        """Take what no row may leak, and what the cheap signals hold rows against.
+
+        Args:
+            benchmarks: None where nothing is to be compared.
+            background: statistics of the run's seeds.
+            faults: whether a fatal fault rejects a row.
+            pii: off, report, mask or drop.
+            languages: those that are wanted; empty for all.
+        """
+        self._benchmarks = benchmarks
+        self._background = background
+        self._faults = faults
+        self._pii = pii
+        self._languages = languages
+
+    def check(self, row: Row, near: tuple[int, float] | None = None) -> Check:
+        """Check a row, which may come `near` an item of a benchmark: its index, the cosine."""
+        language = language_of(row)
+        personal = self._personal(row)
+        reason, evidence = self._objection(row, near, language, personal)
+        parts = scoring.points(row, self._background)
+        return Check(row.id, language, parts, personal, reason, evidence)
+
+    def _objection(
+        self,
+        row: Row,
+        near: tuple[int, float] | None,
+        language: str,
+        personal: Mapping[str, int],
+    ) -> tuple[str, str]:
+        """Why a row is rejected, with the evidence; both "" if it passes."""
+        if self._benchmarks and (leaks := self._benchmarks.leaks(row, near)):
+            return f"{LEAKS}{leaks[0].name}", leaks[0].evidence
+        if self._faults and (found := fault(row)):
+            return found, ""
+        if self._faults and other_language(prose(row.output), row.task, _CERTAIN):
+            return "another language than the task", ""
+        if self._pii == "drop" and personal:
+            return PERSONAL, ", ".join(f"{kind} {n}" for kind, n in sorted(personal.items()))
+        if self._languages and language not in self._languages:
+            return LANGUAGE, language or "it does not tell"
+        return "", ""
+
+    def _personal(self, row: Row) -> Mapping[str, int]:
+        if self._pii == "off":
+            return {}
+        return privacy.masks(row) if self._pii == "mask" else privacy.personal(row)
+
+
+def masked_records(records: Iterable[Record]) -> Iterator[Record]:
+    """Mask the personal data of records as they are read; their ids become those of the new texts.
+
+    Rows that are equal once they are masked keep ids of their own.
+    """
+    copies: Counter[str] = Counter()
+    for record in records:
+        made: Row | Reference | Rejected = record
+        if isinstance(record, Row):
+            made = masked_row(record, copies)
+        elif isinstance(record, Reference):
+            texts = privacy.masked(record.instruction), privacy.masked(record.input)
+            id = reference_id(*texts)
+            made = replace(record, id=id, instruction=texts[0], input=texts[1])
+        elif isinstance(record, Rejected):
+            made = replace(record, excerpt=privacy.masked(record.excerpt))
+        yield made  # type: ignore[misc]
+
+
+def masked_row(row: Row, copies: Counter[str] | None = None) -> Row:
+    """Mask the personal data of a row and give it the id of its new text.
+
+    `copies` counts the rows that were masked before, by the id of their text.
+    """
+    made = privacy.masked_row(row)
+    texts = (made.instruction, made.input, made.output, made.system, made.history)
+    id = row_id(*texts)
+    if copies is None:
+        return replace(made, id=id)
+    copies[id] += 1
+    return replace(made, id=row_id(*texts, copies[id] - 1))

@@ -1,0 +1,119 @@
+"""The screen over a run's stores: what rows are held against, and which of them are judged."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+from ..agents.background import Background
+from ..agents.contamination import Benchmarks, nearest_items
+from ..agents.screening import Record, Screen, masked_records, masked_row
+from ..config import RunConfig
+from ..records import BenchmarkItem, Check, Rejected, Row
+from ..stores.ledger import NOT_JUDGED, Ledger
+from ..stores.prompts import read_benchmarks
+from ..stores.sources import files_of
+from .embedding import embed_rows
+from .state import RunContext
+
+_CHUNK = 256  # rows that are screened between two looks at the switch
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """What the rows of a run are held against; made when first asked for, after the sources."""
+
+    config: RunConfig
+    ledger: Ledger
+
+    @cached_property
+    def benchmarks(self) -> Benchmarks | None:
+        """What no row may leak, None if nothing was named."""
+        items = self.ledger.benchmarks()
+        return Benchmarks(items, self.config.ngram) if items else None
+
+    @cached_property
+    def background(self) -> Background:
+        """What is usual in the sources, so that rows of every round are held against the same."""
+        return Background.of(self.ledger.rows(origin="seed", round=0))
+
+
+def read_decontaminate(context: RunContext, position: int) -> None:
+    """Read the benchmarks into the ledger; unusable records are listed from `position` on."""
+    config = context.config
+    files = files_of(config.decontaminate, config.out)
+    records = enumerate(read_benchmarks(files, config.map), position)
+    while batch := list(islice(records, 5000)):
+        context.ledger.add_benchmarks((i, r) for i, r in batch if isinstance(r, BenchmarkItem))
+        context.ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+
+
+def cleaned(records: Iterable[Record], config: RunConfig) -> Iterator[Record]:
+    """Records as the run keeps them: masked, if personal data is to be masked."""
+    return masked_records(records) if config.pii == "mask" else iter(records)
+
+
+def cleaned_row(row: Row, config: RunConfig) -> Row:
+    """A generated row as the run keeps it."""
+    return masked_row(row) if config.pii == "mask" else row
+
+
+async def screen_rows(rows: Sequence[Row], context: RunContext) -> list[Check]:
+    """Check rows, in chunks that are kept when they are done, and reject those that fail."""
+    config = context.config
+    context.progress.begin("screen", f"screening {len(rows):,} rows", len(rows))
+    near = await _rewordings(rows, context)
+    screen = Screen(
+        context.yardsticks.benchmarks,
+        context.yardsticks.background,
+        faults=config.prefilter,
+        pii=config.pii,
+        languages=config.languages.keys(),
+    )
+    checks: list[Check] = []
+    for start in range(0, len(rows), _CHUNK):
+        context.switch.check()
+        part = slice(start, start + _CHUNK)
+        done = [screen.check(row, hit) for row, hit in zip(rows[part], near[part], strict=True)]
+        context.ledger.add_checks(done)
+        context.progress.step(len(done))
+        checks += done
+        await asyncio.sleep(0)
+    return checks
+
+
+async def _rewordings(rows: Sequence[Row], context: RunContext) -> list[tuple[int, float] | None]:
+    """For each row the item of a benchmark that its embedding comes near, with the cosine."""
+    benchmarks, limit = context.yardsticks.benchmarks, context.config.leak_cosine
+    if benchmarks is None or not rows or limit == 1:
+        return [None] * len(rows)
+    texts = [(i, text) for i, item in enumerate(benchmarks.items) for text in item.as_rows()]
+    await embed_rows([text for _, text in texts], context, context.reference_vectors)
+    return nearest_items(
+        context.vectors.get([row.id for row in rows]),
+        context.reference_vectors.get([text.id for _, text in texts]),
+        [i for i, _ in texts],
+        limit,
+    )
+
+
+def leave_out(round: int, missing: int, context: RunContext) -> int:
+    """Leave out the rows of a round that the signals rank below the share to be judged.
+
+    At least as many rows are judged as are `missing` to the target. What was decided before the
+    round's first score stands. Returns how many were left out.
+    """
+    ledger, share = context.ledger, context.config.max_judge_share
+    scored = ledger.scores()
+    if share == 1 or any(row.id in scored for row in ledger.rows(round=round)):
+        return 0
+    rows = ledger.rows("unique", round=round) + ledger.rows(round=round, reason=NOT_JUDGED)
+    checks = ledger.checks()
+    judged = max(math.ceil(share * len(rows)), missing)
+    ranked = sorted(rows, key=lambda row: (-checks[row.id].points, row.position))
+    ledger.set_statuses((row.id, "rejected", NOT_JUDGED) for row in ranked[judged:])
+    return len(ranked[judged:])
