@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .graph.estimate import Estimate
     from .stores.calls import Order, Wanted
     from .stores.ledger import Ledger
-    from .stores.sources import File
+    from .stores.reading.sources import File
 
 app = typer.Typer(
     name="lift-agent",
@@ -280,7 +280,7 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
     import tomlkit
 
     from .redaction import redacted
-    from .stores.writers import toml_value
+    from .stores.writing.writers import toml_value
 
     document = tomlkit.document()
     values = json.loads(settings.model_dump_json())
@@ -589,7 +589,7 @@ def audit(
     from .embedders import LazyEmbedder
     from .graph.audit import audit as find
     from .graph.run import check_settings, check_sources
-    from .stores.outputs import CONTAINERS, ending_of, write_records
+    from .stores.writing.outputs import CONTAINERS, ending_of, write_records
 
     if out and not ending_of(out)[0]:
         raise UsageError(f"--out {out}: its name should end with {', '.join(CONTAINERS)}")
@@ -690,8 +690,8 @@ def _estimate(
     from .embedders import LazyEmbedder, is_local
     from .graph.estimate import estimate
     from .records import Reference, Row
-    from .stores.prompts import read_prompts
-    from .stores.readers import read_rows
+    from .stores.reading.prompts import read_prompts
+    from .stores.reading.readers import read_rows
     from .views.estimate import in_one_line
 
     rows = [record for record in read_rows(sources, settings.map) if isinstance(record, Row)]

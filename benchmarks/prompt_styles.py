@@ -30,7 +30,7 @@ from lift_agent.llms.providers import open_backend
 from lift_agent.llms.tables import ModelTable
 from lift_agent.records import Call, Row
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.readers import read_rows
+from lift_agent.stores.reading.readers import read_rows
 
 SEEDS = Path(__file__).resolve().parent.parent / "examples" / "seeds"
 STYLES = ("full", "compact")

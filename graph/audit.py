@@ -11,9 +11,9 @@ from ..agents.contamination import Benchmarks, Leak, nearest_items
 from ..embedders import Embedder
 from ..geometry.neighbours import Vectors
 from ..records import BenchmarkItem, Mapped, Rejected, Row
-from ..stores.prompts import read_benchmarks
-from ..stores.readers import read_rows
-from ..stores.sources import File
+from ..stores.reading.prompts import read_benchmarks
+from ..stores.reading.readers import read_rows
+from ..stores.reading.sources import File
 
 _CHUNK = 2048  # rows that are in memory at a time
 

@@ -18,8 +18,8 @@ from ..llms.contexts import context_of
 from ..llms.gateway import Gateway
 from ..records import Row
 from ..stores.ledger import Ledger
-from ..stores.readers import read_rows
-from ..stores.sources import files_of
+from ..stores.reading.readers import read_rows
+from ..stores.reading.sources import files_of
 from .estimate import Estimate, estimate
 from .opening import open_named
 

@@ -15,17 +15,17 @@ from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, UsageError
 from ..geometry.splits import held_out, near_groups
 from ..records import Row, Score
-from ..stores.card import Contents, card
 from ..stores.files import replace_file
 from ..stores.folder import is_held, opened_ledger
-from ..stores.formats import Format, format_called
 from ..stores.ledger import Ledger
-from ..stores.outputs import ending_of, write_records
-from ..stores.push import push, repository
-from ..stores.shapes import Record, whole
-from ..stores.trainers import Data, Trainer, record_for, uses_tools
 from ..stores.vectors import VECTORS, VectorStore
-from ..stores.writers import CARD, stories
+from ..stores.writing.card import Contents, card
+from ..stores.writing.formats import Format, format_called
+from ..stores.writing.outputs import ending_of, write_records
+from ..stores.writing.push import push, repository
+from ..stores.writing.shapes import Record, whole
+from ..stores.writing.trainers import Data, Trainer, record_for, uses_tools
+from ..stores.writing.writers import CARD, stories
 from .run import settings_of
 
 TRAIN, TEST = "train", "test"

@@ -24,14 +24,14 @@ from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
 from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Score, Status, Task, Verdict
-from ..stores.card import write_card
 from ..stores.checks import counted, screen_lines, screened
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import NO_BETTER, REPLACED
-from ..stores.readers import read_rows, stopping
-from ..stores.sources import files_of
+from ..stores.reading.readers import read_rows, stopping
+from ..stores.reading.sources import files_of
 from ..stores.summary import LOW_SCORE, judging_lines
-from ..stores.writers import write_dataset, write_quarantine
+from ..stores.writing.card import write_card
+from ..stores.writing.writers import write_dataset, write_quarantine
 from .embedding import embed_rows
 from .mapping import draw_map, extend_map
 from .measure import closeness, coverage

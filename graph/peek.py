@@ -10,11 +10,11 @@ from typing import Any
 
 from ..agents.language import language
 from ..records import Rejected, row_id
-from ..stores.containers import Stream
-from ..stores.copies import CopyCounter
-from ..stores.forms import Columns, Example
-from ..stores.readers import examples_of, recognised
-from ..stores.sources import File
+from ..stores.reading.containers import Stream
+from ..stores.reading.copies import CopyCounter
+from ..stores.reading.forms import Columns, Example
+from ..stores.reading.readers import examples_of, recognised
+from ..stores.reading.sources import File
 
 SHOWN = 5
 SAMPLED = 2000  # rows whose language is told

@@ -10,9 +10,9 @@ from ..agents.probes import FEWEST, drawn_in, theme_count
 from ..geometry.neighbours import Vectors
 from ..records import Reference, Rejected, Row
 from ..stores.ledger import Ledger
-from ..stores.prompts import read_prompts
-from ..stores.readers import stopping
-from ..stores.sources import files_of
+from ..stores.reading.prompts import read_prompts
+from ..stores.reading.readers import stopping
+from ..stores.reading.sources import files_of
 from .embedding import embed_rows
 from .screening import cleaned
 from .state import RunContext

@@ -19,7 +19,7 @@ from ..stores.folder import is_held, opened_ledger
 from ..stores.ledger import Ledger
 from ..stores.summary import Summary
 from ..stores.vectors import VECTORS
-from ..stores.writers import DATASET
+from ..stores.writing.writers import DATASET
 from .opening import Recording
 from .progress import Progress
 from .run import run, settings_of

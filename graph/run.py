@@ -31,10 +31,10 @@ from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import LEDGER, Ledger
-from ..stores.readers import fingerprint
-from ..stores.sources import File, check_distinct, files_of, keep, place_of
+from ..stores.reading.readers import fingerprint
+from ..stores.reading.sources import File, check_distinct, files_of, keep, place_of
 from ..stores.summary import RESUMABLE, Summary, summarise
-from ..stores.writers import write_settings
+from ..stores.writing.writers import write_settings
 from .build import build_graph
 from .embedding import mend_vectors
 from .nodes import finish

@@ -15,8 +15,8 @@ from ..agents.screening import Record, Screen, masked_records, masked_row
 from ..config import RunConfig
 from ..records import BenchmarkItem, Check, Rejected, Row
 from ..stores.ledger import NOT_JUDGED, Ledger
-from ..stores.prompts import read_benchmarks
-from ..stores.sources import files_of
+from ..stores.reading.prompts import read_benchmarks
+from ..stores.reading.sources import files_of
 from .embedding import embed_rows
 from .state import RunContext
 

@@ -17,10 +17,10 @@ from filelock import FileLock, Timeout
 
 from ..errors import RunFolderError
 from .ledger import LEDGER, Ledger
-from .sources import KEPT
+from .reading.sources import KEPT
 from .summary import RESUMABLE, Summary, summarise
 from .vectors import VECTORS, remove_vectors
-from .writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
+from .writing.writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
 
 LOCK = ".lock"
 HOLDER = ".running.json"

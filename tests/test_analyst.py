@@ -29,7 +29,7 @@ from lift_agent.graph.run import run
 from lift_agent.llms.gateway import Parsed
 from lift_agent.records import Reference, Rejected, Row, TrackRecord, reference_id
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
-from lift_agent.stores.prompts import read_prompts
+from lift_agent.stores.reading.prompts import read_prompts
 from lift_agent.stores.vectors import VectorStore
 
 # the bandit -------------------------------------------------------------------------------

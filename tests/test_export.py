@@ -20,16 +20,16 @@ from support import go
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.graph.export import Options, export
 from lift_agent.records import Row, Score, row_id
-from lift_agent.stores.arrow import JSON_TEXT
-from lift_agent.stores.card import Contents, card
-from lift_agent.stores.cells import cell, restored
 from lift_agent.stores.folder import opened_ledger
-from lift_agent.stores.outputs import write_records
-from lift_agent.stores.readers import read_rows
-from lift_agent.stores.shapes import SHAPES, whole
-from lift_agent.stores.trainers import TRAINERS, record_for, uses_tools
-from lift_agent.stores.turns import prompt_of
-from lift_agent.stores.writers import story
+from lift_agent.stores.reading.readers import read_rows
+from lift_agent.stores.writing.arrow import JSON_TEXT
+from lift_agent.stores.writing.card import Contents, card
+from lift_agent.stores.writing.cells import cell, restored
+from lift_agent.stores.writing.outputs import write_records
+from lift_agent.stores.writing.shapes import SHAPES, whole
+from lift_agent.stores.writing.trainers import TRAINERS, record_for, uses_tools
+from lift_agent.stores.writing.turns import prompt_of
+from lift_agent.stores.writing.writers import story
 
 # What the readers quarantine is not written: texts are filled, without lone surrogates.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)

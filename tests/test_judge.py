@@ -33,7 +33,7 @@ from lift_agent.graph.replay import first_difference, replay
 from lift_agent.llms.gateway import Parsed
 from lift_agent.records import Duel, Row, Score, row_id
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.readers import read_rows
+from lift_agent.stores.reading.readers import read_rows
 from lift_agent.views.summary import print_summary
 from lift_agent.views.why import print_story
 

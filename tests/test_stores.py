@@ -24,9 +24,9 @@ from lift_agent.records import (
 )
 from lift_agent.stores.files import replace_file
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
-from lift_agent.stores.shapes import alpaca, whole
 from lift_agent.stores.vectors import VectorStore
-from lift_agent.stores.writers import story
+from lift_agent.stores.writing.shapes import alpaca, whole
+from lift_agent.stores.writing.writers import story
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..graph.peek import SAMPLED, Peek
-from ..stores.forms import Example
+from ..stores.reading.forms import Example
 from .format import inert, number
 
 _SHOWN = 300  # characters of a text

@@ -19,7 +19,7 @@ from ..stores.files import replace_file
 from ..stores.ledger import Ledger
 from ..stores.regions import regions
 from ..stores.summary import SETS, judging_lines, summarise
-from ..stores.writers import REPORT
+from ..stores.writing.writers import REPORT
 from .format import duration, in_one_line, money, number
 from .report_rows import columns
 from .summary import flow

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..stores.checks import screen_lines
 from ..stores.summary import SETS, Summary, judging_lines
-from ..stores.writers import DATASET, QUARANTINE, REPORT
+from ..stores.writing.writers import DATASET, QUARANTINE, REPORT
 from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
 

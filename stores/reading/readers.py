@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ..errors import SourceError
-from ..records import Rejected, Row, row_id
+from ...errors import SourceError
+from ...records import Rejected, Row, row_id
 from .columnar import arrow_records, parquet_records
 from .containers import Stream, container_of, opened
 from .forms import Columns, Example, examples

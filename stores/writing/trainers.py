@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from ..records import Row
+from ...records import Row
 from .shapes import Record
 from .turns import SHAREGPT, Turn, plain_messages, sharegpt, trained
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError
-from ..records import BenchmarkItem, Reference, Rejected, reference_id
+from ...errors import SourceError
+from ...records import BenchmarkItem, Reference, Rejected, reference_id
 from .containers import Stream, container_of, decoded, head_lines, lines
 from .forms import Columns, Example, Problem, examples, prompts
 from .json_values import is_object

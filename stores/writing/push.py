@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import LiftAgentError, UsageError
+from ...errors import LiftAgentError, UsageError
 
 _NAME = re.compile(r"hf:([\w.-]+/[\w.-]+)")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import UsageError
+from ...errors import UsageError
 
 Container = Literal["Parquet", "Arrow", "Arrow stream", "text"]
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from .arrow import JSON_TEXT
+from ..exact_json import loads
+from ..writing.arrow import JSON_TEXT
 from .containers import Stream, decoded
-from .exact_json import loads
 from .record import BAD_BYTE, Record
 
 _BATCH = 2048

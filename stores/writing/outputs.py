@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import UsageError
+from ...errors import UsageError
+from ..exact_json import dumps
+from ..files import replacing
 from .arrow import Kind, batches, columns_of, kinds_of, schema_of
 from .cells import cell
-from .exact_json import dumps
-from .files import replacing
 
 Records = Iterable[Mapping[str, Any]]  # anew with each iteration
 

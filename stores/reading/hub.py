@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ...errors import UsageError
 
 _SAVED = ("state.json", "dataset_dict.json")  # what save_to_disk leaves in a folder
 

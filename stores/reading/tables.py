@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .cells import restored
+from ..exact_json import DECODER
+from ..writing.cells import restored
 from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS
-from .exact_json import DECODER
 from .forms import PROMPTS, Columns, form_of
 from .json_values import is_object
 from .record import BAD_BYTE, Place, Record, cell_start, invalid_utf8

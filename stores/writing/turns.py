@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..records import Row
-from .conversations import CONVERSATIONS
-from .forms import Example, examples, form_of
+from ...records import Row
+from ..reading.conversations import CONVERSATIONS
+from ..reading.forms import Example, examples, form_of
 
 Turn = dict[str, Any]
 

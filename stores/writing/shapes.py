@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..records import Row
+from ...records import Row
 from .turns import conversations, messages, original, prompt_of
 
 Record = dict[str, Any]

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
+from ..exact_json import children
 from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS
-from .exact_json import children
 from .json_elements import Elements, Window
 from .json_values import MAX_DEPTH, decoded_at, is_object, not_json, skip, value_at
 from .record import Place, Record

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..config import MAY_CHANGE, RunConfig
-from .checks import screen_lines
-from .files import replace_file
-from .ledger import Ledger
+from ... import __version__
+from ...config import MAY_CHANGE, RunConfig
+from ..checks import screen_lines
+from ..files import replace_file
+from ..ledger import Ledger
+from ..summary import Summary, judging_lines, summarise
 from .licenses import license_of, licenses_of
 from .markdown import block, code, plain, table
-from .summary import Summary, judging_lines, summarise
 from .writers import CARD, DATASET
 
 _SIZES = (

@@ -20,13 +20,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import SourceError, UsageError
-from ..plugins import declared, plugin
+from ...errors import SourceError, UsageError
+from ...plugins import declared, plugin
+from ..exact_json import dumps
+from ..ledger import LEDGER
 from .columnar import plain
 from .containers import Stream, container_of
-from .exact_json import dumps
 from .hub import hub_records
-from .ledger import LEDGER
 from .tables import table_of
 
 KEPT = "sources"

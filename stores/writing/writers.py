@@ -8,10 +8,10 @@ from typing import Any
 
 import tomlkit
 
-from ..records import Row, Score
-from .exact_json import dumps
-from .files import replace_file
-from .ledger import Ledger
+from ...records import Row, Score
+from ..exact_json import dumps
+from ..files import replace_file
+from ..ledger import Ledger
 from .outputs import write_records
 from .shapes import alpaca, whole
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
-from ..plugins import declared, plugin
+from ...errors import UsageError
+from ...plugins import declared, plugin
 from .outputs import CONTAINERS, ending_of
 from .shapes import SHAPES, Shape, alpaca
 from .trainers import TRAINERS, Trainer

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..records import Mapped
+from ...records import Mapped
 from .conversations import CONVERSATIONS, conversation, turns_of
 from .texts import UnusableError, checked, excerpt, input_of, text_of, type_name, typed
 

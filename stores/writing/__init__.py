@@ -1,0 +1,1 @@
+"""From rows to files: the shapes that trainers read, the containers, the card, the hub."""
