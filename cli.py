@@ -81,8 +81,8 @@ def run(
     check_settings(settings)
     estimate = None
     if dry_run or force or not _begun(settings.out):
-        files = check_sources(settings, None if force else settings.out)
-        estimate = _estimate(settings, *files, dry_run=dry_run, quiet=quiet or json)
+        sources, toward, _ = check_sources(settings, None if force else settings.out)
+        estimate = _estimate(settings, sources, toward, dry_run=dry_run, quiet=quiet or json)
     if dry_run:
         _print_dry_run(estimate, json=json)
         return
