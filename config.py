@@ -38,7 +38,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _prices(value: Any) -> Any:
-    """Read NAME=INPUT,OUTPUT; several are parted by spaces."""
+    """Read NAME=INPUT,OUTPUT or NAME=INPUT,OUTPUT,CACHED; several are parted by spaces."""
     if not isinstance(value, str):
         return value
     named = [item.rpartition("=") for item in value.split()]
@@ -47,7 +47,9 @@ def _prices(value: Any) -> Any:
 
 Price = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-Prices = Annotated[dict[str, tuple[Price, Price]], BeforeValidator(_prices)]
+Prices = Annotated[
+    dict[str, tuple[Price, Price] | tuple[Price, Price, Price]], BeforeValidator(_prices)
+]
 
 DEFAULT_FILE = Path("lift.toml")
 
@@ -55,6 +57,8 @@ DEFAULT_FILE = Path("lift.toml")
 # the target may only grow.
 MAY_CHANGE = (
     "base_url",
+    "batch",
+    "batch_poll",
     "budget_usd",
     "cache",
     "concurrency",
@@ -128,7 +132,8 @@ class RunConfig(BaseModel):
     max_time: Seconds | None = Field(default=None, gt=0)
     """Time after which no call is begun, counted over all starts of the run: 90m, 2h30m, 45s."""
     prices: Prices = Field(default_factory=dict)
-    """USD per million input and output tokens of models, as NAME=INPUT,OUTPUT."""
+    """USD per million input and output tokens of models, as NAME=INPUT,OUTPUT or
+    NAME=INPUT,OUTPUT,CACHED with the price of input that the provider had in its cache."""
     max_error_rate: float = Field(default=0.5, gt=0, le=1)
     """Stop when more than this share of the last 50 answers were faults."""
     concurrency: int | None = Field(default=None, ge=1)
@@ -139,6 +144,11 @@ class RunConfig(BaseModel):
     """Tokens a minute that each model allows. Default: found out."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds that one request may take."""
+    batch: bool = False
+    """Send calls through the provider's batch endpoint (openai:, anthropic:): half the price,
+    answers within a day."""
+    batch_poll: Seconds = Field(default=60.0, gt=0)
+    """Longest time between two looks at a batch: 60, 10m."""
     cache: bool = True
     """Reuse the answers that any run of yours was given before."""
     sync: Sync = "normal"

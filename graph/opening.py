@@ -16,6 +16,8 @@ from ..config import RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, UsageError
 from ..llms.backend import Backend
+from ..llms.batches import service_of
+from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
 from ..llms.providers import FIRST_CONCURRENCY, open_backend
@@ -51,6 +53,7 @@ async def opened(
 ) -> AsyncIterator[RunContext]:
     """Open everything that a run needs; close it when the run ends."""
     backends: dict[str, Backend] = {}
+    batchers: dict[str, Batcher] = {}
     gateways: dict[str, Gateway] = {}
     budget = Budget(_caps(config), ledger.spent(), seconds=ledger.noted("seconds", 0.0))
     shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
@@ -66,12 +69,17 @@ async def opened(
             known = ledger.noted("backends", {})
             _identify(backend, known.get(name))
             ledger.note("backends", {**known, name: _facts(backend)})
+            if shared:
+                backend.learned.open(shared, f"{backend.name} {backend.identity}")
+            if not recording and (made := batcher(backend)):
+                batchers[name] = made
             gateways[name] = Gateway(
                 backend,
                 ledger,
                 budget,
                 _throttle(backend, config, budget, progress, switch),
                 cache=cache,
+                batcher=batchers.get(name),
                 timeout=config.timeout,
                 seed=config.seed,
                 max_error_rate=config.max_error_rate,
@@ -79,6 +87,28 @@ async def opened(
                 usage=progress.usage,
             )
         return gateways[name]
+
+    def batcher(backend: Backend) -> Batcher | None:
+        under_way = any(batch.model == backend.name for batch in ledger.open_batches())
+        if not (config.batch or under_way):
+            return None
+        service = service_of(backend)
+        if service is None:
+            progress.say(f"{backend.name} has no batch endpoint: its calls are sent one by one")
+            return None
+        made = Batcher(
+            service,
+            backend,
+            ledger,
+            budget,
+            switch,
+            cache=cache,
+            say=progress.say,
+            submits=config.batch,
+            poll=config.batch_poll,
+        )
+        made.start()
+        return made
 
     try:
         main = None if config.scores else gateway(config.llm)
@@ -101,6 +131,8 @@ async def opened(
             progress=progress,
         )
     finally:
+        for batched in batchers.values():
+            await batched.close()
         for backend in backends.values():
             if backend.close:
                 await backend.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class Prospect:
     """
 
     name: str
-    prices: tuple[float, float] | None
+    prices: Sequence[float] | None
     listed: bool = False
     concurrency: int = REMOTE_CONCURRENCY
     max_tokens: float = math.inf
@@ -34,7 +34,7 @@ class Prospect:
 def prospect(
     name: str,
     base_url: str | None = None,
-    prices: Mapping[str, tuple[float, float]] | None = None,
+    prices: Mapping[str, Sequence[float]] | None = None,
 ) -> Prospect:
     """Say what is known of the model called ``provider:model`` without opening it."""
     provider, _, model = name.partition(":")
@@ -51,7 +51,7 @@ def prospect(
     return Prospect(name, own or _list_price(name, base_url), own is None)
 
 
-def _list_price(name: str, base_url: str | None) -> tuple[float, float] | None:
+def _list_price(name: str, base_url: str | None) -> Sequence[float] | None:
     """The package's price of a model; another server's price is its own."""
     from .prices import price_of
 
@@ -70,14 +70,15 @@ def open_backend(
     base_url: str | None = None,
     *,
     timeout: float = 120.0,
-    prices: Mapping[str, tuple[float, float]] | None = None,
+    prices: Mapping[str, Sequence[float]] | None = None,
 ) -> Backend:
     """Open the chat model called ``provider:model``.
 
     ``local:`` is the embedded llama.cpp server with the model of an installed package,
     ``local:PATH`` with a GGUF file of one's own; ``scripted:FILE.py`` answers by a function of
     that file; every other provider is one of LangChain's ``init_chat_model``. `prices` (USD per
-    million input and output tokens, by name) go before the package's own table.
+    million tokens of input, output and perhaps cached input, by name) go before the package's own
+    table.
 
     Raises:
         UsageError: the name has no provider, or the provider is unknown.
@@ -123,7 +124,7 @@ def open_openai(
     timeout: float = 120.0,
     concurrency: int = REMOTE_CONCURRENCY,
     sampling: Mapping[str, Any] | None = None,
-    prices: tuple[float, float] | None = None,
+    prices: Sequence[float] | None = None,
 ) -> Backend:
     """Open a model of OpenAI, or of any server that speaks its protocol at `base_url`."""
     from pydantic import SecretStr
