@@ -302,10 +302,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path != "/v1/chat/completions":
             self._send(problem(404, f"There is nothing at {self.path}."))
             return
+        body = json.loads(content)
         seen, response = self.server.owner.serve(body, self.headers.get("Authorization", ""))
         if response is None:
             self.close_connection = True

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ...records import Batch
     from ..backend import Backend
 
-_VERSION = "2023-06-01"
 _PAGE = 100
 _SKEW = 600  # seconds by which two clocks may differ
 
@@ -113,15 +112,12 @@ class AnthropicBatches:
             self._session = None
 
     def _opened(self) -> tuple[aiohttp.ClientSession, str, dict[str, str]]:
-        base = str(self._chat.anthropic_api_url).rstrip("/").removesuffix("/v1")
+        client = self._chat._async_client  # which knows the address, the key and the version
+        base = str(client.base_url).rstrip("/")
         if self._session is None:
             self._session = session_for(base)
-        headers = {
-            "x-api-key": self._chat.anthropic_api_key.get_secret_value(),
-            "anthropic-version": _VERSION,
-            "content-type": "application/json",
-            **(self._chat.default_headers or {}),
-        }
+        headers = {**client.default_headers, **client.auth_headers}
+        headers = {k: v for k, v in headers.items() if isinstance(v, str)}
         return self._session, f"{base}/v1/messages/batches", headers
 
     async def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
