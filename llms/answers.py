@@ -64,12 +64,12 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
             return _validated(schema, json.loads(candidate, strict=False)), ""
         except ValidationError as error:
             problem = problem or error
+    if not cause and (mended := _mended(schema, text)):
+        return mended, ""
     if problem is None:
         start, end = text.find("{"), text.rfind("}")
         if start < 0 or end < start:
             return None, cause or "there is no JSON object in it"
-        if not cause and (mended := _mended(schema, text)):
-            return mended, ""
         try:
             return schema.model_validate_json(text[start : end + 1]), ""
         except ValidationError as error:

@@ -51,9 +51,14 @@ class State:
 
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, Made] = field(default_factory=dict)
-    paid: Counter[str] = field(default_factory=Counter)  # by the last turn, answers given
-    singles: int = 0
+    paid: Counter[str] = field(default_factory=Counter)  # answers given, by the whole request
+    single: Counter[str] = field(default_factory=Counter)  # those among them outside of batches
     looks: int = 0
+
+    @property
+    def singles(self) -> int:
+        """Answers outside of batches."""
+        return self.single.total()
 
 
 class BatchServer:
@@ -125,7 +130,7 @@ class BatchServer:
 
     def completion(self, body: Message) -> dict[str, Any]:
         """OpenAI's answer; it is paid for."""
-        self.state.paid[said(body)] += 1
+        self.state.paid[json.dumps(body, sort_keys=True)] += 1
         text, message = self.answer(body["messages"]), {"role": "assistant"}
         if "tools" in body:
             called = {"name": body["tools"][0]["function"]["name"], "arguments": text}
@@ -151,7 +156,7 @@ class BatchServer:
 
     def message(self, body: Message) -> dict[str, Any]:
         """Anthropic's answer; it is paid for."""
-        self.state.paid[said(body)] += 1
+        self.state.paid[json.dumps(body, sort_keys=True)] += 1
         text = self.answer(body["messages"])
         content: dict[str, Any] = {"type": "text", "text": text}
         if "tools" in body:
@@ -224,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return 400, _unsupported(name)
             if owner.fate(said(body)) == "bad_request":
                 return 400, _error("Your request was flagged.", "invalid_prompt")
-            state.singles += 1
+            state.single[json.dumps(body, sort_keys=True)] += 1
             return 200, owner.completion(body)
         if verb == "POST /v1/files":
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
@@ -317,7 +322,7 @@ class _Handler(BaseHTTPRequestHandler):
             if name := owner.unwanted(body):
                 told = f"`{name}` is deprecated for this model."
                 return 400, _anthropic_error("invalid_request_error", told)
-            state.singles += 1
+            state.single[json.dumps(body, sort_keys=True)] += 1
             return 200, owner.message(body)
         if verb == "POST /v1/messages/batches":
             asked_for = json.loads(content)["requests"]

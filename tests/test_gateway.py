@@ -376,6 +376,7 @@ def test_a_text_is_without_thinking(tmp_path: Path) -> None:
 CAUSES = {
     "empty_text": "the answer is empty",
     "truncated": "the answer was cut by its length",
+    "half": "there is no JSON object in it",
     "bad_json": "there is no JSON object in it",
     "wrong_schema": "label: Field required",
     "refusal": "there is no JSON object in it",
@@ -408,6 +409,7 @@ def test_an_answer_unusable_twice_is_its_cause(tmp_path: Path, fault: str) -> No
 AS_TEXT = {
     "empty_text": Answer(error=CAUSES["empty_text"]),
     "truncated": Answer(GOOD[:15], truncated=True),
+    "half": Answer(GOOD[:15]),
     "bad_json": Answer("Certainly, the label is good and the points are three."),
     "wrong_schema": Answer('{"unexpected": [true]}'),
     "refusal": Answer(REFUSAL),
