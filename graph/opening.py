@@ -16,7 +16,6 @@ from ..config import RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, UsageError
 from ..llms.backend import Backend
-from ..llms.batches import service_of
 from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
@@ -25,6 +24,7 @@ from ..llms.throttle import Throttle
 from ..stores.cache import SharedCache, cache_path
 from ..stores.ledger import Ledger
 from ..stores.vectors import VECTORS, VectorStore, open_vectors
+from .batching import batcher_of
 from .progress import Progress
 from .state import RunContext
 
@@ -64,15 +64,17 @@ async def opened(
             return None
         if name not in gateways:
             progress.activity = f"opening {name}"
-            backend = recording.backend(name) if recording else _backend(name, config)
+            backend = recording.backend(name) if recording else backend_of(name, config)
             backends[name] = backend
             known = ledger.noted("backends", {})
             _identify(backend, known.get(name))
             ledger.note("backends", {**known, name: _facts(backend)})
             if shared:
                 backend.learned.open(shared, f"{backend.name} {backend.identity}")
-            if not recording and (made := batcher(backend)):
-                batchers[name] = made
+            if not recording and (
+                batcher := batcher_of(backend, config, ledger, budget, switch, cache, progress.say)
+            ):
+                batchers[name] = batcher
             gateways[name] = Gateway(
                 backend,
                 ledger,
@@ -87,28 +89,6 @@ async def opened(
                 usage=progress.usage,
             )
         return gateways[name]
-
-    def batcher(backend: Backend) -> Batcher | None:
-        under_way = any(batch.model == backend.name for batch in ledger.open_batches())
-        if not (config.batch or under_way):
-            return None
-        service = service_of(backend)
-        if service is None:
-            progress.say(f"{backend.name} has no batch endpoint: its calls are sent one by one")
-            return None
-        made = Batcher(
-            service,
-            backend,
-            ledger,
-            budget,
-            switch,
-            cache=cache,
-            say=progress.say,
-            submits=config.batch,
-            poll=config.batch_poll,
-        )
-        made.start()
-        return made
 
     try:
         main = None if config.scores else gateway(config.llm)
@@ -131,8 +111,8 @@ async def opened(
             progress=progress,
         )
     finally:
-        for batched in batchers.values():
-            await batched.close()
+        for batcher in batchers.values():
+            await batcher.close()
         for backend in backends.values():
             if backend.close:
                 await backend.close()
@@ -141,7 +121,12 @@ async def opened(
         ledger.note("seconds", budget.seconds)
 
 
-def _backend(name: str, config: RunConfig) -> Backend:
+def backend_of(name: str, config: RunConfig) -> Backend:
+    """Open a model as a run's settings say.
+
+    Raises:
+        UsageError: there is a cap on money, and its price is unknown.
+    """
     backend = open_backend(name, config.base_url, timeout=config.timeout, prices=config.prices)
     if config.budget_usd is not None and backend.prices is None:
         raise UsageError(

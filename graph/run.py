@@ -30,10 +30,11 @@ from ..stores.ledger import LEDGER, Ledger
 from ..stores.readers import fingerprint
 from ..stores.summary import RESUMABLE, Summary, summarise
 from ..stores.writers import write_settings
+from .batching import cancel_batches
 from .build import build_graph
 from .embedding import mend_vectors
 from .nodes import finish
-from .opening import Recording, opened
+from .opening import Recording, backend_of, opened
 from .progress import Progress
 from .state import RunContext
 
@@ -71,6 +72,7 @@ def run(
             if crashed and not force:
                 progress.say(f"{crashed} ended in {config.out} without a word: going on from there")
             if force:
+                cancel_batches(config.out, lambda name: backend_of(name, config), progress.say)
                 clear(config.out)
             with contextlib.closing(Ledger(config.out / LEDGER, sync=config.sync)) as ledger:
                 if recorded:

@@ -200,7 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve("GET", b"")
 
     def do_POST(self) -> None:
-        self._serve("POST", self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        length = int(self.headers.get("Content-Length") or 0)
+        content = self.rfile.read(length)
+        if len(content) < length:  # the client ended in the middle of it
+            self.close_connection = True
+            return
+        self._serve("POST", content)
 
     def _serve(self, method: str, content: bytes) -> None:
         owner = self.server.owner

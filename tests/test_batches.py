@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from lift_agent.llms.batches.batcher import Batcher, parts
 from lift_agent.llms.budget import Budget, Caps
 from lift_agent.llms.gateway import Gateway, Request, Switch
 from lift_agent.llms.providers import open_backend
-from lift_agent.records import BatchItem, Call, Spending
+from lift_agent.records import Batch, BatchItem, Call, Spending
 from lift_agent.stores.ledger import Ledger
 
 GOOD = '{"label": "good", "points": 3}'
@@ -117,6 +117,12 @@ def process(tmp_path: Path, provider: str, monkeypatch: pytest.MonkeyPatch) -> C
 
 def echo(messages: list[dict[str, Any]]) -> str:
     return "An answer."
+
+
+def scripted(messages: list[dict[str, Any]]) -> str:
+    from scripted_model import answer
+
+    return str(answer(messages))
 
 
 def asyncly(test: Callable[..., Any]) -> Any:
@@ -443,3 +449,61 @@ def test_anthropic_is_told_what_to_keep_and_counts_what_it_kept(
         assert call.cost == pytest.approx((call.input_tokens - 8 + 0.8 + call.output_tokens) / 1e6)
         assert json.loads(call.response) == json.loads(GOOD)
         ledger.close()
+
+
+def test_a_run_with_batches_makes_the_same_dataset(
+    seeds: Path, tmp_path: Path, embedder: str
+) -> None:
+    """The same rows, whether its calls go one by one or in batches, and nothing is left open."""
+    from support import go, read_dataset
+
+    with BatchServer(scripted) as server:
+        options = {
+            "llm": "openai:test-model",
+            "base_url": f"{server.address}/v1",
+            "prices": {"openai:test-model": (1.0, 1.0)},
+            "cache": False,
+            "embedder": embedder,
+            **{"target_size": 36, "round_size": 6, "rounds": 1, "batch_poll": 0.05},
+        }
+        summaries = [
+            go(seeds, tmp_path / str(batch), batch=batch, **options) for batch in (False, True)
+        ]
+    datasets = [read_dataset(tmp_path / str(batch)) for batch in (False, True)]
+    assert datasets[0] == datasets[1]
+    single, batched = (summary.as_dict() for summary in summaries)
+    assert batched["cost"] < 0.6 * single["cost"]
+    with closing(Ledger(tmp_path / "True" / "ledger.sqlite")) as ledger:
+        assert len(ledger.batches()) > 2
+        assert {batch["state"] for batch in ledger.batches()} == {"done"}
+
+
+def test_force_cancels_the_batches_of_the_run_that_it_removes(
+    seeds: Path, tmp_path: Path, embedder: str
+) -> None:
+    from support import go
+
+    with BatchServer(scripted, pace=0) as server:
+        out = tmp_path / "run"
+        options = {
+            "llm": "openai:test-model",
+            "base_url": f"{server.address}/v1",
+            "target_size": 20,
+            "recipe": "curate",
+            "cache": False,
+            "embedder": embedder,
+        }
+        with closing(_ledger_with_a_batch(out, server)) as ledger:
+            [batch] = ledger.open_batches()
+        go(seeds, out, force=True, **options)
+        assert server.state.batches[batch.id].cancelled
+
+
+def _ledger_with_a_batch(out: Path, server: BatchServer) -> Ledger:
+    out.mkdir()
+    ledger = Ledger(out / "ledger.sqlite")
+    made = server.make({"key": {}}, {})
+    batch = Batch("intent", "openai:test-model", 0.0, 0, ())
+    ledger.begin_batch(batch)
+    ledger.name_batch("intent", made.id, "sent")
+    return ledger

@@ -68,6 +68,11 @@ class BatchService(Protocol):
         """Close its own connections."""
 
 
+def has_batches(name: str) -> bool:
+    """Whether a model's provider is one with batches, as far as its name tells."""
+    return name.startswith(("openai:", "anthropic:"))
+
+
 def service_of(backend: Backend) -> BatchService | None:
     """The batch endpoint of a model's provider, None if there is none that is known."""
     if backend.anthropic:
