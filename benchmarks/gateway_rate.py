@@ -126,8 +126,30 @@ async def timed(ask, numbers: range, concurrency: int) -> float:
     return len(numbers) / (time.perf_counter() - begun)
 
 
+async def compared(url: str, concurrency: int, calls: int, turns: int) -> float:
+    """Measure both in turns; print the rates and return their quotient."""
+    ours, bare = [], []
+    for turn in range(turns):
+        numbers = range(turn * calls, (turn + 1) * calls)
+        with tempfile.TemporaryDirectory() as folder:
+            ours.append(await gateway_rate(url, numbers, concurrency, Path(folder)))
+        bare.append(await bare_rate(url, numbers, concurrency))
+    share = statistics.median(ours) / statistics.median(bare)
+    print(
+        f"{concurrency:4} at once: gateway {statistics.median(ours):6.0f} requests/s, "
+        f"bare client {statistics.median(bare):6.0f}; gateway over bare client: {share:.2f}"
+    )
+    return share
+
+
+async def measure(url: str, concurrencies: list[int], calls: int, turns: int) -> bool:
+    """Compare at each concurrency, in one event loop, as LangChain's client is bound to one."""
+    shares = {most: await compared(url, most, calls, turns) for most in concurrencies}
+    return shares.get(64, TARGET) >= TARGET
+
+
 def main() -> int:
-    """Measure in turns and print the rates and their quotient."""
+    """Start the server, measure, and say whether the target is reached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=1500)
     parser.add_argument("--turns", type=int, default=3)
@@ -137,20 +159,7 @@ def main() -> int:
     server = multiprocessing.Process(target=serve, args=(port,), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{port.get()}/v1"
-    reached = True
-    for concurrency in args.concurrency:
-        ours, bare = [], []
-        for turn in range(args.turns):
-            numbers = range(turn * args.calls, (turn + 1) * args.calls)
-            with tempfile.TemporaryDirectory() as folder:
-                ours.append(asyncio.run(gateway_rate(url, numbers, concurrency, Path(folder))))
-            bare.append(asyncio.run(bare_rate(url, numbers, concurrency)))
-        share = statistics.median(ours) / statistics.median(bare)
-        print(
-            f"{concurrency:4} at once: gateway {statistics.median(ours):6.0f} requests/s, "
-            f"bare client {statistics.median(bare):6.0f}; gateway over bare client: {share:.2f}"
-        )
-        reached = reached and (share >= TARGET or concurrency != 64)
+    reached = asyncio.run(measure(url, args.concurrency, args.calls, args.turns))
     print(f"(to reach at 64: at least {TARGET:g})")
     server.terminate()
     return int(not reached)

@@ -89,7 +89,8 @@ def print_call(ledger: Ledger, console: Console, key: str) -> None:
         ("prompt", call.prompt),
         ("model", call.model),
         ("status", f"failed: {call.error}" if call.error else call.finish_reason or "ok"),
-        ("tokens", f"{number(call.input_tokens)} in, {number(call.output_tokens)} out"),
+        *((("asked by", call.way),) if call.way else ()),
+        ("tokens", _tokens(call)),
         ("money", money(call.cost)),
         ("time", f"{call.seconds:.2f}s" + (", reused from the call cache" if call.reused else "")),
     ):
@@ -107,6 +108,13 @@ def print_call(ledger: Ledger, console: Console, key: str) -> None:
     if "schema" in call.request:
         console.print(Rule(Text("parsed result", style="green"), align="left"))
         console.print(Text(inert(_parsed(call))), soft_wrap=True)
+
+
+def _tokens(call: Call) -> str:
+    """What a call read and wrote, and how much of it was cached or thought."""
+    cached = f" ({number(call.cached_tokens)} of them cached)" if call.cached_tokens else ""
+    thought = f" ({number(call.reasoning_tokens)} of them thought)" if call.reasoning_tokens else ""
+    return f"{number(call.input_tokens)} in{cached}, {number(call.output_tokens)} out{thought}"
 
 
 def _sent(attempt: Attempt) -> str:
