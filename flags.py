@@ -54,7 +54,7 @@ def _setting(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, either, default=None, annotation=kind)
 
 
-_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME", "toward": "SOURCE"}
+_METAVARS = {"prices": "NAME=IN,OUT", "max_time": "TIME", "batch_poll": "TIME", "toward": "SOURCE"}
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ async def main() -> int:
     backend = open_backend(args.llm, args.base_url)
     source, until = rows(), time.monotonic() + args.seconds
     with closing(Ledger(args.folder / "ledger.sqlite")) as ledger:
-        gateway = Gateway(backend, ledger, max_error_rate=1.0)
+        gateway = Gateway(backend, ledger, max_error_rate=1.0, timeout=600)
         size = gateway.room(3)
 
         async def judge(row: Row) -> None:

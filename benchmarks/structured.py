@@ -95,7 +95,7 @@ async def main() -> int:
     partners = random.Random(1).sample(shown, len(shown))
     found: dict[str, list[Parsed]] = {"judge": [], "fusion": []}
     with closing(Ledger(args.folder / "ledger.sqlite")) as ledger:
-        gateway = Gateway(backend, ledger, max_error_rate=1.0)
+        gateway = Gateway(backend, ledger, max_error_rate=1.0, timeout=600)
 
         async def ask(pair: tuple[Row, Row]) -> None:
             if time.monotonic() < until:

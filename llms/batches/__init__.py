@@ -79,7 +79,7 @@ def service_of(backend: Backend) -> BatchService | None:
         from .anthropic import AnthropicBatches
 
         return AnthropicBatches(backend)
-    if backend.openai_compatible and backend.chat is not None and backend.context is None:
+    if type(backend.chat).__name__ == "ChatCompletions" and not backend.name.startswith("local:"):
         from .openai import OpenAIBatches
 
         return OpenAIBatches(backend)
