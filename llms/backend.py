@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -135,12 +135,12 @@ class Backend:
             Exception: what the provider's client raises.
         """
         assert self.chat is not None
-        way = self.way(body)
+        way, left_out = self.way(body), frozenset(self.learned.refused)
         messages, options = self.request(body, room)
         try:
             return reply_of(await self.chat.ainvoke(messages, **options), way)
         except Exception as error:
-            if part := self.gives_up(error, way):
+            if part := self.gives_up(error, way, left_out):
                 raise OtherwiseError(
                     f"takes no {part}: {error}", getattr(error, "status_code", 400)
                 ) from None
@@ -152,9 +152,12 @@ class Backend:
                 f"the server's answer is not a chat completion ({type(error).__name__}: {error})"
             ) from None
 
-    def gives_up(self, error: Exception, way: str) -> str:
-        """Leave out what an error refuses from now on; return its name, "" if it is none."""
-        part = refused_part(error, way, _MAY_GO)
+    def gives_up(self, error: Exception, way: str, left_out: Set[str] = frozenset()) -> str:
+        """Leave out what an error refuses from now on; return its name, "" if it is none.
+
+        What was `left_out` of the request already cannot be its fault.
+        """
+        part = refused_part(error, way, [name for name in _MAY_GO if name not in left_out])
         if part in _MAY_GO:
             other = {"max_tokens", "max_completion_tokens"} - {part}
             if "max" in part and (not self.endpoint or other & self.learned.refused):

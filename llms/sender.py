@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +29,7 @@ _LONGEST_WAIT = 60.0
 _WINDOW = 50  # answers over which the share of failures is taken
 _WINDOW_MINIMUM = 20
 _IN_A_BATCH = 10_000  # requests that may wait to be sent together
+_TRIED = 3  # requests of a kind that go alone, if none of them brings an answer
 
 
 class CallLog(Protocol):
@@ -100,6 +101,7 @@ class Sender:
         self._over: LiftAgentError | None = None  # why nothing more is sent
         self._reached = False  # whether the server was ever there
         self._trying = asyncio.Lock()  # held by the first request of its kind, before a batch
+        self._tried: Counter[str] = Counter()
 
     @property
     def concurrency(self) -> int:
@@ -174,12 +176,11 @@ class Sender:
             yield batcher
         elif alone or not batcher.submits:
             yield None
-        elif (self._backend.way(call.request) or "text") in self._backend.learned.worked:
-            yield batcher
         else:
             async with self._trying:
-                tried = (self._backend.way(call.request) or "text") in self._backend.learned.worked
-                if not tried:
+                way = self._backend.way(call.request) or "text"
+                if way not in self._backend.learned.worked and self._tried[way] < _TRIED:
+                    self._tried[way] += 1
                     yield None
                     return
             yield batcher

@@ -88,7 +88,7 @@ class Run:
             self.gateway.ask(request(f"question {n}"), agent="test")
             for n in range(first, first + count)
         )
-        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 20)
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 60)
 
 
 def request(text: str) -> Request:

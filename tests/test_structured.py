@@ -182,6 +182,21 @@ def test_a_parameter_that_is_refused_is_left_out_and_never_sent_again(tmp_path: 
     assert last["max_completion_tokens"] == 64
 
 
+def test_a_server_that_refuses_what_it_is_not_sent_is_not_asked_for_ever(tmp_path: Path) -> None:
+    with MisbehavingServer(good, refuses=["model"]) as server:
+        real = server._respond
+
+        def renamed(*args: Any) -> Any:
+            response = real(*args)
+            told = response.content.replace(b"'model'", b"'temperature'")
+            return type(response)(response.status, told)
+
+        server._respond = renamed  # type: ignore[method-assign]
+        with opened(tmp_path, server) as (gateway, _):
+            assert "HTTP 400" in judge(gateway)[1]
+    assert len(server.requests) == 2
+
+
 # thinking ---------------------------------------------------------------------------------
 
 
