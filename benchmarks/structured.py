@@ -97,12 +97,17 @@ async def main() -> int:
     with closing(Ledger(args.folder / "ledger.sqlite")) as ledger:
         gateway = Gateway(backend, ledger, max_error_rate=1.0, timeout=600)
 
-        async def ask(pair: tuple[Row, Row]) -> None:
+        async def judge(row: Row) -> None:
             if time.monotonic() < until:
-                found["judge"].append(await judgement(gateway, pair[0]))
+                found["judge"].append(await judgement(gateway, row))
+
+        async def fuse(pair: tuple[Row, Row]) -> None:
+            if time.monotonic() < until:
                 found["fusion"].append(await fusion(gateway, *pair))
 
-        await for_each(zip(shown, partners, strict=True), ask, gateway.concurrency)
+        # One kind after the other: a slot's prefix cache holds one prompt.
+        await for_each(shown, judge, gateway.concurrency)
+        await for_each(zip(shown, partners, strict=True), fuse, gateway.concurrency)
     good = True
     for kind, answers in found.items():
         valid = sum(parsed.value is not None for parsed in answers)
