@@ -285,18 +285,17 @@ def test_a_crash_between_handing_over_and_noting_it(
 
         async def first() -> None:
             async with process(server) as run:
-                create = run.service.create
+                create, died = run.service.create, asyncio.Event()
 
                 async def dying(intent: str, lines: list[bytes]) -> str:
                     if arrived:
                         await create(intent, lines)
+                    died.set()
                     raise asyncio.CancelledError  # the process ends here
 
                 monkeypatch.setattr(run.service, "create", dying)
                 asking = asyncio.create_task(run.ask(8))
-                while not run.ledger.batches():
-                    await asyncio.sleep(0.01)
-                await asyncio.sleep(0.05)
+                await asyncio.wait_for(died.wait(), 60)
                 asking.cancel()
                 with suppress(asyncio.CancelledError):
                     await asking
@@ -315,7 +314,7 @@ def test_a_crash_between_handing_over_and_noting_it(
 
 
 def test_a_strangers_batch_of_as_many_requests_is_not_taken_for_ours(
-    process: Any, provider: str, monkeypatch: pytest.MonkeyPatch
+    process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with BatchServer(echo) as server:
         message = {"role": "user", "content": "mine"}
@@ -324,13 +323,15 @@ def test_a_strangers_batch_of_as_many_requests_is_not_taken_for_ours(
 
         async def first() -> None:
             async with process(server) as run:
+                died = asyncio.Event()
 
                 async def dying(intent: str, lines: list[bytes]) -> str:
+                    died.set()
                     raise asyncio.CancelledError
 
                 monkeypatch.setattr(run.service, "create", dying)
                 asking = asyncio.create_task(run.ask(4))
-                await asyncio.sleep(0.3)
+                await asyncio.wait_for(died.wait(), 60)
                 asking.cancel()
 
         asyncly(first)
