@@ -40,8 +40,8 @@ TARGET = 0.98
 class Fused(BaseModel):
     """A fused task as an object."""
 
-    instruction: str = Field(min_length=8, max_length=300)
-    input: str = Field(max_length=150)
+    instruction: str = Field(min_length=8, max_length=200)
+    input: str = Field(max_length=80)
 
 
 def rows() -> Iterator[Row]:

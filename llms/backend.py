@@ -91,7 +91,7 @@ class Backend:
         }
         if self.small:
             body["max_tokens"] = min(request.max_tokens, SMALL_MAX_TOKENS)
-            if request.stop_if_small:
+            if request.stop_if_small and schema is None:  # an object ends by itself
                 body["stop"] = list(request.stop_if_small)
         if self.openai_compatible:
             body["seed"] = seed + request.sample
