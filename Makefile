@@ -42,7 +42,7 @@ bench: $(STAMP)  ## Measure the agents beside their peers (DATA=folder of the da
 	  done; test -z "$$failed"
 
 durability: $(STAMP)  ## Measure what docs/durability.md promises (about an hour)
-	@for name in gateway_cpu faults budgets throughput resume kills; do \
+	@for name in gateway_cpu gateway_rate batches faults budgets throughput resume kills; do \
 	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py || failed=1; done; \
 	  echo "== throughput under a limit"; $(BIN)/python benchmarks/throughput.py --rpm 600 || failed=1; \
 	  test -z "$$failed"

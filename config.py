@@ -43,7 +43,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _prices(value: Any) -> Any:
-    """Read NAME=INPUT,OUTPUT; several are parted by spaces."""
+    """Read NAME=INPUT,OUTPUT or NAME=INPUT,OUTPUT,CACHED; several are parted by spaces."""
     if not isinstance(value, str):
         return value
     named = [item.rpartition("=") for item in value.split()]
@@ -80,7 +80,9 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Language = Annotated[str, Field(pattern="^[a-z]{2}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Shares = Annotated[dict[Language, Share], BeforeValidator(_shares)]
-Prices = Annotated[dict[str, tuple[Price, Price]], BeforeValidator(_prices)]
+Prices = Annotated[
+    dict[str, tuple[Price, Price] | tuple[Price, Price, Price]], BeforeValidator(_prices)
+]
 
 DEFAULT_FILE = Path("lift.toml")
 CACHE_VARIABLE = "LIFT_AGENT_CACHE"
@@ -101,6 +103,8 @@ EMBEDDED = ("local", "scripted")  # providers without an address
 # the target may only grow.
 MAY_CHANGE = (
     "base_url",
+    "batch",
+    "batch_poll",
     "budget_usd",
     "cache",
     "concurrency",
@@ -210,7 +214,8 @@ class RunConfig(BaseModel):
     max_time: Seconds | None = Field(default=None, gt=0)
     """Time after which no call is begun, counted over all starts of the run: 90m, 2h30m, 45s."""
     prices: Prices = Field(default_factory=dict)
-    """USD per million input and output tokens of models, as NAME=INPUT,OUTPUT."""
+    """USD per million input and output tokens of models, as NAME=INPUT,OUTPUT or
+    NAME=INPUT,OUTPUT,CACHED with the price of input that the provider had in its cache."""
     max_error_rate: float = Field(default=0.5, gt=0, le=1)
     """Stop when more than this share of the last 50 answers were faults."""
     concurrency: int | None = Field(default=None, ge=1)
@@ -223,6 +228,11 @@ class RunConfig(BaseModel):
     """Seconds that one request may take."""
     license: tuple[str, ...] = ()
     """Licence of the sources, for the card: NAME, or FILE=NAME for one; may be repeated."""
+    batch: bool = False
+    """Send calls through the provider's batch endpoint (openai:, anthropic:): half the price,
+    answers within a day."""
+    batch_poll: Seconds = Field(default=60.0, gt=0)
+    """Longest time between two looks at a batch: 60, 10m."""
     cache: bool = True
     """Reuse the answers that any run of yours was given before."""
     sync: Sync = "normal"

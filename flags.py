@@ -67,6 +67,7 @@ def _setting(name: str) -> inspect.Parameter:
 
 
 _METAVARS = {
+    "batch_poll": "TIME",
     "decontaminate": "FILE",
     "languages": "LANG,...",
     "prices": "NAME=IN,OUT",

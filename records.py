@@ -350,7 +350,9 @@ class Duel:
 class Call:
     """One request to a model as it is kept in the ledger; `cost` is in USD, None if unknown.
 
-    `reused` says that its answer was paid for earlier.
+    `reused` says that its answer was paid for earlier. Of its output, `reasoning_tokens` were
+    thought, and of its input, `cached_tokens` came from the provider's cache; `way` is how an
+    object was asked for.
     """
 
     key: str
@@ -370,6 +372,9 @@ class Call:
     attempts: int = 1
     started: float = 0.0
     reused: bool = False
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +390,34 @@ class Spending:
 
     def __sub__(self, other: Spending) -> Spending:
         return Spending(self.calls - other.calls, self.tokens - other.tokens, self.usd - other.usd)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """A call in a batch, without its answer: what was reserved for it, its room to think, and
+    the number of its attempt.
+    """
+
+    call: Call
+    worst: Spending
+    room: int = 0
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """So many calls that are handed to a provider together.
+
+    `intent` names it before the provider does; `created` is when it was about to be sent; `id` is
+    the provider's name, "" as long as it is not known to have arrived.
+    """
+
+    intent: str
+    model: str
+    created: float
+    calls: int
+    items: tuple[BatchItem, ...]
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from typing import Any
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.graph.pool import for_each
-from lift_agent.llms.backend import Backend, Reply
+from lift_agent.llms.backend import Backend
 from lift_agent.llms.budget import Budget, Caps
 from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.replies import Reply
 from lift_agent.llms.throttle import Throttle
 from lift_agent.stores.cache import SharedCache
 from lift_agent.stores.ledger import Ledger
@@ -39,7 +40,7 @@ ANSWER = json.dumps(
 class InstantBackend(Backend):
     """Answers at once."""
 
-    async def send(self, body: Mapping[str, Any]) -> Reply:
+    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
         """The same answer to everything."""
         return Reply(ANSWER, "stop", 400, 30)
 

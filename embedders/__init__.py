@@ -62,7 +62,7 @@ def open_embedder(
     *,
     prompt: str | None = None,
     base_url: str | None = None,
-    prices: Mapping[str, tuple[float, float]] | None = None,
+    prices: Mapping[str, Sequence[float]] | None = None,
     gateway: Callable[[Backend], Gateway] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Embedder:

@@ -17,9 +17,11 @@ import numpy as np
 
 from ..errors import ModelError, TooManyErrors
 from ..geometry.neighbours import Vectors, unit
-from ..llms.backend import Backend, NotAnAnswerError, Reply, digest
+from ..llms.backend import Backend, digest
+from ..llms.faults import NotAnAnswerError
 from ..llms.gateway import Gateway, Request
 from ..llms.prices import price_of
+from ..llms.replies import Reply
 from ..records import Call, Spending
 from ..redaction import remember, remember_address, without_credentials
 
@@ -41,7 +43,7 @@ def open_hosted(
     model: str,
     prompt: str,
     base_url: str | None,
-    prices: Mapping[str, tuple[float, float]],
+    prices: Mapping[str, Sequence[float]],
     gateway: Callable[[Backend], Gateway] | None,
 ) -> HostedEmbedder:
     """Open a hosted model; nothing is sent before the first text.
@@ -72,8 +74,8 @@ def open_hosted(
 
 
 def price(
-    name: str, base_url: str | None, prices: Mapping[str, tuple[float, float]]
-) -> tuple[float, float] | None:
+    name: str, base_url: str | None, prices: Mapping[str, Sequence[float]]
+) -> Sequence[float] | None:
     """USD per million input and output tokens: as given, or listed for OpenAI's own models."""
     return prices.get(name) or (None if _address(base_url) else price_of(name))
 
@@ -158,7 +160,7 @@ class EmbeddingsBackend(Backend):
         texts = [list(message) for message in request.messages]
         return {"model": self.model, "messages": texts, "max_tokens": 0}
 
-    async def send(self, body: Mapping[str, Any]) -> Reply:
+    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
         """Send one request; its texts are the messages."""
         import httpx
 

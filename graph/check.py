@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..errors import LiftAgentError
 from ..llms.backend import Backend
 from ..llms.contexts import context_of
 from ..llms.gateway import Gateway
+from ..llms.structured import JSON_OBJECT, JSON_SCHEMA, PROMPT, TOOL
 from ..records import Row
 from ..stores.ledger import Ledger
 from ..stores.reading.readers import read_rows
@@ -46,7 +47,7 @@ class Checked:
     seconds: float = 0.0
     speed: float | None = None
     context: int | None = None
-    prices: tuple[float, ...] | None = None
+    prices: Sequence[float] | None = None
     compact: bool = False
 
 
@@ -161,11 +162,17 @@ async def _cause(ask: Callable[[Gateway], Awaitable[str]], gateway: Gateway, tim
         return str(error)
 
 
+_WAYS = {
+    JSON_SCHEMA: "JSON schema",
+    TOOL: "a tool call",
+    JSON_OBJECT: "JSON mode",
+    PROMPT: "the schema in the prompt",
+}
+
+
 def structured_by(backend: Backend) -> str:
     """Which way of asking for an object worked, in words."""
-    if backend.openai_compatible and backend.takes_schemas:
-        return "JSON schema"
-    return "the schema in the prompt"
+    return _WAYS[backend.learned.used(backend.ways)]
 
 
 def _agents_of(name: str, config: RunConfig, *, small: bool = False) -> tuple[str, ...]:

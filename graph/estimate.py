@@ -19,6 +19,7 @@ from ..embedders import Embedder, kind_of
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import region_count
 from ..geometry.neighbours import nearest_others
+from ..llms.batches import BATCH_SHARE, has_batches
 from ..llms.prices import listed_on
 from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
 from ..records import Row
@@ -143,6 +144,8 @@ def estimate(
             facts = prospect(model, config.base_url, config.prices, config.llms)
             models[model] = facts, pace_of(facts.name) if config.cache else None
             assumed.append(_about(model, *models[model], speed=(speeds or {}).get(model)))
+            if config.batch and has_batches(model):
+                assumed.append(f"{model} in batches: half the price, answers within a day")
         facts, pace = models[model]
         speed = (speeds or {}).get(model)
         parts.append(_part(config, agent, model, facts, pace, speed, prompt, calls, texts))
@@ -328,8 +331,9 @@ def _part(
     read, wrote = calls.times(read), calls.times(wrote)
     usd = None
     if facts.prices:
+        share = BATCH_SHARE if config.batch and has_batches(model) else 1.0
         paid = [
-            (r * facts.prices[0] + w * facts.prices[1]) / 1e6
+            share * (r * facts.prices[0] + w * facts.prices[1]) / 1e6
             for r, w in zip(read, wrote, strict=True)
         ]
         usd = Span(*paid)

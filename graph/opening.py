@@ -18,6 +18,7 @@ from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, RunStopped, UsageError
 from ..geometry.neighbours import Vectors
 from ..llms.backend import Backend
+from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget, Caps
 from ..llms.gateway import CallCache, Gateway, Switch
 from ..llms.providers import FIRST_CONCURRENCY, open_backend
@@ -26,6 +27,7 @@ from ..llms.throttle import Throttle
 from ..stores.cache import SharedCache, cache_path
 from ..stores.ledger import Ledger
 from ..stores.vectors import VECTORS, VectorStore, open_vectors
+from .batching import batcher_of
 from .progress import Progress
 from .screening import Yardsticks
 from .state import RunContext
@@ -55,6 +57,7 @@ async def opened(
 ) -> AsyncIterator[RunContext]:
     """Open everything that a run needs; close it when the run ends."""
     backends: dict[str, Backend] = {}
+    batchers: dict[str, Batcher] = {}
     gateways: dict[str, Gateway] = {}
     budget = Budget(_caps(config), ledger.spent(), seconds=ledger.noted("seconds", 0.0))
     shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
@@ -77,12 +80,19 @@ async def opened(
         before = recording.backends if recording else known
         _identify(backend, before.get(name))
         ledger.note("backends", {**known, name: _facts(backend)})
+        if shared:
+            backend.learned.open(shared, f"{backend.name} {backend.identity}")
+        if not recording and (
+            batcher := batcher_of(backend, config, ledger, budget, switch, cache, progress.say)
+        ):
+            batchers[name] = batcher
         return Gateway(
             backend,
             ledger,
             budget,
             _throttle(backend, config, table, budget, progress, switch),
             cache=cache,
+            batcher=batchers.get(name),
             timeout=(table and table.timeout) or config.timeout,
             seed=config.seed,
             max_error_rate=config.max_error_rate,
@@ -129,6 +139,8 @@ async def opened(
             progress=progress,
         )
     finally:
+        for batcher in batchers.values():
+            await batcher.close()
         for backend in backends.values():
             if backend.close:
                 await backend.close()

@@ -35,10 +35,11 @@ from ..stores.reading.readers import fingerprint
 from ..stores.reading.sources import File, check_distinct, files_of, keep, place_of
 from ..stores.summary import RESUMABLE, Summary, summarise
 from ..stores.writing.writers import write_settings
+from .batching import cancel_batches
 from .build import build_graph
 from .embedding import mend_vectors
 from .nodes import finish
-from .opening import Recording, opened
+from .opening import Recording, open_named, opened
 from .progress import Progress
 from .state import RunContext
 
@@ -77,6 +78,7 @@ def run(
             if crashed and not force:
                 progress.say(f"{crashed} ended in {config.out} without a word: going on from there")
             if force:
+                cancel_batches(config.out, lambda name: open_named(name, config), progress.say)
                 clear(config.out)
             with contextlib.closing(Ledger(config.out / LEDGER, sync=config.sync)) as ledger:
                 if recorded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from annotated_types import MaxLen
 from pydantic import BaseModel, ValidationError
@@ -28,6 +28,9 @@ _THINKING = re.compile(
 _OPENED = re.compile(r"\A(?:(?!<think).)*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 
 
+_MARKS = re.compile(r'\\.|["{}]', re.DOTALL)
+
+
 def without_thinking(text: str) -> str:
     """Remove the thinking with which a reasoning model's answer begins.
 
@@ -41,15 +44,16 @@ def plain(call: Call) -> tuple[str, str]:
     text = without_thinking(call.response).strip()
     if call.finish_reason in ("refusal", "content_filter"):  # what there is, is no answer
         return "", _CAUSES[call.finish_reason]
-    return text, "" if text else _CAUSES.get(call.finish_reason, "the answer is empty")
+    return text, "" if text else _cause(call) or "the answer is empty"
 
 
 def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
     """Validate a call's response by a schema; return the object, or None and the cause.
 
-    Thinking, a code fence and prose around the JSON object are passed over.
+    Thinking, a code fence and prose around the JSON object are passed over, and small faults of
+    the JSON are mended where it is whole: half an answer never becomes an object.
     """
-    cause = _CAUSES.get(call.finish_reason, "")
+    cause = _cause(call)
     whole = call.response.strip()
     text = whole if whole.startswith("{") else without_thinking(whole)
     if not text:
@@ -57,9 +61,11 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
     problem: ValidationError | None = None
     for candidate in _objects(text):
         try:
-            return _validated(schema, candidate), ""
+            return _validated(schema, json.loads(candidate, strict=False)), ""
         except ValidationError as error:
             problem = problem or error
+    if not cause and (mended := _mended(schema, text)):
+        return mended, ""
     if problem is None:
         start, end = text.find("{"), text.rfind("}")
         if start < 0 or end < start:
@@ -73,9 +79,46 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
     return None, cause or (f"{where}: {first['msg']}" if where else str(first["msg"]))
 
 
-def _validated(schema: type[Answered], text: str) -> Answered:
-    """Validate a JSON object; a string that is too long is cut, not refused: it was paid for."""
-    value = json.loads(text, strict=False)
+def _cause(call: Call) -> str:
+    """Why an answer is not whole, by its finish reason; "" if it is."""
+    cause = _CAUSES.get(call.finish_reason, "")
+    if call.finish_reason == "length" and call.reasoning_tokens:
+        return f"{cause}: {call.reasoning_tokens} of its tokens went into thinking"
+    return cause
+
+
+def _mended(schema: type[Answered], text: str) -> Answered | None:
+    """An object of which the JSON has small faults: a comma too many, single quotes."""
+    from json_repair import repair_json
+
+    for span in _spans(text):
+        value = repair_json(span, return_objects=True, skip_json_loads=True)
+        if isinstance(value, dict):
+            try:
+                return _validated(schema, value)
+            except ValidationError:
+                continue
+    return None
+
+
+def _spans(text: str) -> Iterator[str]:
+    """What stands between braces that belong together; nothing from one on that never closes."""
+    depth, start, quoted = 0, 0, False
+    for mark in _MARKS.finditer(text):
+        sign = mark.group()
+        if sign == '"':
+            quoted = not quoted and depth > 0
+        elif sign == "{" and not quoted:
+            start = start if depth else mark.start()
+            depth += 1
+        elif sign == "}" and not quoted and depth:
+            depth -= 1
+            if not depth:
+                yield text[start : mark.end()]
+
+
+def _validated(schema: type[Answered], value: dict[str, Any]) -> Answered:
+    """Validate an object; a string that is too long is cut, not refused: it was paid for."""
     for name, said in value.items():
         if isinstance(said, str):  # half a character may be written as an escape
             value[name] = said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..records import Spending
 from ..redaction import without_credentials
+from .budget import worst_case_tokens
+from .faults import NotAnAnswerError, OtherwiseError, refused_part
 from .gateway import Request
+from .learned import ROOM, Learned
+from .replies import Reply, reply_of
+from .structured import asked_for, marked, merged, strict_schema, ways_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessage
     from pydantic import BaseModel
 
 REMOTE_CONCURRENCY = 32  # at most
 SMALL_MAX_TOKENS = 200  # a small model that goes on for longer has lost its thread
 
-# Other providers' names of OpenAI's finish reasons.
-_FINISH = {
-    "max_tokens": "length",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-}
-
-
-class NotAnAnswerError(ConnectionError):
-    """The server sent something that is not a chat completion: a proxy's page, an empty body."""
-
-
-class SchemaRefusedError(ConnectionError):
-    """The server takes no JSON schema; the same request again will have it in its prompt."""
-
-    status_code = 409  # as a status: refused for the moment, and not billed
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A model's answer as it came, with its usage; `counted` is False if it came without."""
-
-    text: str
-    finish_reason: str
-    input_tokens: int
-    output_tokens: int
-    counted: bool = True
+_WRITING = 1.25  # what tokens that are put into a provider's cache cost more
+_REASONS = re.compile(
+    r"(^|[:/])(o\d|gpt-([5-9]|oss)|deepseek-r|qwq|qwen3|magistral)|reason|think", re.IGNORECASE
+)
+_MAY_GO = ("temperature", "seed", "stop", "max_tokens", "max_completion_tokens")
 
 
 @dataclass(slots=True)
@@ -58,11 +39,12 @@ class Backend:
     `endpoint` is the server's address, "" for the provider's own; `identity` is a digest of what
     tells it from other models of its name: that address, or the weights.
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
-    and a JSON schema for the answer; `prices` are USD per million input and output tokens, None
-    if unknown; `context` is the number of tokens of a request and its answer, None if large;
-    `small` models get shorter answers and stop signs, `compact` ones the prompts' short form;
-    `called` says how the client calls a request's parameters, and `hints` what to do where the
-    server refuses with a status.
+    and a JSON schema for the answer; `prices` are USD per million tokens of input, of output and
+    perhaps of input that the provider had in its cache, None if unknown; `context` is the number
+    of tokens of a request and its answer, None if large; `small` models get shorter answers and
+    stop signs, `compact` ones the prompts' short form; `called` says how the client calls a
+    request's parameters, and `hints` what to do where the server refuses with a status; `learned`
+    is what its server was found to take.
     """
 
     name: str
@@ -72,19 +54,35 @@ class Backend:
     concurrency: int = REMOTE_CONCURRENCY
     sampling: Mapping[str, Any] = field(default_factory=dict)
     openai_compatible: bool = True
-    prices: tuple[float, float] | None = None
+    prices: Sequence[float] | None = None
     context: int | None = None
     small: bool = False
     compact: bool = False
     called: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[int, str] = field(default_factory=dict)
-    takes_schemas: bool = True
+    learned: Learned = field(default_factory=Learned)
     close: Callable[[], Awaitable[None]] | None = None
 
     @property
     def address(self) -> str:
         """The endpoint as it may be shown."""
         return without_credentials(self.endpoint)
+
+    @property
+    def anthropic(self) -> bool:
+        """Whether it is one of Anthropic's own, whose cache is told what to keep."""
+        return getattr(self.chat, "_llm_type", "") == "anthropic-chat"
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The ways of asking for an object that it may take, the best first."""
+        return ways_of(self.chat, self.openai_compatible)
+
+    @property
+    def room(self) -> int:
+        """Tokens that an answer is given to think in, beyond its own length."""
+        room = max(self.learned.room, ROOM if _REASONS.search(self.name) else 0)
+        return room if self.context is None else min(room, self.context // 2)
 
     def body(self, request: Request, schema: type[BaseModel] | None, seed: int) -> dict[str, Any]:
         """Everything that decides the answer; its hash is the call's identity."""
@@ -97,7 +95,7 @@ class Backend:
         }
         if self.small:
             body["max_tokens"] = min(request.max_tokens, SMALL_MAX_TOKENS)
-            if request.stop_if_small:
+            if request.stop_if_small and schema is None:  # an object ends by itself
                 body["stop"] = list(request.stop_if_small)
         if self.openai_compatible:
             body["seed"] = seed + request.sample
@@ -105,34 +103,52 @@ class Backend:
             body["schema"] = {"name": schema.__name__, "schema": strict_schema(schema)}
         return body
 
-    async def send(self, body: Mapping[str, Any]) -> Reply:
-        """Send one request and return the answer as it came."""
-        assert self.chat is not None
-        own = ("messages", "sample", "schema")
-        options = {self.called.get(k, k): v for k, v in body.items() if k not in own}
+    def way(self, body: Mapping[str, Any]) -> str:
+        """How an object is asked for now, "" for a request that asks for none."""
+        return self.learned.used(self.ways) if "schema" in body else ""
+
+    def request(
+        self, body: Mapping[str, Any], room: int = 0
+    ) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
+        """The messages and options by which a body is sent, with so much room to think."""
+        refused = self.learned.refused
+        options = {
+            name: value
+            for name, value in body.items()
+            if name not in ("messages", "sample", "schema", *(refused - {"max_tokens"}))
+        }
+        options["max_tokens"] += room
         messages = [(role, content) for role, content in body["messages"]]
-        if "schema" in body:
-            if self.openai_compatible and self.takes_schemas:
-                # Through extra_body the raw text, usage and finish reason always come back;
-                # LangChain's own structured output loses them when the JSON is bad.
-                options["extra_body"] = {
-                    **options.get("extra_body", {}),
-                    "response_format": {
-                        "type": "json_schema",
-                        "json_schema": {"strict": True, **self._sent_schema(body["schema"])},
-                    },
-                }
-            else:
-                messages[-1] = ("user", _with_schema(messages[-1][1], body["schema"]["schema"]))
-        if self.endpoint:  # compatible servers may know the older name only
-            options["extra_body"] = {**options.get("extra_body", {})}
-            options["extra_body"].setdefault("max_tokens", options["max_tokens"])
+        if self.endpoint and "max_tokens" not in refused:  # many servers know the older name only
+            options = merged({"extra_body": {"max_tokens": options["max_tokens"]}}, options)
+            if "max_completion_tokens" in refused:
+                options = merged(options, {"extra_body": {"max_completion_tokens": None}})
+        if way := self.way(body):
+            messages, more = asked_for(way, messages, body["schema"], self.chat, small=self.small)
+            options = merged(options, more)
+        if self.anthropic:
+            messages = marked(messages)
+        return messages, options
+
+    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
+        """Send one request and return the answer as it came.
+
+        Raises:
+            OtherwiseError: the same request has to be sent again, which asks in another way.
+            NotAnAnswerError: what came is no answer.
+            Exception: what the provider's client raises.
+        """
+        assert self.chat is not None
+        way, left_out = self.way(body), frozenset(self.learned.refused)
+        messages, options = self.request(body, room)
+        options = {self.called.get(name, name): value for name, value in options.items()}
         try:
-            message = await self.chat.ainvoke(messages, **options)
+            return reply_of(await self.chat.ainvoke(messages, **options), way)
         except Exception as error:
-            if "schema" in body and _refuses_schemas(error):
-                self.takes_schemas = False  # from now on it stands in the prompt
-                raise SchemaRefusedError("the server takes no JSON schema") from None
+            if part := self.gives_up(error, way, left_out):
+                raise OtherwiseError(
+                    f"takes no {part}: {error}", getattr(error, "status_code", 400)
+                ) from None
             if not isinstance(error, (AttributeError, LookupError, TypeError, ValueError)):
                 raise
             if not self.openai_compatible:
@@ -140,68 +156,52 @@ class Backend:
             raise NotAnAnswerError(
                 f"the server's answer is not a chat completion ({type(error).__name__}: {error})"
             ) from None
-        return _reply(message)
 
-    def _sent_schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """The schema without the bounds of strings, which OpenAI's strict mode does not know."""
-        if self.small:  # a grammar keeps a small model from running on
-            return dict(schema)
-        properties = {
-            name: {k: v for k, v in spec.items() if k not in ("minLength", "maxLength")}
-            for name, spec in schema["schema"]["properties"].items()
-        }
-        return {**schema, "schema": {**schema["schema"], "properties": properties}}
+    def gives_up(self, error: Exception, way: str, left_out: Set[str] = frozenset()) -> str:
+        """Leave out what an error refuses from now on; return its name, "" if it is none.
 
-    def cost(self, input_tokens: int, output_tokens: int) -> float | None:
-        """USD that a call costs, None if the price is unknown."""
+        What was `left_out` of the request already cannot be its fault.
+        """
+        part = refused_part(error, way, [name for name in _MAY_GO if name not in left_out])
+        if part in _MAY_GO:
+            other = {"max_tokens", "max_completion_tokens"} - {part}
+            if "max" in part and (not self.endpoint or other & self.learned.refused):
+                return ""  # an answer's length has to be bounded by one of the two
+            self.learned.drop(part)
+        elif part:
+            if way == self.ways[-1]:
+                return ""
+            self.learned.give_up(way, self.ways)
+        return part
+
+    def cost(
+        self, input_tokens: int, output_tokens: int, cached: int = 0, written: int = 0
+    ) -> float | None:
+        """USD that a call costs, None if the price is unknown.
+
+        Of the input tokens, so many came from the provider's cache, or were put into it.
+        """
         if self.prices is None:
             return None
-        return (input_tokens * self.prices[0] + output_tokens * self.prices[1]) / 1e6
+        read, wrote, *rest = self.prices
+        from_cache = rest[0] if rest else read
+        usd = (input_tokens - cached - written) * read + cached * from_cache
+        return (usd + written * read * _WRITING + output_tokens * wrote) / 1e6
 
+    def worst(self, body: Mapping[str, Any], room: int = 0, share: float = 1.0) -> Spending:
+        """Most that a request can spend, with so much room to think, at a share of the price."""
+        prompt, answer = worst_case_tokens(body, room)
+        cost = self.cost(prompt, answer, written=prompt if self.anthropic else 0) or 0.0
+        return Spending(1, prompt + answer, cost * share)
 
-def _reply(message: AIMessage) -> Reply:
-    usage = message.usage_metadata
-    told = message.response_metadata
-    ends = ("finish_reason", "stop_reason", "done_reason")  # the last is Ollama's
-    finish = str(next((told[end] for end in ends if told.get(end)), ""))
-    text = str(message.text if isinstance(message.text, str) else message.text())
-    return Reply(
-        text=text.encode("utf-8", "replace").decode(),
-        finish_reason=_FINISH.get(finish, finish),
-        input_tokens=usage["input_tokens"] if usage else 0,
-        output_tokens=usage["output_tokens"] if usage else 0,
-        counted=bool(usage),
-    )
-
-
-def _refuses_schemas(error: Exception) -> bool:
-    said = str(error)
-    asked = "response_format" in said or "json_schema" in said
-    return getattr(error, "status_code", None) in (400, 422) and asked
+    def cost_of(self, reply: Reply) -> float | None:
+        """USD that an answer cost, None if its tokens or their price are unknown."""
+        cost = self.cost(
+            reply.input_tokens, reply.output_tokens, reply.cached_tokens, reply.written_tokens
+        )
+        return cost if reply.counted or cost == 0 else None
 
 
 def digest(text: str) -> str:
     """A short digest of what identifies a model."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@cache
-def strict_schema(schema: type[BaseModel]) -> dict[str, Any]:
-    """Return a model's JSON schema without titles and defaults, closed to other keys."""
-    whole = schema.model_json_schema()
-    properties = {
-        name: {k: v for k, v in spec.items() if k != "title"}
-        for name, spec in whole["properties"].items()
-    }
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _with_schema(content: str, schema: Mapping[str, Any]) -> str:
-    import json
-
-    return f"{content}\n\nAnswer with one JSON object of this schema only:\n{json.dumps(schema)}"

@@ -82,6 +82,11 @@ class Budget:
             self._settled.clear()
             await self._settled.wait()
 
+    def hold(self, worst: Spending) -> None:
+        """Take back a worst case that counts as spent: how it ends is still to be seen."""
+        self.spent -= worst
+        self._held += worst
+
     def settle(self, worst: Spending, spent: Spending) -> None:
         """Replace the worst case of a call by what it spent."""
         self._held -= worst
@@ -91,12 +96,12 @@ class Budget:
         self._settled.set()
 
 
-def worst_case_tokens(request: Mapping[str, Any]) -> tuple[int, int]:
-    """Most tokens that a request can use, in its prompt and in its answer.
+def worst_case_tokens(request: Mapping[str, Any], room: int = 0) -> tuple[int, int]:
+    """Most tokens that a request can use, in its prompt and in its answer with room to think.
 
     No tokenizer makes more than one token of a UTF-8 byte; what a chat template puts around a
     message is counted as 16.
     """
     prompt = sum(len(content.encode("utf-8", "replace")) + 16 for _, content in request["messages"])
     schema = len(json.dumps(request["schema"])) if "schema" in request else 0
-    return prompt + schema + _FRAME, int(request["max_tokens"])
+    return prompt + schema + _FRAME, int(request["max_tokens"]) + room

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -18,7 +20,30 @@ _FATAL = {
 _PASSING = {408, 409, 425, 500, 502, 503, 504, 520, 529}
 _OVERLOADED = {503, 529}
 _PERHAPS_BILLED = {408, 502, 504, 520}  # a proxy gave up on a server that may have answered
+_SAYS_NO = re.compile(
+    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra inputs|not permitted"
+    r"|not allowed|deprecated|only the default",
+    re.IGNORECASE,
+)
+# What an error speaks of that refuses a way of asking for an object.
+_WAY_MARKS = {
+    "json_schema": r"response_format|json.?schema|structured output|grammar|schema",
+    "tool": r"\btools?\b|tool_|functions?\b",
+    "json_object": r"response_format|json_object|json mode",
+}
 _UNREACHABLE = {"ConnectError", "ClientConnectorError", "ConnectionRefusedError"}
+
+
+class NotAnAnswerError(ConnectionError):
+    """The server sent something that is not a chat completion: a proxy's page, an empty body."""
+
+
+class OtherwiseError(ConnectionError):
+    """The server refuses a part of how it was asked; the same will be asked without it."""
+
+    def __init__(self, said: str, status_code: int) -> None:
+        super().__init__(said)
+        self.status_code = status_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +51,14 @@ class Fault:
     """Why a request brought no answer.
 
     `kind` is fatal (no request to this model can succeed), limited (the server's rate limit:
-    wait, then the same again), passing (worth trying again a few times) or request (this
-    request cannot succeed). `wait` is the time in seconds that the server asks for, if it does;
+    wait, then the same again), passing (worth trying again a few times), request (this
+    request cannot succeed) or otherwise (the same again at once, which will be asked in another
+    way). `wait` is the time in seconds that the server asks for, if it does;
     `refused` says that the server answered with an error, and so will not bill the request,
     `unreachable` that it was never sent.
     """
 
-    kind: Literal["fatal", "limited", "passing", "request"]
+    kind: Literal["fatal", "limited", "passing", "request", "otherwise"]
     cause: str
     status: int = 0
     wait: float | None = None
@@ -53,6 +79,8 @@ def fault_of(error: Exception) -> Fault:
     cause = f"{f'HTTP {status}' if status else type(error).__name__}: {said}"
     refused = status >= 400 and status not in _PERHAPS_BILLED
     wait = _retry_after(error)
+    if isinstance(error, OtherwiseError):
+        return Fault("otherwise", cause, status, refused=True)
     if status in _FATAL:
         return Fault("fatal", f"{_FATAL[status]} (HTTP {status}): {said}", status, refused=True)
     if status == 429 and "insufficient_quota" in f"{error} {getattr(error, 'code', '')}":
@@ -64,6 +92,24 @@ def fault_of(error: Exception) -> Fault:
         unreachable = not status and bool(_UNREACHABLE & set(_kinds(error)))
         return Fault("passing", cause, status, wait, refused, unreachable)
     return Fault("request", cause, status, refused=refused)
+
+
+def refused_part(error: Exception, way: str, parameters: Sequence[str]) -> str:
+    """Name the part of a request that a server's error refuses: a parameter, or its way of
+    asking for an object; "" if it is neither.
+    """
+    status, said = _status(error), str(error)
+    if status not in (400, 404, 405, 415, 422, 500, 501) or "context" in said:
+        return ""
+    no = _SAYS_NO.search(said)
+    param = str(getattr(error, "param", "") or "")
+    for name in parameters:
+        named = rf"['\"`]{name}['\"`]|argument[^.]*:.*\b{name}\b"
+        if no and (param == name or re.search(named, said)):
+            return name
+    if way not in _WAY_MARKS or (status not in (400, 422) and not re.search("support|tool", said)):
+        return ""
+    return way if re.search(_WAY_MARKS[way], f"{param} {said}", re.IGNORECASE) else ""
 
 
 def _status(error: Exception) -> int:

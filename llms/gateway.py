@@ -1,8 +1,9 @@
 """The one door to a chat model.
 
 Every request goes through it in this order: the ledger's earlier answer, the call cache, the
-budget's reservation, a place among the requests in flight, the request with time-out and
-retries, the commit to the ledger, the settlement of the budget. Only then is the answer used.
+budget's reservation, a place among the requests in flight or in a batch, the request with
+time-out and retries, the commit to the ledger, the settlement of the budget. Only then is the
+answer used.
 """
 
 from __future__ import annotations
@@ -10,31 +11,34 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import random
 import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import BaseModel
 
-from ..errors import Interrupted, LiftAgentError, ModelError, TooManyErrors
-from ..records import Call, Spending
-from ..redaction import without_own_keys
-from .answers import Answered, parse, plain
-from .budget import Budget, worst_case_tokens
-from .faults import Fault, fault_of
+from ..records import Call
+from .answers import Answered, parse, plain, without_thinking
+from .budget import Budget
+from .sender import CallCache, CallLog, Sender, Switch
 from .throttle import Throttle
 
 if TYPE_CHECKING:
-    from .backend import Backend, Reply
+    from .backend import Backend
+    from .batches.batcher import Batcher
 
-_ATTEMPTS = 6  # for faults that pass; a rate limit is waited out
-_FIRST_TRIES = 3  # where no server was ever reached
-_LONGEST_WAIT = 60.0
-_WINDOW = 50  # answers over which the share of failures is taken
-_WINDOW_MINIMUM = 20
+__all__ = [
+    "Answer",
+    "CallCache",
+    "CallLog",
+    "Gateway",
+    "Parsed",
+    "Request",
+    "Switch",
+    "Usage",
+    "call_key",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +76,6 @@ class Parsed(Generic[Answered]):
     error: str = ""
 
 
-class CallLog(Protocol):
-    """Where calls are kept; the ledger is one."""
-
-    def call(self, key: str) -> Call | None:
-        """The call with this key, if it was made."""
-
-    def begin_attempt(self, key: str, started: float, worst: Spending) -> int:
-        """Commit, before it is sent, that a request may spend so much; return its number."""
-
-    def end_attempt(self, attempt: int, seconds: float, outcome: str, spent: Spending) -> None:
-        """Commit how a request without an answer ended, and what it may have spent."""
-
-    def add_call(
-        self, call: Call, attempt: int | None = None, spent: Spending | None = None
-    ) -> None:
-        """Commit a call, and with it the attempt that brought its answer and what it spent."""
-
-
-class CallCache(Protocol):
-    """Answers of other runs, by the same keys."""
-
-    def get(self, key: str) -> Call | None:
-        """The call with this key as it ended there, if it was made."""
-
-    def put(self, call: Call) -> None:
-        """Keep an answered call."""
-
-
 @dataclass(slots=True)
 class Usage:
     """What this process has spent; `usd` is None if a price is unknown."""
@@ -120,18 +96,6 @@ class Usage:
         self.usd = None if self.usd is None or call.cost is None else self.usd + call.cost
 
 
-@dataclass(slots=True)
-class Switch:
-    """Turned off by Ctrl-C: no new call begins, those under way finish."""
-
-    stopped: bool = False
-
-    def check(self) -> None:
-        """Raise Interrupted when it is off."""
-        if self.stopped:
-            raise Interrupted("stopped by the user")
-
-
 class Gateway:
     """Asks one backend, never twice for the same thing."""
 
@@ -143,6 +107,7 @@ class Gateway:
         throttle: Throttle | None = None,
         *,
         cache: CallCache | None = None,
+        batcher: Batcher | None = None,
         timeout: float = 120.0,
         seed: int = 0,
         max_error_rate: float = 0.5,
@@ -151,25 +116,27 @@ class Gateway:
     ) -> None:
         self.backend = backend
         self.usage = usage or Usage()
-        self._switch = switch or Switch()
         self._log = log
         self._cache = cache
-        self._budget = budget or Budget()
-        self._throttle = throttle or Throttle(
-            backend.name, backend.concurrency, check=self._switch.check
-        )
-        self._timeout = timeout
         self._seed = seed
-        self._max_error_rate = max_error_rate
         self._in_flight: dict[str, asyncio.Task[Call]] = {}
-        self._failures: deque[bool] = deque(maxlen=_WINDOW)
-        self._over: LiftAgentError | None = None  # why nothing more is sent
-        self._reached = False  # whether the server was ever there
+        switch = switch or Switch()
+        self._sender = Sender(
+            backend,
+            log,
+            budget or Budget(),
+            throttle or Throttle(backend.name, backend.concurrency, check=switch.check),
+            switch,
+            cache=cache,
+            batcher=batcher,
+            timeout=timeout,
+            max_error_rate=max_error_rate,
+        )
 
     @property
     def concurrency(self) -> int:
         """Most requests in flight at once."""
-        return self._throttle.most
+        return self._sender.concurrency
 
     def room(self, texts: int) -> int | None:
         """UTF-8 bytes that each of `texts` texts may fill in a prompt; None is no limit."""
@@ -183,9 +150,8 @@ class Gateway:
         self, request: Request, *, agent: str, subject: str = "", round: int = 0
     ) -> Answer:
         """Return the model's answer as plain text, without any thinking that precedes it."""
-        call = await self._call(
-            self._form(request), None, agent=agent, subject=subject, round=round
-        )
+        form = self._form(request)
+        call = await self._call(form, None, agent=agent, subject=subject, round=round)
         if call.error:
             return Answer(error=call.error)
         text, cause = plain(call)
@@ -210,13 +176,13 @@ class Gateway:
         call = await self._call(request, schema, agent=agent, subject=subject, round=round)
         if call.error:
             return Parsed(None, call.error)
-        value, error = parse(schema, call)
+        value, error = self._read(schema, call)
         if value is None:
             repair = replace(
                 request,
                 messages=(
                     *request.messages,
-                    ("assistant", call.response or "(nothing)"),
+                    ("assistant", without_thinking(call.response).strip() or "(nothing)"),
                     (
                         "user",
                         f"That cannot be used: {error}. Answer again, with the JSON object only.",
@@ -226,17 +192,27 @@ class Gateway:
             call = await self._call(repair, schema, agent=agent, subject=subject, round=round)
             if call.error:
                 return Parsed(None, call.error)
-            value, error = parse(schema, call)
+            value, error = self._read(schema, call)
         self._note(call, value is None)
         return Parsed(value, error)
 
     def _form(self, request: Request) -> Request:
         return (self.backend.compact and request.short) or request
 
+    def _read(self, schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
+        """Parse an answer; a new one tells whether the way in which it was asked for works."""
+        value, error = parse(schema, call)
+        if call.way and not call.reused:
+            if value is not None:
+                self.backend.learned.answered(call.way)
+            elif call.finish_reason in ("stop", ""):
+                self.backend.learned.unreadable(call.way, self.backend.ways)
+        return value, error
+
     def _note(self, call: Call, unusable: bool) -> None:
         """Count a new answer among those of which a share may be faulty."""
         if not call.reused:
-            self._failures.append(unusable)
+            self._sender.failures.append(unusable)
 
     async def _call(
         self,
@@ -267,7 +243,7 @@ class Gateway:
             if (found := self._cached(blank)) is not None:
                 return found
             # A task of its own: an asker that is cancelled takes no answer from the others.
-            task = self._in_flight[key] = asyncio.create_task(self._send(blank))
+            task = self._in_flight[key] = asyncio.create_task(self._sent(blank))
             task.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(task)
 
@@ -293,132 +269,15 @@ class Gateway:
         self.usage.reused += 1
         return call
 
+    async def _sent(self, blank: Call) -> Call:
+        call = await self._sender.send(blank)
+        self.usage.add(call)
+        return call
+
     def _landed(self, key: str, done: asyncio.Task[Call]) -> None:
         del self._in_flight[key]
         if not done.cancelled():
             done.exception()  # nobody may be waiting for it any more
-
-    async def _send(self, blank: Call) -> Call:
-        """Try until there is an answer, or a fault that trying again does not mend."""
-        started, passing, attempts = time.time(), 0, 0
-        while True:
-            attempts += 1
-            outcome = await self._attempt(replace(blank, attempts=attempts, started=started))
-            if isinstance(outcome, Call):
-                self._reached = True
-                break
-            if outcome.kind == "fatal":
-                hint = self.backend.hints.get(outcome.status, "")
-                told = f"{outcome.cause}{f': {hint}' if hint else ''}"
-                self._over = ModelError(f"{self.backend.name} {told}")
-                raise self._over
-            self._reached = self._reached or not outcome.unreachable
-            if outcome.kind == "limited":
-                continue  # the throttle waits
-            passing += 1
-            most = _ATTEMPTS if self._reached else _FIRST_TRIES
-            if outcome.kind == "passing" and passing < most:
-                backoff = min(_LONGEST_WAIT, 0.5 * 2**passing) * random.uniform(0.5, 1)
-                await self._pause(max(min(outcome.wait or 0.0, _LONGEST_WAIT), backoff))
-                continue
-            if not self._reached:
-                where = f" at {self.backend.address}" if self.backend.address else ""
-                self._over = ModelError(
-                    f"{self.backend.name} cannot be reached{where} ({outcome.cause}): is the "
-                    "server running, and the address right?"
-                )
-                raise self._over
-            outcome = replace(
-                blank,
-                error=outcome.cause,
-                cost=self.backend.cost(0, 0),
-                seconds=time.time() - started,
-                attempts=attempts,
-                started=started,
-            )
-            self._failures.append(True)
-            self._log.add_call(outcome)
-            break
-        self.usage.add(outcome)
-        return outcome
-
-    async def _attempt(self, blank: Call) -> Call | Fault:
-        """Send one request; its answer is committed when this returns."""
-        prompt, answer = worst_case_tokens(blank.request)
-        worst = Spending(1, prompt + answer, self.backend.cost(prompt, answer) or 0.0)
-        likely = prompt // 4 + answer
-        self._check()
-        await self._budget.reserve(worst)
-        spent = Spending()
-        try:
-            async with self._throttle.place(likely):
-                self._check()
-                began, clock = time.time(), time.monotonic()
-                attempt = self._log.begin_attempt(blank.key, began, worst)
-                spent = worst  # until the server says otherwise, it may bill all of it
-                try:
-                    reply = await asyncio.wait_for(self.backend.send(blank.request), self._timeout)
-                except Exception as error:
-                    fault = fault_of(error)
-                    if isinstance(error, asyncio.TimeoutError):
-                        fault = replace(fault, cause=f"no answer within {self._timeout:g} seconds")
-                    if fault.refused or fault.unreachable:
-                        spent = Spending(1)
-                    seconds = time.monotonic() - clock
-                    self._log.end_attempt(attempt, seconds, fault.cause, spent)
-                    if fault.slows:
-                        try:
-                            self._throttle.refused(fault, clock)
-                        except TooManyErrors as over:
-                            self._over = over
-                            raise
-                    return fault
-                call = self._answered(blank, reply, time.monotonic() - clock)
-                if reply.counted:
-                    used = reply.input_tokens + reply.output_tokens
-                    spent = Spending(1, used, call.cost or 0.0)
-                self._log.add_call(call, attempt, spent)
-                self._throttle.answered(spent.tokens - likely)
-        finally:
-            self._budget.settle(worst, spent)
-        if self._cache:
-            self._cache.put(call)
-        return call
-
-    def _answered(self, blank: Call, reply: Reply, seconds: float) -> Call:
-        cost = self.backend.cost(reply.input_tokens, reply.output_tokens)
-        return replace(
-            blank,
-            response=without_own_keys(reply.text),
-            finish_reason=reply.finish_reason,
-            input_tokens=reply.input_tokens,
-            output_tokens=reply.output_tokens,
-            cost=cost if reply.counted or cost == 0 else None,
-            seconds=seconds,
-        )
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait before trying again; Interrupted if the run is being stopped meanwhile."""
-        until = time.monotonic() + seconds
-        while (rest := until - time.monotonic()) > 0 and not self._switch.stopped:
-            await asyncio.sleep(min(0.1, rest))
-        self._switch.check()
-        self._budget.check_time()
-
-    def _check(self) -> None:
-        """Raise if nothing more may be sent."""
-        self._switch.check()
-        self._budget.check_time()
-        if self._over:
-            raise self._over
-        self._check_failures()
-
-    def _check_failures(self) -> None:
-        seen, failed = len(self._failures), sum(self._failures)
-        if seen >= _WINDOW_MINIMUM and failed > self._max_error_rate * seen:
-            raise TooManyErrors(
-                f"{failed} of the last {seen} answers of {self.backend.name} were faults"
-            )
 
 
 def call_key(model: str, identity: str, prompt: str, body: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, UsageError
@@ -37,7 +37,7 @@ def open_openai(
     timeout: float = 120.0,
     concurrency: int = REMOTE_CONCURRENCY,
     sampling: Mapping[str, Any] | None = None,
-    prices: tuple[float, float] | None = None,
+    prices: Sequence[float] | None = None,
 ) -> Backend:
     """Open a model of OpenAI, or of any server that speaks its protocol at `base_url`."""
     from pydantic import SecretStr

@@ -15,14 +15,15 @@ else:
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
-def price_of(name: str) -> tuple[float, float] | None:
-    """USD per million input and output tokens of ``provider:model``, None if it is not listed.
+def price_of(name: str) -> tuple[float, ...] | None:
+    """USD per million tokens of ``provider:model``: input, output, and input that the provider
+    had in its cache; None if it is not listed.
 
     A dated snapshot (``openai:gpt-4o-mini-2024-07-18``) has the price of its model.
     """
     provider, _, model = name.partition(":")
     listed = _table().get(provider, {}).get(_SNAPSHOT.sub("", model))
-    return (listed[0], listed[1]) if listed else None
+    return tuple(listed) if listed else None
 
 
 def listed_on() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Prospect:
     """
 
     name: str
-    prices: tuple[float, float] | None
+    prices: Sequence[float] | None
     listed: bool = False
     concurrency: int = REMOTE_CONCURRENCY
     max_tokens: float = math.inf
@@ -37,7 +37,7 @@ class Prospect:
 def prospect(
     name: str,
     base_url: str | None = None,
-    prices: Mapping[str, tuple[float, float]] | None = None,
+    prices: Mapping[str, Sequence[float]] | None = None,
     tables: Mapping[str, ModelTable] | None = None,
 ) -> Prospect:
     """Say what is known of the model called `name` without opening it."""
@@ -57,7 +57,7 @@ def prospect(
     return Prospect(table.model, price, listed, at_once, most, small)
 
 
-def _list_price(table: ModelTable) -> tuple[float, float] | None:
+def _list_price(table: ModelTable) -> Sequence[float] | None:
     """The package's price of a model; another server's price is its own."""
     from .prices import price_of
 
@@ -76,7 +76,7 @@ def open_backend(
     base_url: str | None = None,
     *,
     timeout: float = 120.0,
-    prices: Mapping[str, tuple[float, float]] | None = None,
+    prices: Mapping[str, Sequence[float]] | None = None,
     tables: Mapping[str, ModelTable] | None = None,
 ) -> Backend:
     """Open the chat model called `name`: that of a table, or ``provider:model``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -63,8 +63,8 @@ class ModelTable(BaseModel):
     """How long a reasoning model may think, in the provider's words: low, medium, high."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """What else goes into each request, as the server wants it."""
-    prices: tuple[Price, Price] | None = None
-    """USD per million input and output tokens. Default: the list price, if it is known."""
+    prices: tuple[Price, Price] | tuple[Price, Price, Price] | None = None
+    """USD per million tokens of input, output and perhaps cached input. Default: the list price."""
     rpm: float | None = Field(default=None, gt=0)
     """Requests a minute that the server allows. Default: that of the run."""
     tpm: float | None = Field(default=None, gt=0)
@@ -95,7 +95,7 @@ class ModelTable(BaseModel):
 def table_of(
     name: str,
     base_url: str | None = None,
-    prices: Mapping[str, tuple[float, float]] | None = None,
+    prices: Mapping[str, Sequence[float]] | None = None,
     tables: Mapping[str, ModelTable] | None = None,
 ) -> ModelTable:
     """What is set for the model called `name`: its table, or what the flags say.
@@ -106,7 +106,8 @@ def table_of(
     found = (tables or {}).get(name.removesuffix(":"))
     if found is None:
         address = base_url if name.startswith("openai:") else None
-        return ModelTable(model=name, base_url=address, prices=(prices or {}).get(name))
+        given = ModelTable(model=name, base_url=address)
+        return given.model_copy(update={"prices": (prices or {}).get(name)})
     own = [(prices or {}).get(given) for given in (name.removesuffix(":"), found.model)]
     return found.model_copy(update={"prices": own[0] or own[1] or found.prices})
 

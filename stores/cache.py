@@ -1,17 +1,20 @@
 """The call cache: answers of all runs of this user, so that none is paid for twice.
 
-It holds the hash of a request and what was answered, never the request, a key or a header.
+It holds the hash of a request and what was answered, never the request, a key or a header; and
+what was learned of how each model takes requests.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config import cache_folder
 from ..errors import RunFolderError
@@ -28,6 +31,11 @@ CREATE TABLE IF NOT EXISTS calls (
     output_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL, kept REAL NOT NULL)
 WITHOUT ROWID
 """
+_LEARNED = """
+CREATE TABLE IF NOT EXISTS learned (
+    model TEXT PRIMARY KEY, facts TEXT NOT NULL, kept REAL NOT NULL) WITHOUT ROWID
+"""
+_FORGET = 30 * 24 * 3600.0  # seconds after which a server may have changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class SharedCache:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(_TABLE)
+            self._db.execute(_LEARNED)
         except (OSError, sqlite3.Error) as error:
             self._give_up(error)
 
@@ -117,6 +126,29 @@ class SharedCache:
         except sqlite3.Error as error:
             self._give_up(error)
 
+    def recall(self, name: str) -> Mapping[str, Any]:
+        """What was learned of a model, {} if nothing was, or too long ago."""
+        if self._db is None:
+            return {}
+        sql = "SELECT facts FROM learned WHERE model = ? AND kept > ?"
+        try:
+            found = self._db.execute(sql, (name, time.time() - _FORGET)).fetchone()
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return {}
+        facts: dict[str, Any] = json.loads(found[0]) if found else {}
+        return facts
+
+    def remember(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Keep what was learned of a model."""
+        if self._db is None:
+            return
+        values = (name, json.dumps(facts), time.time())
+        try:
+            self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", values)
+        except sqlite3.Error as error:
+            self._give_up(error)
+
     def _give_up(self, error: Exception) -> None:
         self._db = None
         self._say(f"cannot use the call cache {self.path} ({error}): going on without it")
@@ -152,7 +184,10 @@ def pace_of(model: str) -> Pace | None:
     path = cache_path()
     if not os.access(path, os.R_OK):
         return None
-    sql = "SELECT COUNT(*), AVG(seconds) FROM (SELECT seconds FROM calls WHERE model = ? LIMIT ?)"
+    sql = (
+        "SELECT COUNT(*), AVG(seconds) FROM"
+        " (SELECT seconds FROM calls WHERE model = ? AND seconds > 0 LIMIT ?)"
+    )
     try:
         with contextlib.closing(sqlite3.connect(path)) as db:
             calls, seconds = db.execute(sql, (model, _PACE_MOST)).fetchone()
@@ -173,6 +208,7 @@ def clear_cache(path: Path) -> int:
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("DROP TABLE IF EXISTS calls")
+            db.execute("DROP TABLE IF EXISTS learned")
             db.execute(_TABLE)
             db.execute("VACUUM")
     except sqlite3.Error as error:

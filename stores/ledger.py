@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, fields, replace
+from dataclasses import asdict, astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import numpy as np
 from ..errors import RunFolderError
 from ..records import (
     Attempt,
+    Batch,
+    BatchItem,
     BenchmarkItem,
     Call,
     Check,
@@ -203,6 +206,25 @@ def _keep_checks(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_batches(db: sqlite3.Connection) -> None:
+    """Keep what calls thought, what came from a cache, how they asked, and open batches."""
+    for column, kind in (
+        ("reasoning_tokens", "INTEGER NOT NULL DEFAULT 0"),
+        ("cached_tokens", "INTEGER NOT NULL DEFAULT 0"),
+        ("way", "TEXT NOT NULL DEFAULT ''"),
+    ):
+        db.execute(f"ALTER TABLE calls ADD COLUMN {column} {kind}")
+    db.execute(
+        "CREATE TABLE batches (intent TEXT PRIMARY KEY, id TEXT NOT NULL, model TEXT NOT NULL,"
+        " calls INTEGER NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, ended REAL)"
+    )
+    db.execute(
+        "CREATE TABLE batch_items (intent TEXT NOT NULL, key TEXT NOT NULL,"
+        " attempt INTEGER NOT NULL, room INTEGER NOT NULL, call TEXT NOT NULL,"
+        " PRIMARY KEY (intent, key)) WITHOUT ROWID"
+    )
+
+
 # Numbered steps: step i brings a ledger from version i to i + 1. Add steps, never edit one.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
@@ -215,6 +237,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _keep_columns,
     _keep_panels,
     _keep_checks,
+    _keep_batches,
 )
 
 
@@ -791,13 +814,7 @@ class Ledger:
 
     def begin_attempt(self, key: str, started: float, worst: Spending) -> int:
         """Commit, before it is sent, that a request may spend so much; return its number."""
-        made = self._db.execute(
-            "INSERT INTO attempts (key, started, outcome, calls, tokens, usd)"
-            " VALUES (?, ?, '', ?, ?, ?)",
-            (key, started, worst.calls, worst.tokens, worst.usd),
-        )
-        assert made.lastrowid is not None
-        return made.lastrowid
+        return _begin_attempt(self._db, key, started, worst)
 
     def end_attempt(self, attempt: int, seconds: float, outcome: str, spent: Spending) -> None:
         """Commit how a request without an answer ended, and what it may have spent."""
@@ -816,6 +833,7 @@ class Ledger:
                     *(without_own_keys(call.response), call.finish_reason, redacted(call.error)),
                     *(call.input_tokens, call.output_tokens, call.cost),
                     *(call.seconds, call.attempts, call.started, call.reused),
+                    *(call.reasoning_tokens, call.cached_tokens, call.way),
                 ),
             )
             if attempt is not None:
@@ -831,6 +849,71 @@ class Ledger:
             Attempt(started, seconds, outcome, Spending(*spent))
             for started, seconds, outcome, *spent in self._query(sql, (key,))
         ]
+
+    # batches ------------------------------------------------------------------------------
+
+    def begin_batch(self, batch: Batch) -> Batch:
+        """Commit a batch before it is handed over; return it with its items' attempts."""
+        with self._transaction() as db:
+            items = tuple(
+                replace(i, attempt=_begin_attempt(db, i.call.key, batch.created, i.worst))
+                for i in batch.items
+            )
+            db.execute(
+                "INSERT INTO batches (intent, id, model, calls, state, created)"
+                " VALUES (?, '', ?, ?, 'intended', ?)",
+                (batch.intent, batch.model, batch.calls, batch.created),
+            )
+            db.executemany(
+                "INSERT INTO batch_items VALUES (?, ?, ?, ?, ?)",
+                (
+                    (batch.intent, i.call.key, i.attempt, i.room, _json(asdict(i.call)))
+                    for i in items
+                ),
+            )
+        return replace(batch, items=items)
+
+    def name_batch(self, intent: str, id: str, state: str) -> None:
+        """Keep the provider's name of a batch: it was sent, or found there."""
+        self._db.execute(
+            "UPDATE batches SET id = ?, state = ? WHERE intent = ?", (id, state, intent)
+        )
+
+    def end_batch(self, intent: str, state: str) -> None:
+        """Note how a batch ended; its answers have been kept."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE batches SET state = ?, ended = ? WHERE intent = ?",
+                (state, time.time(), intent),
+            )
+            db.execute("DELETE FROM batch_items WHERE intent = ?", (intent,))
+
+    def open_batches(self) -> list[Batch]:
+        """The batches that have not ended."""
+        sql = (
+            "SELECT intent, model, created, calls, id FROM batches WHERE ended IS NULL"
+            " ORDER BY created"
+        )
+        return [
+            Batch(intent, model, created, calls, self._batch_items(intent), id)
+            for intent, model, created, calls, id in self._query(sql)
+        ]
+
+    def _batch_items(self, intent: str) -> tuple[BatchItem, ...]:
+        sql = (
+            "SELECT i.call, i.room, i.attempt, a.calls, a.tokens, a.usd FROM batch_items i"
+            " JOIN attempts a ON a.id = i.attempt WHERE i.intent = ?"
+        )
+        return tuple(
+            BatchItem(Call(**json.loads(call)), Spending(*worst), room, attempt)
+            for call, room, attempt, *worst in self._query(sql, (intent,))
+        )
+
+    def batches(self) -> list[dict[str, Any]]:
+        """All batches, without their items, in the order in which they were made."""
+        names = ("intent", "id", "model", "calls", "state", "created", "ended")
+        sql = f"SELECT {', '.join(names)} FROM batches ORDER BY created"
+        return [dict(zip(names, found, strict=True)) for found in self._query(sql)]
 
     def spent(self) -> Spending:
         """What the run's requests spent, or may have spent where no answer came."""
@@ -950,7 +1033,7 @@ _DUEL = ", ".join(field.name for field in fields(Duel))
 
 def _score(found: tuple[Any, ...]) -> Score:
     values = dict(zip(_SCORE.split(", "), found, strict=True))
-    values["parts"] = json.loads(values["parts"])
+    values["parts"], values["panel"] = json.loads(values["parts"]), json.loads(values["panel"])
     values["judgements"] = tuple(json.loads(values["judgements"]))
     return Score(**{**values, "concatenation": bool(values["concatenation"])})
 
@@ -985,6 +1068,16 @@ def _call(found: tuple[Any, ...]) -> Call:
     values = dict(zip(_CALL.split(", "), found, strict=True))
     values["reused"] = bool(values["reused"])
     return Call(**{**values, "request": json.loads(values["request"])})
+
+
+def _begin_attempt(db: sqlite3.Connection, key: str, started: float, worst: Spending) -> int:
+    made = db.execute(
+        "INSERT INTO attempts (key, started, outcome, calls, tokens, usd)"
+        " VALUES (?, ?, '', ?, ?, ?)",
+        (key, started, worst.calls, worst.tokens, worst.usd),
+    )
+    assert made.lastrowid is not None
+    return made.lastrowid
 
 
 def _end_attempt(

@@ -20,7 +20,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -38,15 +38,19 @@ FATAL = ("http_401", "http_403", "http_404", "quota")
 REQUESTS = ("bad_request",)  # the model is well, the request is not
 HOLLOW = ("empty", "html")  # status 200 without a chat completion
 ANSWERS = (
-    *("empty_text", "truncated", "bad_json", "wrong_schema", "tool_call"),
+    *("empty_text", "truncated", "half", "bad_json", "wrong_schema", "tool_call"),
     *("refusal", "refusal_field", "content_filter"),
 )
-WRAPPED = ("think", "fence")  # the right answer, dressed up
+WRAPPED = (  # the right answer, dressed up
+    *("think", "fence", "prose", "reasoning_field"),
+    *("trailing_comma", "single_quotes"),
+)
 FAULTS = (*TRANSIENT, *FATAL, *REQUESTS, *HOLLOW, *ANSWERS, *WRAPPED)
 
 # What it takes, as strictly as OpenAI.
 _PARAMETERS = (
     "model messages temperature max_tokens max_completion_tokens seed response_format stop stream"
+    " tools tool_choice"
 )
 PARAMETERS = frozenset(_PARAMETERS.split())
 
@@ -82,7 +86,8 @@ class MisbehavingServer:
     it is logged as ``rate_limit`` and does not count as seen. Retry-After is `retry_after` for
     ``http_429`` and the time to the next place for ``rate_limit``, with `retry_after_whole` in
     whole seconds as most servers say it; None keeps it out of both. Without `keep_alive` each
-    response closes its connection.
+    response closes its connection. `refuses` names parameters, or types of response_format, that
+    it does not take; before each answer it thinks for `thinking` tokens, of the same limit.
     """
 
     def __init__(
@@ -97,7 +102,10 @@ class MisbehavingServer:
         retry_after_whole: bool = False,
         late: float = 1.0,
         keep_alive: bool = True,
+        refuses: Sequence[str] = (),
+        thinking: int = 0,
     ) -> None:
+        self.refuses, self.thinking = refuses, thinking
         self.requests: list[Seen] = []
         self.peak = 0  # most requests that were under way at once
         self.keep_alive = keep_alive
@@ -194,6 +202,14 @@ class MisbehavingServer:
     def _respond(self, body: dict[str, Any], fault: str, key: str, wait: float) -> Response | None:
         if unknown := set(body) - PARAMETERS:
             return problem(400, f"Unrecognized request argument supplied: {', '.join(unknown)}")
+        asked = {*body, body.get("response_format", {}).get("type", "")}
+        if unwanted := [name for name in self.refuses if name in asked]:
+            return problem(
+                400,
+                f"Unsupported parameter: '{unwanted[0]}' is not supported with this model.",
+                "unsupported_parameter",
+                "invalid_request_error",
+            )
         no = f"This server says no to {key}."
         if fault == "reset":
             return None
@@ -213,7 +229,7 @@ class MisbehavingServer:
             return Response(200, b"")
         if fault == "html":
             return Response(200, PAGE.encode(), kind="text/html")
-        return completion(body, fault, self._answer(body["messages"]))
+        return completion(body, fault, self._answer(body["messages"]), self.thinking)
 
     def _in_words(self, seconds: float | None) -> str:
         if seconds is None or self._retry_after is None:
@@ -240,8 +256,8 @@ def problem(
     return Response(status, json.dumps({"error": error}).encode(), retry_after=retry_after)
 
 
-def completion(body: Mapping[str, Any], fault: str, text: str) -> Response:
-    """Answer a request with `text`, or with what the fault makes of it."""
+def completion(body: Mapping[str, Any], fault: str, text: str, thinking: int = 0) -> Response:
+    """Answer a request with `text` after some thinking, or with what the fault makes of it."""
     finish = "stop"
     if fault in ANSWERS or fault in WRAPPED:
         text = {
@@ -249,17 +265,29 @@ def completion(body: Mapping[str, Any], fault: str, text: str) -> Response:
             "tool_call": "",
             "content_filter": "",
             "truncated": text[: len(text) // 2],
+            "half": text[: len(text) // 2],
             "bad_json": "Certainly, the label is good and the points are three.",
             "wrong_schema": '{"unexpected": [true]}',
             "refusal": REFUSAL,
             "refusal_field": REFUSAL,
             "think": f"<think>\nPerhaps {{this}}? No, rather that.\n</think>\n\n{text}",
             "fence": f"Here it is:\n\n```json\n{text}\n```\n",
+            "prose": f"My verdict is this: {text} I hope that it {{helps}}.",
+            "reasoning_field": text,
+            "trailing_comma": text.replace("}", ",}"),
+            "single_quotes": text.replace('"', "'"),
         }[fault]
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    if limit and tokens(text) > limit:
-        text, finish = text[: limit * 4], "length"
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or 10**9
+    thought = min(thinking, limit)
+    if tokens(text) > limit - thought:
+        text, finish = text[: (limit - thought) * 4], "length"
     message: Message = {"role": "assistant", "content": text}
+    if "tools" in body and text:
+        called = {"name": body["tools"][0]["function"]["name"], "arguments": text}
+        message["content"] = None
+        message["tool_calls"] = [{"id": "call_1", "type": "function", "function": called}]
+    if fault == "reasoning_field":
+        message["reasoning_content"] = text
     if fault == "truncated":
         finish = "length"
     if fault == "content_filter":
@@ -272,14 +300,17 @@ def completion(body: Mapping[str, Any], fault: str, text: str) -> Response:
         message["tool_calls"] = [{"id": "call_1", "type": "function", "function": called}]
         finish = "tool_calls"
     read = sum(tokens(str(message["content"])) for message in body["messages"])
-    wrote = tokens(text)
+    wrote = tokens(text) * (2 if fault == "reasoning_field" else 1) + thought
+    usage: dict[str, Any] = {"prompt_tokens": read, "completion_tokens": wrote}
+    if thinking:
+        usage["completion_tokens_details"] = {"reasoning_tokens": thought}
     whole = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1,
         "model": body["model"],
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote},
+        "usage": {**usage, "total_tokens": read + wrote},
     }
     return Response(200, json.dumps(whole).encode(), tokens=read + wrote)
 
@@ -302,10 +333,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path != "/v1/chat/completions":
             self._send(problem(404, f"There is nothing at {self.path}."))
             return
+        body = json.loads(content)
         seen, response = self.server.owner.serve(body, self.headers.get("Authorization", ""))
         if response is None:
             self.close_connection = True

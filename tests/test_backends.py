@@ -29,8 +29,9 @@ from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.local import PACKAGE, packaged_model
 from lift_agent.llms.names import PROVIDERS
-from lift_agent.llms.providers import open_backend, prospect
+from lift_agent.llms.providers import open_backend
 from lift_agent.llms.tables import FREE, ModelTable
+from lift_agent.redaction import prospect, redacted
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.check import print_check
 
@@ -156,7 +157,7 @@ def test_azure_names_what_is_missing_one_by_one_and_is_asked_at_its_deployment(m
     assert path == "/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21"
     assert headers["api-key"] == "azure-secret"
     assert body["response_format"]["type"] == "json_schema"
-    assert "azure-secret" in backend.secrets
+    assert "azure-secret" not in redacted("a key: azure-secret")
     assert "deployment" in backend.hints[404]
 
 

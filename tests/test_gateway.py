@@ -31,7 +31,7 @@ from misbehaving_server import (
 from pydantic import BaseModel, Field
 
 from lift_agent.errors import Interrupted, ModelError, TooManyErrors
-from lift_agent.llms import gateway as gateways
+from lift_agent.llms import sender as senders
 from lift_agent.llms import throttle as throttles
 from lift_agent.llms.budget import Budget, Caps, worst_case_tokens
 from lift_agent.llms.faults import fault_of
@@ -64,7 +64,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # No server here speaks TLS, and reading certificates takes longer than most of these tests.
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(senders, "_LONGEST_WAIT", 0.01)
     monkeypatch.setattr(throttles, "_BACKOFF", (0.01, 0.05))
 
 
@@ -376,6 +376,7 @@ def test_a_text_is_without_thinking(tmp_path: Path) -> None:
 CAUSES = {
     "empty_text": "the answer is empty",
     "truncated": "the answer was cut by its length",
+    "half": "there is no JSON object in it",
     "bad_json": "there is no JSON object in it",
     "wrong_schema": "label: Field required",
     "refusal": "there is no JSON object in it",
@@ -408,6 +409,7 @@ def test_an_answer_unusable_twice_is_its_cause(tmp_path: Path, fault: str) -> No
 AS_TEXT = {
     "empty_text": Answer(error=CAUSES["empty_text"]),
     "truncated": Answer(GOOD[:15], truncated=True),
+    "half": Answer(GOOD[:15]),
     "bad_json": Answer("Certainly, the label is good and the points are three."),
     "wrong_schema": Answer('{"unexpected": [true]}'),
     "refusal": Answer(REFUSAL),
@@ -458,6 +460,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
             serve(dict.fromkeys(names, 0.025), seed=7, latency=(0, 0.01)) as server,
             opened(folder, server, most=concurrency, max_error_rate=1.0) as (gateway, ledger),
         ):
+            gateway.backend.learned.thinks()  # otherwise the first thought changes what follows
             asked = (gateway.ask_for(Mark, request(n), agent="test") for n in range(30))
             parsed = run(together(asked))
             assert ledger.spent().calls == len(server.requests)
@@ -673,7 +676,7 @@ def test_the_switch_lets_calls_under_way_finish(tmp_path: Path) -> None:
 def test_the_switch_ends_the_wait_for_a_retry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(gateways, "_LONGEST_WAIT", 60.0)
+    monkeypatch.setattr(senders, "_LONGEST_WAIT", 60.0)
     switch = Switch()
     with (
         serve(always(fault), retry_after=60) as server,

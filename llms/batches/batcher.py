@@ -1,0 +1,359 @@
+"""Gathers what is asked at the same time into batches, and brings back what became of them.
+
+A batch is committed to the ledger with its calls before it is handed over, and looked for at the
+provider when it is not known whether it arrived: over any crash each call is in one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ...errors import ModelError
+from ...records import Batch, BatchItem, Call, Spending
+from ..budget import Budget
+from ..faults import Fault, fault_of
+from ..replies import Reply
+from ..sender import CallCache, CallLog, Switch, answered, crowded_out, spent_on
+from . import BATCH_SHARE, BatchRefusedError, BatchService, Standing
+
+if TYPE_CHECKING:
+    from ..backend import Backend
+
+_FIRST_LOOK = 5.0  # seconds until a batch is looked at again for the first time
+_FIRST_WAIT = 0.5  # seconds after a fault that may pass
+_SLOWER = 1.5  # each wait over the last
+_GRACE = 10.0  # seconds after which a batch that was handed over is listed by its provider
+_SAID_EVERY = 60.0
+_AROUND = 64  # bytes around all requests of a batch
+_UNSENT = Fault("otherwise", "the batch was never handed over", unreachable=True)
+
+Result = TypeVar("Result")
+
+
+class BatchLog(CallLog, Protocol):
+    """Where batches are kept; the ledger is one."""
+
+    def begin_batch(self, batch: Batch) -> Batch:
+        """Commit a batch before it is handed over; return it with its items' attempts."""
+
+    def name_batch(self, intent: str, id: str, state: str) -> None:
+        """Keep the provider's name of a batch: it was sent, or found there."""
+
+    def end_batch(self, intent: str, state: str) -> None:
+        """Note how a batch ended; its answers have been kept."""
+
+    def open_batches(self) -> list[Batch]:
+        """The batches that have not ended."""
+
+    def batches(self) -> list[dict[str, Any]]:
+        """All batches, without their items."""
+
+
+class _StrangerError(Exception):
+    """A batch that was found at the provider is not the one that was looked for."""
+
+
+class Batcher:
+    """Hands over what is asked in batches; an asker waits for what becomes of its call."""
+
+    def __init__(
+        self,
+        service: BatchService,
+        backend: Backend,
+        log: BatchLog,
+        budget: Budget,
+        switch: Switch,
+        *,
+        cache: CallCache | None = None,
+        say: Callable[[str], None] = lambda line: None,
+        submits: bool = True,
+        poll: float = 60.0,
+        gather: float = 1.0,
+    ) -> None:
+        """Take the provider's endpoint, and where calls are kept.
+
+        Without `submits` only batches that are under way are waited for. `poll` is the longest
+        time between two looks at a batch, `gather` the time without a new call after which those
+        that wait are handed over, both in seconds.
+        """
+        self.submits = submits
+        self._service = service
+        self._backend = backend
+        self._log = log
+        self._budget = budget
+        self._switch = switch
+        self._cache = cache
+        self._say = say
+        self._poll = poll
+        self._gather = gather
+        self._waiting: list[tuple[BatchItem, bytes]] = []
+        self._answers: dict[str, asyncio.Future[Call | Fault]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._told = False  # that batches go on without us
+
+    def start(self) -> None:
+        """Go on with the batches that an earlier process left under way."""
+        for batch in self._log.open_batches():
+            if batch.model == self._backend.name:
+                self._pick_up(batch)
+
+    def _pick_up(self, batch: Batch) -> None:
+        for item in batch.items:
+            known = self._log.call(item.call.key)
+            if known is None or known.error:
+                self._budget.hold(item.worst)
+                self._answers[item.call.key] = asyncio.get_running_loop().create_future()
+        self._say(f"going on with {_named(batch)}")
+        self._spawn(self._bring_back(batch), batch.items)
+
+    def holds(self, key: str) -> bool:
+        """Whether a call is in a batch, or waits for one."""
+        return key in self._answers
+
+    async def answer(self, key: str) -> Call | Fault:
+        """Wait for what becomes of a call that is held."""
+        return await asyncio.shield(self._answers[key])
+
+    async def ask(self, call: Call, worst: Spending, room: int) -> Call | Fault:
+        """Put a call, for which its worst case is reserved, into the next batch."""
+        loop = asyncio.get_running_loop()
+        item = BatchItem(replace(call, way=self._backend.way(call.request)), worst, room)
+        line = self._service.line(call.key, dict(call.request), room)
+        self._answers[call.key] = loop.create_future()
+        self._waiting.append((item, line))
+        if self._timer:
+            self._timer.cancel()
+        self._timer = loop.call_later(self._gather, self._hand_over)
+        return await self.answer(call.key)
+
+    async def close(self) -> None:
+        """Stop waiting; what is under way goes on at the provider."""
+        if self._timer:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._service.close()
+
+    def _hand_over(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for part in parts(waiting, self._service.most_requests, self._service.most_bytes):
+            items = tuple(item for item, _ in part)
+            self._spawn(self._submit(items, [line for _, line in part]), items)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], items: Iterable[BatchItem]) -> None:
+        """Do it beside; what it raises goes to those who wait for these calls."""
+
+        async def done() -> None:
+            try:
+                await work
+            except Exception as error:
+                for item in items:
+                    if future := self._answers.pop(item.call.key, None):
+                        future.set_exception(error)
+                        future.exception()  # nobody may be waiting for it
+
+        task = asyncio.create_task(done())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _submit(self, items: tuple[BatchItem, ...], lines: list[bytes]) -> None:
+        if self._switch.stopped:
+            for item in items:
+                self._budget.settle(item.worst, Spending())
+            self._switch.check()
+        batch = self._log.begin_batch(
+            Batch(uuid.uuid4().hex, self._backend.name, time.time(), len(items), items)
+        )
+        try:
+            id, state = await self._made(batch, lines)
+        except BatchRefusedError as error:
+            self._give_back(batch, "refused", _again(f"the provider takes no such batch: {error}"))
+            return
+        batch = self._name(batch, id, state)
+        self._say(f"handed over {_named(batch)}")
+        await self._bring_back(batch)
+
+    async def _made(self, batch: Batch, lines: list[bytes]) -> tuple[str, str]:
+        """Hand over a batch once, although the connection may fail: its name, and sent or found."""
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return await self._service.create(batch.intent, lines), "sent"
+            except Exception as error:
+                fault = self._passing(error, "has no batch endpoint: leave out --batch")
+            arrived = not (fault.refused or fault.unreachable)  # perhaps
+            if arrived and (id := await self._found(batch, set())):
+                return id, "found"
+            await self._rest(max(wait, fault.wait or 0.0))
+            wait = min(self._poll, wait * 2)
+
+    async def _bring_back(self, batch: Batch) -> None:
+        """Wait for a batch, and commit what became of its calls."""
+        others: set[str] = set()
+        while True:
+            if not batch.id:
+                id = await self._found(batch, others)
+                if id is None:
+                    self._give_back(batch, "unsent", _UNSENT)
+                    return
+                batch = self._name(batch, id, "found")
+            try:
+                standing = await self._ended(batch)
+                await self._patiently(self._take, batch)
+            except BatchRefusedError as error:
+                self._give_back(batch, "refused", _again(f"the batch failed: {error}"))
+                return
+            except _StrangerError:
+                others.add(batch.id)
+                batch = self._name(batch, "", "intended")
+                continue
+            break
+        if standing.cancelled:
+            cause = f"had {_named(batch)} cancelled at the provider: resume asks the rest anew"
+            self._give_back(batch, "cancelled", Fault("fatal", cause, refused=True))
+        else:
+            self._give_back(batch, "done", _again("the provider did not get to it in time"))
+            self._say(f"{_named(batch)} is done")
+
+    async def _found(self, batch: Batch, others: set[str]) -> str | None:
+        """Look for a batch at the provider, until it would be listed if it had arrived."""
+        while True:
+            sure = {b["id"] for b in self._log.batches() if b["state"] != "found"}
+            avoid = others | (sure - {batch.id})
+            id = await self._patiently(self._service.find, batch, avoid)
+            if id or time.time() > batch.created + _GRACE:
+                return id
+            await self._rest(1.0)
+
+    async def _ended(self, batch: Batch) -> Standing:
+        wait, said = min(_FIRST_LOOK, self._poll), time.monotonic()
+        while True:
+            standing = await self._patiently(self._service.standing, batch.id)
+            if standing.ended:
+                return standing
+            if time.monotonic() - said > _SAID_EVERY:
+                said = time.monotonic()
+                self._say(f"{_named(batch)}: {standing.done:,} of {standing.total:,} done")
+            await self._rest(wait)
+            wait = min(self._poll, wait * _SLOWER)
+
+    async def _take(self, batch: Batch) -> None:
+        """Commit the results, each once, also when the connection breaks between two of them."""
+        items = {item.call.key: item for item in batch.items}
+        async for key, result in self._service.results(batch.id):
+            if key not in items:
+                raise _StrangerError
+            if key in self._answers:
+                outcome = self._service.outcome(result, items[key].call.way)
+                if isinstance(outcome, Reply):
+                    self._commit(batch, items[key], outcome)
+                elif outcome:
+                    self._end(batch, items[key], outcome)
+
+    def _commit(self, batch: Batch, item: BatchItem, reply: Reply) -> None:
+        seconds = time.time() - batch.created
+        call = answered(self._backend, item.call, reply, seconds, BATCH_SHARE)
+        spent = spent_on(call, reply, item.worst)
+        if fault := crowded_out(self._backend, reply, item.room):
+            self._end(batch, item, fault, spent)
+            return
+        self._log.add_call(call, item.attempt, spent)
+        self._budget.settle(item.worst, spent)
+        if self._cache:
+            self._cache.put(replace(call, seconds=0.0))  # which says nothing of the model's pace
+        self._answers.pop(call.key).set_result(call)
+
+    def _end(
+        self, batch: Batch, item: BatchItem, fault: Fault, spent: Spending | None = None
+    ) -> None:
+        """Commit that a call got no answer in its batch, and let its asker go on from there."""
+        spent = spent or Spending(0 if fault.unreachable else 1)
+        self._log.end_attempt(item.attempt, time.time() - batch.created, fault.cause, spent)
+        self._budget.settle(item.worst, spent)
+        self._answers.pop(item.call.key).set_result(fault)
+
+    def _give_back(self, batch: Batch, state: str, fault: Fault) -> None:
+        """End a batch; the calls that it has not answered end with a fault."""
+        rest = [item for item in batch.items if item.call.key in self._answers]
+        for item in rest:
+            self._end(batch, item, fault)
+        self._log.end_batch(batch.intent, state)
+        if rest:
+            self._say(f"{len(rest):,} of {batch.calls:,} calls in a batch: {fault.cause}")
+
+    def _name(self, batch: Batch, id: str, state: str) -> Batch:
+        self._log.name_batch(batch.intent, id, state)
+        return replace(batch, id=id)
+
+    async def _patiently(self, work: Callable[..., Awaitable[Result]], *args: Any) -> Result:
+        """Do it until it succeeds: what passes is waited out, however long it takes."""
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return await work(*args)
+            except (BatchRefusedError, _StrangerError):
+                raise
+            except Exception as error:
+                fault = self._passing(error)
+            await self._rest(max(wait, fault.wait or 0.0))
+            wait = min(max(self._poll, _FIRST_WAIT), wait * 2)
+
+    def _passing(self, error: Exception, unknown: str = "") -> Fault:
+        """The fault behind an error, if it may pass.
+
+        Raises:
+            ModelError: the key is refused, or (`unknown` says so) there is no such endpoint.
+            BatchRefusedError: the provider will not do this, or no longer has the batch.
+        """
+        fault = fault_of(error)
+        if fault.status in (404, 405, 501):
+            if unknown:
+                raise ModelError(f"{self._backend.name} {unknown} ({fault.cause})") from None
+            raise BatchRefusedError(fault.cause) from None
+        if fault.kind == "fatal":
+            raise ModelError(f"{self._backend.name} {fault.cause}") from None
+        if fault.kind == "request" and fault.status:
+            raise BatchRefusedError(fault.cause) from None
+        return fault
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait; where the run is being stopped meanwhile, leave the batches to the provider."""
+        until = time.monotonic() + seconds
+        while (rest := until - time.monotonic()) > 0 and not self._switch.stopped:
+            await asyncio.sleep(min(0.1, rest))
+        if self._switch.stopped and not self._told:
+            self._told = True
+            self._say("batches go on at the provider: resume brings their answers back")
+        self._switch.check()
+
+
+def parts(
+    waiting: Sequence[tuple[BatchItem, bytes]], most: int, size: int
+) -> Iterator[list[tuple[BatchItem, bytes]]]:
+    """Split what waits so that no part has more requests or more bytes than a provider takes."""
+    part: list[tuple[BatchItem, bytes]] = []
+    filled = 0
+    for item, line in waiting:
+        if part and (len(part) == most or filled + len(line) + _AROUND > size):
+            yield part
+            part, filled = [], 0
+        part.append((item, line))
+        filled += len(line) + 1
+    if part:
+        yield part
+
+
+def _again(cause: str) -> Fault:
+    """The fault of a call that is to be asked by itself."""
+    return Fault("otherwise", cause, refused=True)
+
+
+def _named(batch: Batch) -> str:
+    return f"batch {batch.id or batch.intent} of {batch.calls:,} calls to {batch.model}"
