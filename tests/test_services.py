@@ -12,7 +12,7 @@ from lift_agent.config import resolve
 from lift_agent.errors import ModelError
 from lift_agent.graph.progress import Progress
 from lift_agent.graph.run import run
-from lift_agent.llms import gateway, local, throttle
+from lift_agent.llms import local, sender, throttle
 from lift_agent.stores.ledger import Ledger
 
 FAULTS = (
@@ -23,7 +23,7 @@ FAULTS = (
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr(gateway, "_LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(sender, "_LONGEST_WAIT", 0.05)
     monkeypatch.setattr(throttle, "_BACKOFF", (0.01, 0.05))
 
 
