@@ -29,9 +29,9 @@ from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.local import PACKAGE, packaged_model
 from lift_agent.llms.names import PROVIDERS
-from lift_agent.llms.providers import open_backend
+from lift_agent.llms.providers import open_backend, prospect
 from lift_agent.llms.tables import FREE, ModelTable
-from lift_agent.redaction import prospect, redacted
+from lift_agent.redaction import redacted
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.check import print_check
 
