@@ -76,6 +76,13 @@ def _parsed(call: Call) -> tuple[dict[str, Any] | None, str]:
     return (value.model_dump() if value is not None else None), error
 
 
+def _tokens(call: Call) -> str:
+    """What a call read and wrote, and how much of it was cached or thought."""
+    cached = f" ({number(call.cached_tokens)} of them cached)" if call.cached_tokens else ""
+    thought = f" ({number(call.reasoning_tokens)} of them thought)" if call.reasoning_tokens else ""
+    return f"{number(call.input_tokens)} in{cached}, {number(call.output_tokens)} out{thought}"
+
+
 def answer_of(call: Call) -> str:
     """The answer as it can be read: of vectors, how many they are."""
     return call.response if call.agent != "embedder" else call.response.partition(":")[0]
@@ -112,7 +119,8 @@ def _facts(story: CallStory) -> list[tuple[str, str]]:
         ("model", call.model),
         ("status", f"failed: {call.error}" if call.error else call.finish_reason or "ok"),
         ("cache", "answered from the call cache: paid for earlier" if call.reused else "not hit"),
-        ("tokens", f"{number(call.input_tokens)} in, {number(call.output_tokens)} out"),
+        *((("asked by", call.way.replace("_", " ")),) if call.way else ()),
+        ("tokens", _tokens(call)),
         ("money", money(call.cost)),
         ("time", f"{call.seconds:.2f}s"),
     ]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic_core import PydanticUndefined
 
-from .config import IN_FILES, RunConfig
+from ..config import IN_FILES, RunConfig
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the run.")]
 ConfigFile = Annotated[

@@ -1,0 +1,168 @@
+"""Commands on data alone: look at what would be read, audit it, hand a dataset over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..config import resolve
+from ..errors import UsageError
+from .common import NO_FILE, quieten_libraries
+from .flags import Json, RunFolder, with_settings
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(rich_markup_mode=None)
+
+LEAKS_FOUND = 3
+
+
+@app.command()
+@with_settings(("sources", "map"))
+def peek(flags: dict[str, Any], json: Json = False) -> None:
+    """Show what SOURCE is and what a run would read from it: rows, figures, what is unusable."""
+    settings = resolve({"llm": "none", "recipe": "curate", **flags}, NO_FILE)
+    from ..graph.peek import peek as peek_at
+    from ..graph.run import check_sources
+
+    if not settings.sources:
+        raise UsageError("name at least one SOURCE to look at")
+    found = peek_at(check_sources(settings)[0], settings.map)
+    if json:
+        from ..stores.exact_json import dumps
+
+        typer.echo(dumps(found.as_dict()))
+        return
+    from rich.console import Console
+
+    from ..views.peek import print_peek
+
+    print_peek(found, Console())
+
+
+@app.command()
+@with_settings(("sources", "map", "ngram", "leak_cosine", "embedder"))
+def audit(
+    flags: dict[str, Any],
+    against: Annotated[
+        list[str], typer.Option(metavar="SOURCE", help="Benchmark, as published; repeatable.")
+    ],
+    semantic: Annotated[
+        bool,
+        typer.Option(
+            "--semantic/--no-semantic", help="Look for rewordings, too: embeds every row."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all leaks there, as JSONL.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Rows shown.")] = 5,
+    json: Json = False,
+) -> None:
+    """Say which rows of SOURCE files leak a benchmark, with what they share.
+
+    Exit codes: 0 none leaks; 1 error; 2 usage; 3 some leak.
+    """
+    settings = resolve(flags, NO_FILE)
+    quieten_libraries()
+    from ..embedders import LazyEmbedder
+    from ..graph.audit import audit as find
+    from ..graph.run import check_settings, check_sources
+    from ..stores.writing.outputs import CONTAINERS, ending_of, write_records
+
+    if out and not ending_of(out)[0]:
+        raise UsageError(f"--out {out}: its name should end with {', '.join(CONTAINERS)}")
+    settings = settings.model_copy(update={"decontaminate": tuple(against)})
+    check_settings(settings)
+    sources, _, benchmarks = check_sources(settings)
+    found = find(
+        sources,
+        benchmarks,
+        columns=settings.map,
+        ngram=settings.ngram,
+        leak_cosine=settings.leak_cosine,
+        embedder=LazyEmbedder(settings.embedder) if semantic else None,
+    )
+    if out:
+        write_records([record for row in found.leaking for record in row.records()], out)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(found.as_dict(), ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        from ..views.audit import print_audit
+
+        print_audit(found, Console(), examples=examples, semantic=semantic)
+    if found.leaking:
+        raise typer.Exit(LEAKS_FOUND)
+
+
+@app.command()
+def export(
+    folder: RunFolder,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="alpaca, messages, sharegpt or prompt-completion; jsonl, json, csv, tsv, parquet "
+            "or arrow; both, as messages.parquet; trl, axolotl or llama-factory; or a plugin.",
+        ),
+    ] = "alpaca",
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="PATH",
+            help="A file (x.jsonl, x.csv.gz, x.parquet), or a folder for data, card and "
+            "configuration.",
+        ),
+    ] = None,
+    test_share: Annotated[
+        float,
+        typer.Option(
+            "--test-share", help="Share of rows to hold out, with no near-duplicate in the rest."
+        ),
+    ] = 0.0,
+    license: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--license",
+            metavar="NAME",
+            help="Licence of the sources, or FILE=NAME for one; may be repeated. Default: the "
+            "run's.",
+        ),
+    ] = None,
+    defuse: Annotated[
+        bool,
+        typer.Option(
+            "--defuse/--no-defuse",
+            help="CSV: an apostrophe before cells that a spreadsheet would run.",
+        ),
+    ] = True,
+    push: Annotated[
+        str,
+        typer.Option("--push", metavar="hf:OWNER/NAME", help="Put it on the hub, private."),
+    ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="For --push: a new dataset is public.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="For --push: write to a dataset that is there.")
+    ] = False,
+) -> None:
+    """Write the dataset of the run in DIR in the form that a trainer reads."""
+    quieten_libraries()
+    from rich.console import Console
+
+    from ..graph.export import Options
+    from ..graph.export import export as export_run
+    from ..views.exported import print_exported
+
+    options = Options(test_share, tuple(license or ()), defuse, push, public, force)
+    print_exported(export_run(folder, format, to, options), Console())

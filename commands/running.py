@@ -1,0 +1,266 @@
+"""Commands that make a dataset: run, resume, replay, and the list of runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..config import MAY_CHANGE, RunConfig, resolve
+from ..errors import LiftAgentError, UsageError
+from .common import NO_FILE, quieten_libraries
+from .flags import ConfigFile, Json, Otel, OtelContent, Quiet, RunFolder, Yes, with_settings
+
+if TYPE_CHECKING:
+    from ..graph.estimate import Estimate
+    from ..stores.reading.sources import File
+
+app = typer.Typer(rich_markup_mode=None)
+
+ASK_OVER_USD = 1.0
+SHORT_OF_TARGET = 3
+INTERRUPTED = 130
+
+
+@app.command()
+@with_settings()
+def run(
+    flags: dict[str, Any],
+    config: ConfigFile = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Estimate calls, money and time; send nothing."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start anew where the folder holds a run.")
+    ] = False,
+    yes: Yes = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    otel: Otel = None,
+    otel_content: OtelContent = False,
+) -> None:
+    """Make a dataset of exactly N rows from SOURCE files; go on where it was stopped.
+
+    Exit codes: 0 N rows; 1 error; 2 usage; 3 stopped short of N; 130 interrupted.
+    """
+    settings = resolve(flags, config)
+    quieten_libraries()
+    from ..graph.run import check_settings, check_sources
+
+    check_settings(settings)
+    estimate = None
+    if dry_run or force or not _begun(settings.out):
+        sources, toward, _ = check_sources(settings, None if force else settings.out)
+        estimate = _estimate(settings, sources, toward, dry_run=dry_run, quiet=quiet or json)
+    if dry_run:
+        _print_dry_run(estimate, json=json)
+        return
+    if estimate and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        _confirm(settings, estimate[0])
+    totals = estimate[0].totals() if estimate else None
+    spans = _exported(settings.out, otel, otel_content)
+    _run(settings, spans, quiet=quiet, json=json, force=force, estimate=totals)
+
+
+@app.command()
+@with_settings(MAY_CHANGE)
+def resume(
+    folder: RunFolder,
+    flags: dict[str, Any],
+    quiet: Quiet = False,
+    json: Json = False,
+    otel: Otel = None,
+    otel_content: OtelContent = False,
+) -> None:
+    """Go on with the run in DIR, with the settings that it was begun with or those given here."""
+    quieten_libraries()
+    from ..graph.run import settings_of
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    before = settings_of(folder).model_dump()
+    settings = resolve({**before, **given}, NO_FILE)
+    _run(settings, _exported(folder, otel, otel_content), quiet=quiet, json=json)
+
+
+@app.command()
+def replay(
+    folder: RunFolder,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the replay.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the two datasets; exit 1 if they differ.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the run in DIR again from its ledger, with no model and no network."""
+    quieten_libraries()
+    from rich.console import Console
+
+    from ..graph.progress import Progress
+    from ..graph.replay import first_difference
+    from ..graph.replay import replay as replay_run
+    from ..views.progress import shown
+
+    progress = Progress()
+    with shown(progress, Console(stderr=True), quiet=quiet):
+        summary = replay_run(folder, out, progress)
+    typer.echo(f"{summary.rows} rows in {out} ({summary.stop}), {summary.reused} answers replayed")
+    if verify:
+        if difference := first_difference(folder, out):
+            raise LiftAgentError(difference)
+        typer.echo("the datasets are equal, byte for byte")
+
+
+@app.command()
+def runs(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to look, three folders deep.")
+    ] = Path(),
+) -> None:
+    """List the runs in DIR with their state."""
+    from rich.console import Console
+
+    from ..stores.folder import runs_under
+    from ..views.runs import print_runs
+
+    entries = list(runs_under(folder, lambda line: typer.echo(f"error: {line}", err=True)))
+    print_runs(entries, folder, Console())
+
+
+def _begun(folder: Path) -> bool:
+    """Whether there is a run in the folder that has read its sources."""
+    from ..stores.folder import opened_ledger
+    from ..stores.ledger import LEDGER
+
+    if not (folder / LEDGER).is_file():
+        return False
+    with opened_ledger(folder) as ledger:
+        return bool(ledger.sources())
+
+
+def _estimate(
+    settings: RunConfig, sources: list[File], toward: list[File], *, dry_run: bool, quiet: bool
+) -> tuple[Estimate, int] | None:
+    """Estimate a run that has a model to ask, with the number of rows that it reads."""
+    if settings.llm == "none" and not settings.judge_llm and not dry_run:
+        return None
+    from ..embedders import LazyEmbedder, is_local
+    from ..graph.estimate import estimate
+    from ..records import Reference, Row
+    from ..stores.reading.prompts import read_prompts
+    from ..stores.reading.readers import read_rows
+    from ..views.estimate import in_one_line
+
+    rows = [record for record in read_rows(sources, settings.map) if isinstance(record, Row)]
+    local = is_local(settings.embedder) and not settings.embeddings
+    embedder = LazyEmbedder(settings.embedder, prompt=settings.embedder_prompt) if local else None
+    found = read_prompts(toward, settings.map)
+    prompts = sum(isinstance(record, Reference) for record in found)
+    made = estimate(settings, rows, embedder, prompts)
+    if not dry_run and not quiet:
+        typer.echo(f"estimated: {in_one_line(made)}", err=True)
+    return made, len(rows)
+
+
+def _print_dry_run(estimate: tuple[Estimate, int] | None, *, json: bool) -> None:
+    assert estimate is not None
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps({"rows": estimate[1], **estimate[0].as_dict()}))
+        return
+    from rich.console import Console
+
+    from ..views.estimate import print_estimate
+
+    print_estimate(*estimate, Console())
+
+
+def _confirm(settings: RunConfig, estimate: Estimate) -> None:
+    """On a terminal, ask before money is spent that was not allowed by a cap."""
+    from ..views.estimate import in_one_line
+
+    if estimate.unpriced and not (settings.max_calls or settings.max_tokens):
+        models = " and ".join(estimate.unpriced)
+        typer.confirm(
+            f"The price of {models} is unknown (--prices gives it), and no cap is set "
+            "(--max-calls, --max-tokens). Go on?",
+            abort=True,
+            err=True,
+        )
+    most = sum(part.usd.high for part in estimate.parts if part.usd)
+    if settings.budget_usd is None and most > ASK_OVER_USD:
+        typer.confirm(
+            f"This run may take {in_one_line(estimate)}, without --budget-usd. Go on?",
+            abort=True,
+            err=True,
+        )
+
+
+def _exported(
+    folder: Path, otel: bool | None, content: bool
+) -> Callable[[Callable[[str], None]], AbstractContextManager[None]]:
+    """What exports the spans of a run in a folder, told how to speak to the user; or nothing."""
+    from ..views.otlp import exported, is_wanted, need_package, with_content
+
+    if not is_wanted(otel):
+        return lambda say: nullcontext()
+    try:
+        need_package()
+    except UsageError as error:
+        if otel:
+            raise
+        typer.echo(f"no spans, although the environment names a collector: {error}", err=True)
+        return lambda say: nullcontext()
+    return lambda say: exported(folder, say, content=with_content(content))
+
+
+def _run(
+    settings: RunConfig,
+    spans: Callable[[Callable[[str], None]], AbstractContextManager[None]],
+    *,
+    quiet: bool,
+    json: bool,
+    force: bool = False,
+    estimate: dict[str, Any] | None = None,
+) -> None:
+    """Run or go on, show it, and end with the exit code that says how it ended."""
+    from rich.console import Console
+
+    from ..graph.progress import Progress
+    from ..graph.run import run as run_graph
+    from ..stores.folder import opened_ledger
+    from ..views.progress import shown
+    from ..views.report import write_report
+    from ..views.summary import print_summary
+
+    begun = time.monotonic()
+    progress = Progress()
+    with shown(progress, Console(stderr=True), quiet=quiet or json), spans(progress.say):
+        summary = run_graph(settings, progress, force=force, estimate=estimate)
+        progress.begin("report", "writing the report")
+        with opened_ledger(settings.out) as ledger:
+            write_report(ledger, settings.out)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(summary.as_dict() | {"folder": str(settings.out)}))
+    elif quiet:
+        typer.echo(f"{summary.rows} rows in {settings.out} ({summary.stop})")
+    else:
+        print_summary(summary, settings.out, time.monotonic() - begun, Console())
+    if not summary.finished:
+        typer.echo(f"\nEverything that was answered is saved in {settings.out}.", err=True)
+        more = " with a higher cap" if summary.stop == "budget" else ""
+        again = shlex.join(["lift-agent", "resume", str(settings.out)])
+        typer.echo(f"Go on{more}: {again}", err=True)
+    if summary.stop == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    if summary.rows != summary.target:
+        raise typer.Exit(SHORT_OF_TARGET)

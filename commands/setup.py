@@ -1,0 +1,139 @@
+"""Commands about models and settings: check, plugins, config, cache, graph."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from ..config import Recipe, RunConfig, resolve
+from ..errors import LiftAgentError, UsageError
+from .common import quieten_libraries
+from .flags import ConfigFile, Json, Yes, with_settings
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(rich_markup_mode=None)
+cache_app = typer.Typer(
+    name="cache",
+    help="The call cache, which all runs share: no answer is paid for twice.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(cache_app)
+
+_CHECKED = (
+    *("llm", "analyst_llm", "generator_llm", "redundancy_llm", "judge_llm", "base_url"),
+    *("embedder", "embedder_base_url", "embedder_prompt", "prices", "prompt_style", "timeout"),
+)
+
+
+@app.command()
+@with_settings(_CHECKED)
+def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) -> None:
+    """Try the models that a run would ask, by one small request of each kind that it makes.
+
+    Without a model among the flags and in lift.toml it is the embedded one. The embedder is tried
+    where it is named. Exit codes: 0 all can be used; 1 one cannot; 2 usage.
+    """
+    settings = resolve(flags, config)
+    quieten_libraries()
+    from rich.console import Console
+
+    from ..graph.check import check as check_models
+    from ..views.check import print_check
+
+    named = settings.model_fields_set & set(_CHECKED)
+    found = check_models(settings, models=named != {"embedder"}, embedder="embedder" in named)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(found.as_dict()))
+    else:
+        print_check(found, Console())
+    if not found.usable:
+        raise typer.Exit(LiftAgentError.exit_code)
+
+
+@app.command()
+def plugins() -> None:
+    """List the plugins that installed packages bring: models, embedders, readers and writers."""
+    quieten_libraries()
+    from rich.console import Console
+
+    from ..plugins import found
+    from ..views.plugins import print_plugins
+
+    print_plugins(found(), Console())
+
+
+@app.command("config")
+@with_settings()
+def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
+    """Print the settings as a run would use them, each with its description, as lift.toml."""
+    settings = resolve(flags, config)
+    import json
+
+    import tomlkit
+
+    from ..redaction import redacted
+    from ..stores.writing.writers import toml_value
+
+    document = tomlkit.document()
+    values = json.loads(settings.model_dump_json())
+    tables = values.pop("llms")
+    if tables:  # in one file llm cannot be a name as well
+        named = tomlkit.table()
+        named.add("use", values.pop("llm"))
+        for name, table in tables.items():
+            named.add(name, table)
+    for name, value in values.items():
+        document.add(tomlkit.comment(RunConfig.model_fields[name].description or ""))
+        if value is None:
+            document.add(tomlkit.comment(f"{name} = (not set)"))
+        else:
+            document.add(name, toml_value(value))
+    if tables:
+        document.add("llm", named)
+    typer.echo(redacted(tomlkit.dumps(document).rstrip()))
+
+
+@cache_app.command("stats")
+def cache_stats() -> None:
+    """Show what the cache holds, by model."""
+    from rich.console import Console
+
+    from ..stores.cache import cache_path, cached_models
+    from ..views.cache import print_cache
+
+    path = cache_path()
+    print_cache(path, cached_models(path), Console())
+
+
+@cache_app.command("clear")
+def cache_clear(yes: Yes = False) -> None:
+    """Forget all answers; runs keep their own."""
+    from ..stores.cache import cache_path, cached_models, clear_cache
+
+    path = cache_path()
+    calls = sum(model.calls for model in cached_models(path))
+    if calls and not yes and sys.stdin.isatty():
+        typer.confirm(f"Forget {calls:,} answers in {path}?", abort=True, err=True)
+    typer.echo(f"forgot {clear_cache(path):,} answers")
+
+
+@app.command()
+def graph(
+    recipe: Annotated[str, typer.Option(help="lift, paper or curate.")] = "lift",
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Only the Mermaid source.")] = False,
+) -> None:
+    """Show the state machine of a recipe."""
+    if recipe not in get_args(Recipe):
+        raise UsageError(f"recipe = {recipe}: should be {', '.join(get_args(Recipe))}")
+    from ..views import graph as view
+
+    if not mermaid:
+        typer.echo(view.drawing(recipe) + "\n")
+    typer.echo(view.mermaid(recipe))
