@@ -28,6 +28,7 @@ _THINKING = re.compile(
 _OPENED = re.compile(r"\A(?:(?!<think).)*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 
 
+_TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 _MARKS = re.compile(r'\\.|["{}]', re.DOTALL)
 
 
@@ -92,7 +93,10 @@ def _mended(schema: type[Answered], text: str) -> Answered | None:
     from json_repair import repair_json
 
     for span in _spans(text):
-        value = repair_json(span, return_objects=True, skip_json_loads=True)
+        try:  # the commonest fault; a string may look like one to the library
+            value = json.loads(_TRAILING.sub(lambda m: m[1] or "", span), strict=False)
+        except (ValueError, RecursionError):
+            value = repair_json(span, return_objects=True, skip_json_loads=True)
         if isinstance(value, dict):
             try:
                 return _validated(schema, value)

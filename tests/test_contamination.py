@@ -166,7 +166,7 @@ def files(tmp_path):
     rows = [
         {"instruction": f"Explain rule {i} of chess.", "output": f"It is {i}."} for i in range(30)
     ]
-    rows[3]["output"] += f"\x1b[31m {PROMPT}"
+    rows[3]["output"] += f"\u202e {PROMPT}"
     rows[11]["instruction"] = SHORT
     rows[20]["output"] = ANSWER
     random.Random(0).shuffle(rows)
@@ -180,7 +180,7 @@ def test_the_audit_shows_what_leaks_and_ends_with_a_code_for_ci(files, command, 
     told = command("audit", source, "--against", exam, "--out", "leaks.jsonl", code=3).stdout
     assert "3 of 30 rows leak (10.00%)" in told
     assert "«Mira's goats give 14 litres" in told
-    assert "\x1b" not in told
+    assert "\u202e" not in told
     table = next(line.split() for line in told.splitlines() if line.startswith("exam.jsonl"))
     assert table == ["exam.jsonl", "2", "2", "3"]
     listed = [json.loads(line) for line in (tmp_path / "leaks.jsonl").read_text().splitlines()]

@@ -176,7 +176,7 @@ def test_peek_tells_what_would_be_read(tmp_path: Path, command: Any) -> None:
     assert (file["container"], file["compression"], file["rows"]) == ("CSV", "xz", 2)
     assert file["forms"] == {"question, answer": 2}
     assert (told["duplicates"], told["reasons"]) == (1, {"empty instruction (question)": 1})
-    assert told["languages"] == {"English": 2}
+    assert told["languages"] == {"en": 2}
     assert told["rejected"][0]["line"] == 4
     shown = command("peek", path).stdout
     assert "What is the name of the river" in shown

@@ -139,16 +139,19 @@ def _alpaca(record: Mapping[str, Any], form: str) -> Example:
     instruction = text_of(record, "instruction")
     key = _output_key(record)
     output = text_of(record, key, _called(key))
-    used = ["instruction", "input", key]
-    system, history = "", tuple[tuple[str, str], ...]()
+    before = _before(record)
+    extra = _without(record, ("instruction", "input", key, *before))
+    return Example(form, instruction, input_of(record), output, extra, **before)
+
+
+def _before(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The system prompt and the earlier turns that stand beside a single turn, if they do."""
+    found: dict[str, Any] = {}
     if isinstance(told := record.get("system"), str) and told:
-        used.append("system")
-        system = checked(told, "system", key="system")
+        found["system"] = checked(told, "system", key="system")
     if record.get("history") and _is_history(record["history"]):
-        used.append("history")
-        history = tuple((ask, answer) for ask, answer in record["history"])
-    extra = _without(record, used)
-    return Example(form, instruction, input_of(record), output, extra, system, history)
+        found["history"] = tuple((ask, answer) for ask, answer in record["history"])
+    return found
 
 
 def _is_history(value: Any) -> bool:
@@ -193,8 +196,10 @@ def _paired(record: Mapping[str, Any], form: str) -> Example:
     asked, answered = pair
     instruction = text_of(record, asked, f"instruction ({asked})")
     output = text_of(record, answered, f"output ({answered})")
-    extra = _without(record, (asked, answered, "input"))
-    return Example(f"{asked}, {answered}", instruction, input_of(record), output, extra)
+    before = _before(record)
+    extra = _without(record, (asked, answered, "input", *before))
+    form = f"{asked}, {answered}"
+    return Example(form, instruction, input_of(record), output, extra, **before)
 
 
 def _mapped(record: Mapping[str, Any], columns: Columns) -> Example:

@@ -15,6 +15,7 @@ import orjson
 from ..exact_json import children
 from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS
+from .forms import PROMPTS
 from .json_elements import Elements, Window
 from .json_values import MAX_DEPTH, decoded_at, is_object, not_json, skip, value_at
 from .record import Place, Record
@@ -121,7 +122,7 @@ def _wrapped_list(window: Window) -> int | None:
     at = text.index("{") + 1
     while key := _KEY.match(text, at):
         at = key.end()
-        if key[1] in ("instruction", *CONVERSATIONS):
+        if key[1] in (*PROMPTS, *CONVERSATIONS):
             return None
         if _LIST.match(text, at):
             if found is not None:
