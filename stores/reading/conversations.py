@@ -15,15 +15,17 @@ from .texts import UnusableError, checked, excerpt, typed
 
 CONVERSATIONS = ("messages", "conversations", "conversation")
 
-_ROLES = dict.fromkeys(("system", "developer"), "system")
-_ROLES |= dict.fromkeys(("user", "human"), "user")
-_ROLES |= dict.fromkeys(("assistant", "gpt", "chatgpt", "bard", "bing", "model"), "assistant")
-_ROLES |= dict.fromkeys(("function_call", "tool_call"), "call")
-_ROLES |= dict.fromkeys(("tool", "function", "observation", "tool_response"), "result")
+ROLES = dict.fromkeys(("system", "developer"), "system")
+ROLES |= dict.fromkeys(("user", "human"), "user")
+ROLES |= dict.fromkeys(("assistant", "gpt", "chatgpt", "bard", "bing", "model"), "assistant")
+ROLES |= dict.fromkeys(("function_call", "tool_call"), "call")
+ROLES |= dict.fromkeys(
+    ("tool", "function", "observation", "tool_response", "function_response"), "result"
+)
 
 
 class Turn(NamedTuple):
-    """One message: its place in its list, who speaks (a role of `_ROLES`), and the text."""
+    """One message: its place in its list, who speaks (a role of `ROLES`), and the text."""
 
     number: int
     role: str
@@ -113,15 +115,15 @@ def _turns(message: Any, index: int, where: str, column: str) -> list[Turn]:
     role_key = "role" if "role" in message else "from"
     text_key = "content" if "content" in message else "value"
     role = typed(message.get(role_key), str, f"{where}.{role_key}", column)
-    if role not in _ROLES:
-        known = ", ".join(_ROLES)
+    if role not in ROLES:
+        known = ", ".join(ROLES)
         raise UnusableError(f"{where} has the role {excerpt(role)!r}, not one of {known}", column)
     calls = _calls(message, index)
     content = message.get(text_key)
     if calls and content in (None, ""):
         return calls
     text = _content(content, f"{where}.{text_key}", column)
-    return [Turn(index, _ROLES[role], text), *calls]
+    return [Turn(index, ROLES[role], text), *calls]
 
 
 def _calls(message: Mapping[str, Any], index: int) -> list[Turn]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...records import Row
-from ..reading.conversations import CONVERSATIONS
+from ..reading.conversations import CONVERSATIONS, ROLES
 from ..reading.forms import Example, examples, form_of
 
 Turn = dict[str, Any]
@@ -21,10 +21,8 @@ SHAREGPT = {
     "tool": "observation",
     "call": "function_call",
 }
-_ROLES = {name: role for role, name in SHAREGPT.items()}
-_ROLES |= dict.fromkeys(("chatgpt", "bard", "bing", "model"), "assistant")
-_ROLES |= dict.fromkeys(("function", "tool_response", "function_response"), "tool")
-_ROLES |= {"tool_call": "call", "developer": "system"}
+# As the reader calls roles, and as OpenAI does where that is another name.
+_ROLES = {name: "tool" if role == "result" else role for name, role in ROLES.items()}
 
 
 def prompt_of(row: Row) -> str:
