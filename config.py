@@ -325,6 +325,12 @@ class RunConfig(BaseModel):
         return tuple(map(str.strip, self.judge_llm.split(","))) if self.judge_llm else ()
 
     @property
+    def embedding(self) -> dict[str, Any]:
+        """What is set of the embedder beside its name, as `embedders.open_embedder` takes it."""
+        address = self.embedder_base_url or self.base_url
+        return {"prompt": self.embedder_prompt, "base_url": address, "prices": self.prices}
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Names of all chat models that the settings name, each once."""
         agents: tuple[Agent, ...] = ("analyst", "generator", "redundancy")

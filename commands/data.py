@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from ..config import resolve
 from ..errors import UsageError
 from .common import NO_FILE, quieten_libraries
 from .flags import Json, RunFolder, with_settings
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -44,7 +41,12 @@ def peek(flags: dict[str, Any], json: Json = False) -> None:
 
 
 @app.command()
-@with_settings(("sources", "map", "ngram", "leak_cosine", "embedder"))
+@with_settings(
+    (
+        *("sources", "map", "ngram", "leak_cosine"),
+        *("embedder", "embedder_base_url", "embedder_prompt"),
+    )
+)
 def audit(
     flags: dict[str, Any],
     against: Annotated[
@@ -84,7 +86,7 @@ def audit(
         columns=settings.map,
         ngram=settings.ngram,
         leak_cosine=settings.leak_cosine,
-        embedder=LazyEmbedder(settings.embedder) if semantic else None,
+        embedder=LazyEmbedder(settings.embedder, **settings.embedding) if semantic else None,
     )
     if out:
         write_records([record for row in found.leaking for record in row.records()], out)

@@ -148,9 +148,10 @@ def _estimate(
     settings: RunConfig, sources: list[File], toward: list[File], *, dry_run: bool, quiet: bool
 ) -> tuple[Estimate, int] | None:
     """Estimate a run that has a model to ask, with the number of rows that it reads."""
-    if settings.llm == "none" and not settings.judge_llm and not dry_run:
-        return None
     from ..embedders import LazyEmbedder, is_local
+
+    if not (dry_run or settings.models) and is_local(settings.embedder):
+        return None  # it asks nobody
     from ..graph.estimate import estimate
     from ..records import Reference, Row
     from ..stores.reading.prompts import read_prompts
@@ -159,7 +160,7 @@ def _estimate(
 
     rows = [record for record in read_rows(sources, settings.map) if isinstance(record, Row)]
     local = is_local(settings.embedder) and not settings.embeddings
-    embedder = LazyEmbedder(settings.embedder, prompt=settings.embedder_prompt) if local else None
+    embedder = LazyEmbedder(settings.embedder, **settings.embedding) if local else None
     found = read_prompts(toward, settings.map)
     prompts = sum(isinstance(record, Reference) for record in found)
     made = estimate(settings, rows, embedder, prompts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -11,9 +11,6 @@ from ..config import Recipe, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
 from .common import quieten_libraries
 from .flags import ConfigFile, Json, Yes, with_settings
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(rich_markup_mode=None)
 cache_app = typer.Typer(
@@ -46,7 +43,9 @@ def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) 
     from ..views.check import print_check
 
     named = settings.model_fields_set & set(_CHECKED)
-    found = check_models(settings, models=named != {"embedder"}, embedder="embedder" in named)
+    chat = not named or any(name.endswith("llm") or name == "base_url" for name in named)
+    embedder = any(name.startswith("embedder") for name in named)
+    found = check_models(settings, models=chat or not embedder, embedder=embedder)
     if json:
         import json as writer
 

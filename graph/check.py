@@ -95,13 +95,13 @@ def check(config: RunConfig, *, models: bool = True, embedder: bool = False) -> 
     if not models or not found.usable:
         return found
     speeds = {model.name: model.speed for model in checked if model.speed}
-    rows, seeds = _seeds(config)
     try:
+        rows, seeds = _seeds(config)
         wanted = config.model_copy(
             update={"recipe": "lift", "target_size": ROWS, "max_seed_share": 0.0, "rounds": None}
         )
         return replace(found, estimate=estimate(wanted, rows, None, speeds=speeds), seeds=seeds)
-    except LiftAgentError:  # a model that has to be there for it is not
+    except LiftAgentError:  # a model or a source that has to be there for it is not
         return found
 
 
@@ -187,12 +187,7 @@ def _check_embedder(config: RunConfig) -> CheckedEmbedder:
     name = config.embedder
     texts = [f"{number}. {'How does a text become a vector? ' * 8}" for number in range(_TEXTS)]
     try:
-        embedder = open_embedder(
-            name,
-            prompt=config.embedder_prompt,
-            base_url=config.embedder_base_url or config.base_url,
-            prices=config.prices,
-        )
+        embedder = open_embedder(name, **config.embedding)
         embedder.embed(texts[:1])  # opening it is not what is measured
         began = time.monotonic()
         vectors = embedder.embed(texts)

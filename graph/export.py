@@ -218,9 +218,16 @@ def _splits(
 
 def _vectors(ledger: Ledger, folder: Path, settings: RunConfig, ids: Sequence[str]) -> np.ndarray:
     """The vectors of rows, made again where the run's store has lost them."""
-    store = VectorStore(folder / VECTORS)
-    lost = store.missing(ids)
+    try:
+        store = VectorStore(folder / VECTORS)
+        lost = store.missing(ids)
+    except Exception as error:  # Chroma's own errors have no common base
+        raise RunFolderError(
+            f"the vectors in {folder / VECTORS} cannot be read ({type(error).__name__}): remove "
+            "that folder, and they are made again"
+        ) from None
     if lost:
         rows = ledger.rows_by_id(lost)
-        store.put(lost, LazyEmbedder(settings.embedder).embed([rows[id].text for id in lost]))
+        embedder = LazyEmbedder(settings.embedder, **settings.embedding)
+        store.put(lost, embedder.embed([rows[id].text for id in lost]))
     return store.get(ids)

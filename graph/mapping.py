@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -53,8 +54,10 @@ def draw_missing_map(ledger: Ledger, folder: Path) -> None:
     """
     drawn = any(fate.x is not None for fate in ledger.fates().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
-        settings = ledger.noted("settings", {})
-        draw_map(ledger, VectorStore(folder / VECTORS), settings.get("seed", 0))
+        seed = ledger.noted("settings", {}).get("seed", 0)
+        # A report without a map is better than none; Chroma's own errors have no common base.
+        with contextlib.suppress(Exception):
+            draw_map(ledger, VectorStore(folder / VECTORS), seed)
 
 
 def _centres(subspaces: list[Subspace]) -> Vectors:

@@ -105,9 +105,7 @@ async def opened(
         return LazyEmbedder(
             config.embedder,
             None if recording else _known_vector(ledger, vectors),
-            prompt=config.embedder_prompt,
-            base_url=config.embedder_base_url or config.base_url,
-            prices=config.prices,
+            **config.embedding,
             gateway=lambda backend: asked(f"embedder {backend.name}", backend),
             say=progress.say,
         )

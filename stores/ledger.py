@@ -400,11 +400,6 @@ class Ledger:
         sql = f"SELECT {_ROW} FROM rows WHERE id IN (SELECT value FROM json_each(?))"
         return {found[0]: _row(found) for found in self._query(sql, (wanted,))}
 
-    def find_rows(self, start: str) -> list[Row]:
-        """Rows whose id begins with `start`."""
-        sql = f"SELECT {_ROW} FROM rows WHERE substr(id, 1, ?) = ? ORDER BY position"
-        return [_row(found) for found in self._query(sql, (len(start), start))]
-
     def ids(self) -> list[str]:
         """The ids of all rows."""
         return [id for (id,) in self._query("SELECT id FROM rows")]

@@ -4,8 +4,11 @@ import csv
 import gzip
 import io
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +18,7 @@ import yaml
 import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import go
+from support import SCRIPTED, go
 
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.graph.export import Options, export
@@ -351,6 +354,36 @@ def test_the_card_is_valid_and_inert_whatever_names_it_holds(finished, tmp_path)
     assert "## Contamination" not in body
     run_header, _ = card_of(finished)
     assert run_header["configs"][0]["data_files"] == [{"split": "train", "path": "dataset.jsonl"}]
+
+
+def test_the_card_names_tables_sources_and_licences_as_a_run_takes_them(tmp_path, embedder):
+    source = tmp_path / "data" / "rows.jsonl"
+    source.parent.mkdir()
+    rows = ({"instruction": f"Name river {i}.", "output": f"River {i}."} for i in range(6))
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {"recipe": "curate", "target_size": 4, "license": (f"{source}=mit",)}
+    tables = {"mine": {"model": SCRIPTED, "rpm": 600.0}}
+    go(source, tmp_path / "run", embedder=embedder, llm="mine", llms=tables, **settings)
+    text = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "| `rows.jsonl` | 6 | 0 | mit |" in text
+    assert "--llm mine" in text
+    assert "--llms" not in text
+    assert "    [llm.mine]" in text
+
+
+def test_vectors_that_cannot_be_read_leave_a_report_and_one_sentence(finished, tmp_path, command):
+    run = tmp_path / "broken"
+    shutil.copytree(finished, run)
+    for file in (run / "vectors").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"not a store")
+    split = ("--format", "messages", "--to", tmp_path / "out", "--test-share", "0.3")
+    assert "vectors" in command("export", run, *split, code=1).stderr
+    with closing(sqlite3.connect(run / "ledger.sqlite")) as db:
+        db.execute("UPDATE rows SET x = NULL, y = NULL")
+        db.commit()
+    command("report", run)
+    assert (run / "report.html").is_file()
 
 
 def test_the_command_in_the_card_makes_the_same_dataset(finished, tmp_path):

@@ -55,6 +55,7 @@ class RunPage:
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         self._ledger = ledger
         self._folder = folder
+        self._told: tuple[int, dict[str, Any]] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         """What can be asked; all of it is read."""
@@ -75,10 +76,16 @@ class RunPage:
         ]
 
     def _run(self, request: web.Request) -> dict[str, Any]:
+        # SQLite counts what other connections change: what has not changed is not read again.
+        version = next(iter(self._ledger.read("PRAGMA data_version")))[0]
+        if self._told is None or self._told[0] != version:
+            self._told = version, self._figures()
+        return {**self._told[1], "running": is_held(self._folder)}
+
+    def _figures(self) -> dict[str, Any]:
         summary = summarise(self._ledger)
         return {
             "folder": self._folder.resolve().name,
-            "running": is_held(self._folder),
             "summary": {**summary.as_dict(), "why": summary.why},
             "rounds": self._ledger.rounds(),
             "places": [_place(region) for region in regions(self._ledger)],

@@ -314,16 +314,18 @@ def _chosen(rank: int, margin: float | None, points: str) -> str:
 
 def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
     said = "in the pool, but not among the rows chosen"
+    shared = bool(ledger.noted("settings", {}).get("languages"))
+    check = ledger.checks(row.id).get(row.id) if shared else None
+    if margin is None and check:
+        return f"{said}; the places of its language ({check.language or 'not told'}) were full"
     if margin is None:
         return f"{said}; it was not among the candidates that were compared one by one"
-    before = next(
-        iter(
-            ledger.read(
-                "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?",
-                (margin, row.origin),
-            )
-        )
-    )[0]
+    sql = "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?"
+    values: list[Any] = [margin, row.origin]
+    if check:  # each language is chosen from by itself
+        sql += " AND id IN (SELECT row FROM checks WHERE language = ?)"
+        values.append(check.language)
+    before = next(iter(ledger.read(sql, values)))[0]
     kind = "seed" if row.origin == "seed" else "generated"
     line = f"{before:,} {kind} rows left out were nearer to being chosen"
     if margin > 0:

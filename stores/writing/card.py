@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
-from ...config import MAY_CHANGE, RunConfig
+from ...config import IN_FILES, MAY_CHANGE, RunConfig
 from ..checks import screen_lines
 from ..files import replace_file
 from ..ledger import Ledger
@@ -142,7 +142,7 @@ def _sources(ledger: Ledger, contents: Contents) -> str:
             code(_short(path)),
             f"{usable:,}",
             f"{rejected:,}",
-            plain(license_of(_short(path), contents.licenses) or "not given"),
+            plain(license_of(path, contents.licenses) or "not given"),
         )
         for path, _, usable, rejected in ledger.sources()
     ]
@@ -250,10 +250,20 @@ def _again(ledger: Ledger, settings: Mapping[str, Any]) -> str:
     known = [f"{sha}  {_short(path)}" for path, sha in prints.items() if sha]
     return (
         f"With lift-agent {__version__} and these files (SHA-256):\n\n{block(known)}\n\n"
-        f"{block([command(settings)])}\n\n"
+        f"{block([command(settings)])}\n\n{_tables(settings)}"
         "`run.toml` has every setting, `ledger.sqlite` every call, verdict and score: "
         "`lift-agent replay` makes the dataset from it again without a model, byte for byte."
     )
+
+
+def _tables(settings: Mapping[str, Any]) -> str:
+    """The tables of the models that have names of their own."""
+    import tomlkit
+
+    if not settings.get("llms"):
+        return ""
+    tables = tomlkit.dumps({"llm": settings["llms"]}).strip().splitlines()
+    return f"With these tables in `lift.toml`:\n\n{block(tables)}\n\n"
 
 
 def command(settings: Mapping[str, Any]) -> str:
@@ -262,7 +272,7 @@ def command(settings: Mapping[str, Any]) -> str:
     words = ["lift-agent", "run", *(_short(path) for path in settings.get("sources", ()))]
     for name, value in settings.items():
         asked = name in ("target_size", "rounds") or name not in (*MAY_CHANGE, "sources")
-        if not asked or value == defaults.get(name):
+        if not asked or name in IN_FILES or value == defaults.get(name):
             continue
         flag = name.replace("_", "-")
         if isinstance(value, bool):
@@ -277,4 +287,4 @@ def command(settings: Mapping[str, Any]) -> str:
 
 def _shown(name: str, value: Any) -> str:
     files = ("toward", "scores", "embeddings", "decontaminate")
-    return Path(value).name if name in files else str(value)
+    return _short(value) if name in files else str(value)

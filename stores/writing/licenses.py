@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 # What the hub calls the licences under which data is published.
@@ -66,9 +67,9 @@ _HUB = frozenset(
 
 
 def license_of(source: str, given: Sequence[str]) -> str:
-    """The licence of a source: what is given as SOURCE=NAME, else what is given for all."""
-    for name, equals, license in (item.partition("=") for item in given):
-        if equals and name == source:
+    """The licence of a source: what is given for it, by its path or name, else that of all."""
+    for name, equals, license in (item.rpartition("=") for item in given):
+        if equals and name in (source, PurePath(source).name):
             return license
     return next((item for item in given if "=" not in item), "")
 
