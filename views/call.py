@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..llms.answers import parse
+from ..llms.answers import explained, parse
 from ..records import Attempt, Call
 from ..stores.calls import About, abouts
 from ..stores.ledger import Ledger
@@ -73,7 +73,7 @@ def _parsed(call: Call) -> tuple[dict[str, Any] | None, str]:
         if isinstance(kind, type) and issubclass(kind, BaseModel)
     }
     value, error = parse(schemas.get(asked["name"], _AnyObject), call)
-    return (value.model_dump() if value is not None else None), error
+    return (value.model_dump() if value is not None else None), explained(error, call)
 
 
 def _tokens(call: Call) -> str:
