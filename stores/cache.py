@@ -215,9 +215,9 @@ def clear_cache(path: Path) -> int:
         return 0
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("DROP TABLE IF EXISTS calls")
-            db.execute("DROP TABLE IF EXISTS learned")
             _prepare(db)
+            db.execute("DELETE FROM calls")  # not the tables: a run may be using them
+            db.execute("DELETE FROM learned")
             db.execute("VACUUM")
     except sqlite3.Error as error:
         raise RunFolderError(f"cannot clear the call cache {path}: {error}") from None

@@ -231,8 +231,12 @@ def test_a_cleared_cache_forgets_all_and_goes_on(path: Path) -> None:
     with closing(SharedCache(path, lines.append)) as cache:
         for key in ("k1", "k2"):
             cache.put(replace(CALL, key=key, response="forget me"))
+        cache.remember(MODEL, {"way": "tool"})
         assert clear_cache(path) == 2
         assert cache.get("k1") is None
+        assert cache.recall(MODEL) == {}
+        cache.remember(MODEL, {"way": "prompt"})
+        assert cache.recall(MODEL) == {"way": "prompt"}
         cache.put(CALL)
         assert cache.get("k1")
     assert clear_cache(path) == 1
