@@ -80,12 +80,16 @@ def parse(schema: type[Answered], call: Call) -> tuple[Answered | None, str]:
     return None, cause or (f"{where}: {first['msg']}" if where else str(first["msg"]))
 
 
-def _cause(call: Call) -> str:
-    """Why an answer is not whole, by its finish reason; "" if it is."""
-    cause = _CAUSES.get(call.finish_reason, "")
-    if call.finish_reason == "length" and call.reasoning_tokens:
+def explained(cause: str, call: Call) -> str:
+    """The cause as people are told it: with what went into thinking, which is in no prompt."""
+    if cause and call.finish_reason == "length" and call.reasoning_tokens:
         return f"{cause}: {call.reasoning_tokens} of its tokens went into thinking"
     return cause
+
+
+def _cause(call: Call) -> str:
+    """Why an answer is not whole, by its finish reason; "" if it is."""
+    return _CAUSES.get(call.finish_reason, "")
 
 
 def _mended(schema: type[Answered], text: str) -> Answered | None:

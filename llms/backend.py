@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ModelError
 from ..records import Spending
 from ..redaction import without_credentials
 from .budget import worst_case_tokens
-from .faults import NotAnAnswerError, OtherwiseError, refused_part
+from .faults import Fault, NotAnAnswerError, OtherwiseError, refused_part
 from .gateway import Request
 from .learned import ROOM, Learned
 from .replies import Reply, reply_of
@@ -72,6 +73,11 @@ class Backend:
     def anthropic(self) -> bool:
         """Whether it is one of Anthropic's own, whose cache is told what to keep."""
         return getattr(self.chat, "_llm_type", "") == "anthropic-chat"
+
+    def unusable(self, fault: Fault) -> ModelError:
+        """The error of a fault that no request gets past, with what to do about it."""
+        hint = self.hints.get(fault.status, "")
+        return ModelError(f"{self.name} {fault.cause}{f': {hint}' if hint else ''}")
 
     @property
     def ways(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from pydantic import BaseModel
 
 from ..records import Call
-from .answers import Answered, parse, plain, without_thinking
+from .answers import Answered, explained, parse, plain, without_thinking
 from .budget import Budget
 from .sender import CallCache, CallLog, Sender, Switch
 from .throttle import Throttle
@@ -156,7 +156,7 @@ class Gateway:
             return Answer(error=call.error)
         text, cause = plain(call)
         self._note(call, bool(cause))
-        return Answer(text, cause, call.finish_reason == "length")
+        return Answer(text, explained(cause, call), call.finish_reason == "length")
 
     async def ask_for(
         self,
@@ -194,7 +194,7 @@ class Gateway:
                 return Parsed(None, call.error)
             value, error = self._read(schema, call)
         self._note(call, value is None)
-        return Parsed(value, error)
+        return Parsed(value, explained(error, call))
 
     def _form(self, request: Request) -> Request:
         return (self.backend.compact and request.short) or request
@@ -253,14 +253,14 @@ class Gateway:
         if found is None:
             return None
         call = replace(
-            blank,
-            response=found.response,
-            finish_reason=found.finish_reason,
-            error=found.error,
-            input_tokens=found.input_tokens,
-            output_tokens=found.output_tokens,
+            found,
+            agent=blank.agent,
+            prompt=blank.prompt,
+            subject=blank.subject,
+            round=blank.round,
+            model=blank.model,
+            request=blank.request,
             cost=0.0,
-            seconds=found.seconds,
             attempts=0,
             started=time.time(),
             reused=True,

@@ -126,9 +126,7 @@ class Sender:
                 self._reached = True
                 return outcome
             if outcome.kind == "fatal":
-                hint = self._backend.hints.get(outcome.status, "")
-                told = f"{outcome.cause}{f': {hint}' if hint else ''}"
-                self._over = ModelError(f"{self._backend.name} {told}")
+                self._over = self._backend.unusable(outcome)
                 raise self._over
             self._reached = self._reached or not outcome.unreachable
             if batcher and outcome.kind != "request":

@@ -31,6 +31,15 @@ CREATE TABLE IF NOT EXISTS calls (
     output_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL, kept REAL NOT NULL)
 WITHOUT ROWID
 """
+_ADDED = {  # columns that files of an earlier version lack
+    "reasoning_tokens": "INTEGER NOT NULL DEFAULT 0",
+    "cached_tokens": "INTEGER NOT NULL DEFAULT 0",
+    "way": "TEXT NOT NULL DEFAULT ''",
+}
+_FIELDS = (  # of a call
+    *("model", "response", "finish_reason", "input_tokens", "output_tokens", "cost", "seconds"),
+    *_ADDED,
+)
 _LEARNED = """
 CREATE TABLE IF NOT EXISTS learned (
     model TEXT PRIMARY KEY, facts TEXT NOT NULL, kept REAL NOT NULL) WITHOUT ROWID
@@ -76,8 +85,7 @@ class SharedCache:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute(_TABLE)
-            self._db.execute(_LEARNED)
+            _prepare(self._db)
         except (OSError, sqlite3.Error) as error:
             self._give_up(error)
 
@@ -85,10 +93,7 @@ class SharedCache:
         """The call with this key, with what its answer was; agent and request are not kept."""
         if self._db is None:
             return None
-        sql = (
-            "SELECT model, response, finish_reason, input_tokens, output_tokens, cost, seconds"
-            " FROM calls WHERE key = ?"
-        )
+        sql = f"SELECT {', '.join(_FIELDS)} FROM calls WHERE key = ?"
         try:
             found = self._db.execute(sql, (key,)).fetchone()
         except sqlite3.Error as error:
@@ -96,33 +101,20 @@ class SharedCache:
             return None
         if found is None:
             return None
-        model, response, finish, read, wrote, cost, seconds = found
-        return Call(
-            key=key,
-            agent="",
-            prompt="",
-            subject="",
-            round=0,
-            model=model,
-            request={},
-            response=response,
-            finish_reason=finish,
-            input_tokens=read,
-            output_tokens=wrote,
-            cost=cost,
-            seconds=seconds,
-        )
+        kept = dict(zip(_FIELDS, found, strict=True))
+        return Call(key=key, agent="", prompt="", subject="", round=0, request={}, **kept)
 
     def put(self, call: Call) -> None:
         """Keep an answered call."""
         if self._db is None:
             return
-        values = (
-            *(call.key, call.model, call.response, call.finish_reason),
-            *(call.input_tokens, call.output_tokens, call.cost, call.seconds, time.time()),
+        values = (call.key, time.time(), *(getattr(call, name) for name in _FIELDS))
+        sql = (
+            f"INSERT OR REPLACE INTO calls (key, kept, {', '.join(_FIELDS)})"
+            f" VALUES ({', '.join('?' * len(values))})"
         )
         try:
-            self._db.execute("INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?,?,?,?,?)", values)
+            self._db.execute(sql, values)
         except sqlite3.Error as error:
             self._give_up(error)
 
@@ -158,6 +150,22 @@ class SharedCache:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """Make the tables, and the columns that a file of an earlier version lacks."""
+    db.execute(_TABLE)
+    db.execute(_LEARNED)
+    if _lacking(db):
+        db.execute("BEGIN IMMEDIATE")  # another process may be adding them
+        for name in _lacking(db):
+            db.execute(f"ALTER TABLE calls ADD COLUMN {name} {_ADDED[name]}")
+        db.execute("COMMIT")
+
+
+def _lacking(db: sqlite3.Connection) -> list[str]:
+    there = {name for _, name, *_ in db.execute("PRAGMA table_info(calls)")}
+    return [name for name in _ADDED if name not in there]
 
 
 def cached_models(path: Path) -> list[CachedModel]:
@@ -207,9 +215,9 @@ def clear_cache(path: Path) -> int:
         return 0
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("DROP TABLE IF EXISTS calls")
-            db.execute("DROP TABLE IF EXISTS learned")
-            db.execute(_TABLE)
+            _prepare(db)
+            db.execute("DELETE FROM calls")  # not the tables: a run may be using them
+            db.execute("DELETE FROM learned")
             db.execute("VACUUM")
     except sqlite3.Error as error:
         raise RunFolderError(f"cannot clear the call cache {path}: {error}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from .ledger import Ledger
 
 CallStatus = Literal["failed", "quarantined", "cached"]
 Order = Literal["slowest", "dearest", "newest"]
+EMBEDDER = "embedder"  # the agent whose answers are vectors
 PAGE = 100  # subjects whose calls are read at once
 SAID = 1200  # characters of an answer that are read for a list
 
@@ -190,6 +191,11 @@ def abouts(ledger: Ledger, subjects: Sequence[str], round: int) -> dict[str, Abo
     return told
 
 
+def answer_of(agent: str, response: str) -> str:
+    """An agent's answer as it can be read: of vectors, how many they are."""
+    return response if agent != EMBEDDER else response.partition(":")[0]
+
+
 def newest(ledger: Ledger) -> int:
     """The number of the last call, -1 before the first."""
     return int(next(iter(ledger.read("SELECT COALESCE(MAX(rowid), -1) FROM calls")))[0])
@@ -242,4 +248,5 @@ _LINE = (
 
 def _line(found: Iterable[Any]) -> CallLine:
     *values, cached, said = found
-    return CallLine(*(*values, bool(cached), said))
+    line = CallLine(*(*values, bool(cached), said))
+    return line if line.error else replace(line, said=answer_of(line.agent, said))

@@ -5,7 +5,10 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import astuple
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -414,6 +417,42 @@ def test_a_server_without_batches_is_said_to_have_none(process: Any) -> None:
                 assert "has no batch endpoint" in str(answer)
 
         asyncly(test)
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """A provider that knows no key."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        body = b'{"error": {"message": "no such key"}}'
+        self.send_response(401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing is printed."""
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["in a batch", "before one"])
+def test_a_refused_key_is_told_with_what_to_do(process: Any, known: bool) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    place = SimpleNamespace(address=f"http://127.0.0.1:{server.server_port}")
+
+    async def test() -> None:
+        async with process(place, known=known) as run:
+            [answer] = await run.ask(1)
+            assert isinstance(answer, ModelError)
+            assert str(answer).startswith(f"{run.backend.name} refused the key")
+            assert str(answer).endswith(" to a key of this server")
+
+    asyncly(test)
+    server.shutdown()
+    server.server_close()
 
 
 @settings(max_examples=50, deadline=None)

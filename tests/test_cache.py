@@ -57,6 +57,9 @@ CALL = Call(
     seconds=1.5,
     attempts=2,
     started=1e9,
+    reasoning_tokens=2,
+    cached_tokens=4,
+    way="tool",
 )
 
 
@@ -91,6 +94,26 @@ def test_the_latest_answer_counts(path: Path) -> None:
         found = cache.get("k1")
     assert found
     assert (found.response, found.cost) == ("later", None)
+
+
+def test_a_file_of_an_earlier_version_is_gone_on_with(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "CREATE TABLE calls (key TEXT PRIMARY KEY, model TEXT NOT NULL, response TEXT NOT NULL,"
+            " finish_reason TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT"
+            " NULL, cost REAL, seconds REAL NOT NULL, kept REAL NOT NULL) WITHOUT ROWID"
+        )
+        db.execute("INSERT INTO calls VALUES ('old', 'm', 'paid', 'stop', 1, 1, 0.5, 1.0, 1.0)")
+        db.commit()
+    lines: list[str] = []
+    for _ in range(2):
+        with closing(SharedCache(path, lines.append)) as cache:
+            cache.put(CALL)
+            old, new = cache.get("old"), cache.get("k1")
+            assert old and (old.response, old.reasoning_tokens, old.way) == ("paid", 0, "")
+            assert new and (new.reasoning_tokens, new.cached_tokens, new.way) == (2, 4, "tool")
+    assert not lines
 
 
 def test_a_closed_cache_is_empty_and_silent(path: Path) -> None:
@@ -208,8 +231,12 @@ def test_a_cleared_cache_forgets_all_and_goes_on(path: Path) -> None:
     with closing(SharedCache(path, lines.append)) as cache:
         for key in ("k1", "k2"):
             cache.put(replace(CALL, key=key, response="forget me"))
+        cache.remember(MODEL, {"way": "tool"})
         assert clear_cache(path) == 2
         assert cache.get("k1") is None
+        assert cache.recall(MODEL) == {}
+        cache.remember(MODEL, {"way": "prompt"})
+        assert cache.recall(MODEL) == {"way": "prompt"}
         cache.put(CALL)
         assert cache.get("k1")
     assert clear_cache(path) == 1

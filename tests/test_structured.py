@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from hypothesis import strategies as st
 from misbehaving_server import MisbehavingServer
 from pydantic import BaseModel
 
+from lift_agent.graph.replay import RecordedCalls
 from lift_agent.llms.answers import parse
+from lift_agent.llms.backend import Backend
 from lift_agent.llms.completions import RefusedError
 from lift_agent.llms.faults import refused_part
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.learned import ROOM
 from lift_agent.llms.providers import open_backend
+from lift_agent.llms.replies import Reply
 from lift_agent.records import Call
 from lift_agent.stores.cache import SharedCache
 from lift_agent.stores.ledger import Ledger
@@ -226,6 +230,44 @@ def test_thinking_without_an_end_is_a_cause_by_name(tmp_path: Path) -> None:
         assert error.startswith("the answer was cut by its length: ")
         assert error.endswith("of its tokens went into thinking")
         assert len(server.requests) < 8
+
+
+@dataclass(slots=True)
+class Thinking(Backend):
+    """Its first answer is cut while it is written, after more thinking each time."""
+
+    sent: int = 0
+
+    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
+        self.sent += 1
+        thought = 300 + self.sent
+        if len(body["messages"]) == 2:
+            return Reply(GOOD[:9], "length", 10, 400, reasoning_tokens=thought, cached_tokens=5)
+        return Reply(GOOD, "stop", 10, 400, reasoning_tokens=thought, way="json_schema")
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_a_repair_after_thinking_is_known_to_the_cache_and_the_replay(
+    tmp_path: Path, replayed: bool
+) -> None:
+    backend = Thinking("openai:o3", None)
+    with (
+        closing(Ledger(tmp_path / "first.sqlite")) as first,
+        closing(Ledger(tmp_path / "second.sqlite")) as second,
+        closing(SharedCache(tmp_path / "calls.sqlite")) as shared,
+    ):
+        assert judge(Gateway(backend, first, cache=shared))[0]
+        found = RecordedCalls(first) if replayed else shared
+        assert judge(Gateway(backend, second, cache=found))[0]
+        calls = [
+            [(c.key, c.reasoning_tokens, c.cached_tokens, c.way) for c in ledger.calls()]
+            for ledger in (first, second)
+        ]
+        repair = str([call.request["messages"] for call in first.calls()])
+    assert backend.sent == 2
+    assert calls[0] == calls[1]
+    assert "the answer was cut by its length" in repair
+    assert "301" not in repair
 
 
 def test_a_model_known_to_reason_has_room_from_the_first(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The tree of a run, its lists, one call whole, the pager, and following a run under way."""
 
+import base64
 import json
 import threading
 import time
@@ -14,7 +15,9 @@ from lift_agent.records import Call, Spending
 from lift_agent.stores.calls import Wanted, by_subject, groups, listed
 from lift_agent.stores.folder import held
 from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.views.call import story_of
 from lift_agent.views.paging import paged, print_line
+from lift_agent.views.spans import call_spans
 
 
 @pytest.fixture
@@ -102,6 +105,30 @@ def test_one_call_is_shown_whole_with_each_request_and_its_cause(tmp_path, comma
     assert [a["outcome"] for a in told["attempts"]] == ["HTTP 500: overloaded", "answered"]
     assert told["result"] is None and told["problem"]
     assert "no call begins with ff" in command("trace", tmp_path, "ff", code=2).stderr
+
+
+def test_vectors_are_shown_as_how_many_they_are(tmp_path, command):
+    coded = base64.b64encode(bytes(3072)).decode()
+    request = {"model": "m", "messages": [["text", "cook"], ["text", "sing"]], "max_tokens": 0}
+    call = Call("ab12" + "0" * 28, "embedder", "embed@1", "2 texts", 0, "openai:m", request)
+    with closing(Ledger(tmp_path / LEDGER)) as ledger:
+        ledger.note("run_id", "a run")
+        ledger.add_call(replace(call, response=f"2 vectors of 384 float32: {coded}"))
+        failed = replace(call, key="cd34" + "0" * 28, error="HTTP 500: overloaded")
+        ledger.add_call(failed)
+        page = story_of(ledger, call.key).as_dict()
+        [span, _], _ = call_spans(ledger, -1, content=True)
+    listed = command("trace", tmp_path).stdout
+    assert "2 vectors of 384 float32" in listed and "HTTP 500: overloaded" in listed
+    shown = [listed, command("trace", tmp_path, "ab12").stdout, page, span]
+    shown += records(command("trace", tmp_path, "--json"))
+    assert not any("AAAA" in str(each) for each in shown)
+    assert page["call"]["response"] == "2 vectors of 384 float32"
+    about = span.attributes
+    assert (span.name, about["gen_ai.operation.name"]) == ("embeddings m", "embeddings")
+    assert about["openinference.span.kind"] == "EMBEDDING"
+    assert about["embedding.embeddings.1.embedding.text"] == "sing"
+    assert about["output.value"] == "2 vectors of 384 float32"
 
 
 def test_tail_follows_a_run_until_it_ends(tmp_path, command):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ import aiohttp
 import pytest
 from browser import page
 from support import SCRIPTED, read_dataset
+
+from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.views.server import serve
 
 
 @contextmanager
@@ -101,29 +105,33 @@ def test_hostile_rows_come_out_as_text(opened):
     opened.wait_for_timeout(200)  # a dialog or a request would fail the test
 
 
-def statuses(*asked):
-    """The status of each request: address and options."""
-
-    async def ask():
-        async with aiohttp.ClientSession() as session:
-            found = []
-            for method, url, headers in asked:
-                async with session.request(method, url, headers=headers) as answer:
-                    found.append(answer.status)
-            return found
-
-    # In a thread of its own: Playwright keeps an event loop in this one.
-    from concurrent.futures import ThreadPoolExecutor
-
+def apart(work, **options):
+    """Run a coroutine in a thread of its own: Playwright keeps an event loop in this one."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(ask())).result()
+        return pool.submit(lambda: asyncio.run(work, **options)).result()
+
+
+async def answers(*asked):
+    """Status, headers and text of the answer to each request: verb, address and headers."""
+    found = []
+    async with aiohttp.ClientSession() as session:
+        for method, url, headers in asked:
+            async with session.request(method, url, headers=headers) as answer:
+                found.append((answer.status, answer.headers, await answer.text()))
+    return found
+
+
+def is_guarded(headers):
+    """Whether a browser is told what the answer may do."""
+    policy = headers.get("Content-Security-Policy", "")
+    return "default-src 'none'" in policy and headers.get("X-Content-Type-Options") == "nosniff"
 
 
 def test_only_who_knows_the_token_may_look_and_nobody_may_change(address, finished):
     parts = urlsplit(address)
     base = f"{parts.scheme}://{parts.netloc}"
     before = (finished / "dataset.jsonl").read_bytes()
-    assert statuses(
+    asked = (
         ("GET", address, {}),
         ("GET", f"{base}/", {}),
         ("GET", f"{base}/{'x' * 22}/", {}),
@@ -133,9 +141,34 @@ def test_only_who_knows_the_token_may_look_and_nobody_may_change(address, finish
         ("GET", f"{address}..%2f..%2frun.toml", {}),
         ("GET", f"{address}api/rows?sort=nothing", {}),
         ("GET", f"{address}api/rows/unknown", {}),
-    ) == [200, 404, 404, 404, 404, 404, 404, 400, 404]
+        ("GET", f"{address}api/rows?offset=99999999999999999999", {}),
+        ("GET", f"{address}api/calls?after=99999999999999999999&round=99999999999999999999", {}),
+        ("GET", f"{address}api/map?window=nan,nan,inf,-inf", {}),
+    )
+    found = apart(answers(*asked))
+    statuses = [status for status, _, _ in found]
+    assert statuses == [200, 404, 404, 404, 404, 404, 404, 400, 404, 200, 200, 200]
+    assert all(is_guarded(headers) for _, headers, _ in found)
     assert (finished / "dataset.jsonl").read_bytes() == before
     assert parts.hostname == "127.0.0.1"
+
+
+def test_a_fault_of_the_page_tells_a_browser_nothing(tmp_path):
+    ledger = Ledger(tmp_path / LEDGER)
+    ledger.close()  # so that no question can be answered
+
+    async def ask():
+        told = []
+        runner = await serve(ledger, tmp_path, 0, told.append)
+        try:
+            return await answers(("GET", f"{told[0]}api/run", {"Accept": "text/html"}))
+        finally:
+            await runner.cleanup()
+
+    [(status, headers, text)] = apart(ask(), debug=True)
+    assert (status, headers["Content-Type"]) == (500, "text/plain; charset=utf-8")
+    assert is_guarded(headers)
+    assert text == "a fault of lift-agent: the terminal where it runs says more"
 
 
 def test_it_follows_a_run_under_way(browser, tmp_path, seeds, embedder):

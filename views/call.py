@@ -13,9 +13,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..llms.answers import parse
+from ..llms.answers import explained, parse
 from ..records import Attempt, Call
-from ..stores.calls import About, abouts
+from ..stores.calls import About, abouts, answer_of
 from ..stores.ledger import Ledger
 from .format import inert, money, number
 
@@ -40,8 +40,10 @@ class CallStory:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for ``--json``."""
-        return asdict(self)
+        """Everything, for ``--json`` and the page; of vectors, how many they are."""
+        told = asdict(self)
+        told["call"]["response"] = answer_of(self.call.agent, self.call.response)
+        return told
 
 
 def story_of(ledger: Ledger, key: str) -> CallStory:
@@ -73,7 +75,7 @@ def _parsed(call: Call) -> tuple[dict[str, Any] | None, str]:
         if isinstance(kind, type) and issubclass(kind, BaseModel)
     }
     value, error = parse(schemas.get(asked["name"], _AnyObject), call)
-    return (value.model_dump() if value is not None else None), error
+    return (value.model_dump() if value is not None else None), explained(error, call)
 
 
 def _tokens(call: Call) -> str:
@@ -81,11 +83,6 @@ def _tokens(call: Call) -> str:
     cached = f" ({number(call.cached_tokens)} of them cached)" if call.cached_tokens else ""
     thought = f" ({number(call.reasoning_tokens)} of them thought)" if call.reasoning_tokens else ""
     return f"{number(call.input_tokens)} in{cached}, {number(call.output_tokens)} out{thought}"
-
-
-def answer_of(call: Call) -> str:
-    """The answer as it can be read: of vectors, how many they are."""
-    return call.response if call.agent != "embedder" else call.response.partition(":")[0]
 
 
 def print_call(story: CallStory, console: Console) -> None:
@@ -100,7 +97,7 @@ def print_call(story: CallStory, console: Console) -> None:
     if story.schema:
         schema = json.dumps(story.schema.get("schema", {}), indent=1, ensure_ascii=False)
         _section(console, f"schema {story.schema.get('name', '')}", schema, "cyan")
-    _section(console, "answer", answer_of(call) or "(none)", "green")
+    _section(console, "answer", answer_of(call.agent, call.response) or "(none)", "green")
     if story.result is not None:
         read = json.dumps(story.result, indent=2, ensure_ascii=False)
         _section(console, "parsed result", read, "green")

@@ -6,6 +6,7 @@ address, and only reads.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -35,6 +36,7 @@ _PAGE = 50
 _POINTS = 8000  # rows that the map shows one by one; more are counted in cells
 _ACROSS = 100  # cells
 _CALLS = 100
+_MOST = 2**53  # of a number that is asked for: both JavaScript and SQLite can hold it
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
     "Content-Security-Policy": (
@@ -166,11 +168,18 @@ def application(ledger: Ledger, folder: Path, token: str) -> web.Application:
         known = secrets.compare_digest(request.match_info.get("token", "").encode(), token.encode())
         if host not in _NAMES or not known:
             raise web.HTTPNotFound(text="not found: open the whole address that was printed")
-        response = await handler(request)
-        response.headers.update(_HEADERS)
-        return response
+        try:
+            return await handler(request)
+        except web.HTTPException:
+            raise
+        except Exception:
+            logging.getLogger(__name__).exception("a question of the page was not answered")
+            raise web.HTTPInternalServerError(
+                text="a fault of lift-agent: the terminal where it runs says more"
+            ) from None
 
     app = web.Application(middlewares=[guarded])
+    app.on_response_prepare.append(_protect)
     app.add_routes(RunPage(ledger, folder).routes())
     return app
 
@@ -193,6 +202,11 @@ async def serve(
         raise UsageError(f"port {port} cannot be used ({error.strerror}): try another") from None
     ready(f"http://{HOST}:{runner.addresses[0][1]}/{token}/")
     return runner
+
+
+async def _protect(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the headers of every response, refusals included."""
+    response.headers.update(_HEADERS)
 
 
 def _json(ask: Callable[[web.Request], Any]) -> Handler:
@@ -240,7 +254,7 @@ def _one_of(value: str, allowed: tuple[Any, ...]) -> Any:
 
 def _whole(value: str, least: int = 0) -> int:
     try:
-        return max(least, int(value))
+        return min(max(least, int(value)), _MOST)
     except ValueError:
         raise web.HTTPBadRequest(text=f"{value}: not a whole number") from None
 

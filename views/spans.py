@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..records import Attempt, Call
-from ..stores.calls import PAGE, Group, Wanted, groups, since
+from ..stores.calls import EMBEDDER, PAGE, Group, Wanted, answer_of, groups, since
 from ..stores.ledger import Ledger
 
 # Providers whose name in the conventions is not LangChain's.
@@ -115,27 +115,21 @@ def _around(
 def _of_call(ledger: Ledger, call: Call, content: bool) -> Span:
     run = str(ledger.noted("run_id"))
     provider, _, model = call.model.partition(":")
-    asked = {name: kind(call.request[name]) for name, kind in _REQUEST.items()
-             if call.request.get(name) is not None}  # fmt: skip
     known = _PROVIDERS.get(provider, provider)
+    operation = "embeddings" if call.agent == EMBEDDER else "chat"
     about: dict[str, Any] = {
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": operation,
         "gen_ai.provider.name": known,
         "gen_ai.system": known,
         "gen_ai.request.model": model,
-        **{f"gen_ai.request.{name}": value for name, value in asked.items()},
-        "gen_ai.output.type": "json" if "schema" in call.request else "text",
         "gen_ai.conversation.id": run,
-        "openinference.span.kind": "LLM",
-        "llm.model_name": model,
-        "llm.provider": provider,
-        "llm.invocation_parameters": json.dumps(asked),
         "session.id": run,
         "lift_agent.call": call.key,
         "lift_agent.prompt": call.prompt,
         "lift_agent.subject": call.subject,
         "lift_agent.round": call.round,
         "lift_agent.cached": call.reused,
+        **(_chat(call) if operation == "chat" else _embeddings(model)),
     }
     if call.finish_reason:
         about["gen_ai.response.finish_reasons"] = [call.finish_reason]
@@ -144,11 +138,11 @@ def _of_call(ledger: Ledger, call: Call, content: bool) -> Span:
     elif not call.reused:  # what was paid for earlier is not counted again
         about |= _usage(call)
     if content:
-        about |= _contents(call)
+        about |= _contents(call) if operation == "chat" else _embedded(call)
     return Span(
         _id(run, ("call", call.key)),
         _id(run, ("run", call.round, call.agent)),
-        f"chat {model}",
+        f"{operation} {model}",
         call.started,
         call.started + (0.0 if call.reused else call.seconds),
         about,
@@ -156,6 +150,24 @@ def _of_call(ledger: Ledger, call: Call, content: bool) -> Span:
         call.error,
         provider not in _IN_PROCESS,
     )
+
+
+def _chat(call: Call) -> dict[str, Any]:
+    provider, _, model = call.model.partition(":")
+    asked = {name: kind(call.request[name]) for name, kind in _REQUEST.items()
+             if call.request.get(name) is not None}  # fmt: skip
+    return {
+        **{f"gen_ai.request.{name}": value for name, value in asked.items()},
+        "gen_ai.output.type": "json" if "schema" in call.request else "text",
+        "openinference.span.kind": "LLM",
+        "llm.model_name": model,
+        "llm.provider": provider,
+        "llm.invocation_parameters": json.dumps(asked),
+    }
+
+
+def _embeddings(model: str) -> dict[str, Any]:
+    return {"openinference.span.kind": "EMBEDDING", "embedding.model_name": model}
 
 
 def _usage(call: Call) -> dict[str, Any]:
@@ -186,6 +198,17 @@ def _contents(call: Call) -> dict[str, Any]:
         told[f"llm.input_messages.{i}.message.role"] = role
         told[f"llm.input_messages.{i}.message.content"] = text
     return told
+
+
+def _embedded(call: Call) -> dict[str, Any]:
+    texts = [str(text) for _, text in call.request.get("messages", ())]
+    told = {f"embedding.embeddings.{i}.embedding.text": text for i, text in enumerate(texts)}
+    return told | {
+        "input.value": _json(texts),
+        "input.mime_type": "application/json",
+        "output.value": answer_of(call.agent, call.response),
+        "output.mime_type": "text/plain",
+    }
 
 
 def _message(role: str, text: str) -> dict[str, Any]:

@@ -318,7 +318,7 @@ class Batcher:
                 raise ModelError(f"{self._backend.name} {unknown} ({fault.cause})") from None
             raise BatchRefusedError(fault.cause) from None
         if fault.kind == "fatal":
-            raise ModelError(f"{self._backend.name} {fault.cause}") from None
+            raise self._backend.unusable(fault) from None
         if fault.kind == "request" and fault.status:
             raise BatchRefusedError(fault.cause) from None
         return fault
