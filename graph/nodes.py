@@ -32,7 +32,7 @@ from ..stores.reading.sources import files_of
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writing.card import write_card
 from ..stores.writing.writers import write_dataset, write_quarantine
-from .embedding import embed_rows
+from .embedding import embed_rows, embedded
 from .mapping import draw_map, extend_map
 from .measure import closeness, coverage
 from .planning import plan_round, round_size
@@ -223,7 +223,10 @@ async def carry_out(round: int, context: RunContext) -> None:
 @node
 async def screen(state: RunState, context: RunContext) -> Update:
     """Reject the new rows that leak, are broken or are not wanted, before any model sees them."""
-    checks = {check.row: check for check in await screen_rows(context.ledger.rows("new"), context)}
+    new = context.ledger.rows("new")
+    if len(embedded(new, context)) < len(new):
+        return {}  # the run stopped while it embedded them
+    checks = {check.row: check for check in await screen_rows(new, context)}
     masked = context.config.pii == "mask"
     found = screened(checks, context.ledger.benchmarks(), masked=masked)
     if reasons := found.get("reasons"):
@@ -238,8 +241,8 @@ async def screen(state: RunState, context: RunContext) -> Update:
 async def deduplicate(state: RunState, context: RunContext) -> Update:
     """Remove the new rows that repeat an earlier one."""
     ledger, progress = context.ledger, context.progress
-    if context.vectors.missing([row.id for row in ledger.rows("new")]):
-        return {}  # the run stopped while it embedded them
+    if {row.id for row in ledger.rows("new")} - ledger.checks().keys():
+        return {}  # the run stopped before they were screened
     _drop_copies(context)
     new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
     progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")
@@ -425,7 +428,7 @@ async def export(state: RunState, context: RunContext) -> Update:
 def finish(context: RunContext, stop: str) -> None:
     """Choose the dataset, measure it, and write the run's files; also when interrupted."""
     ledger = context.ledger
-    pool = ledger.rows("accepted")
+    pool = embedded(ledger.rows("accepted"), context)
     vectors = context.vectors.get([row.id for row in pool])
     scores, duels = ledger.scores(), ledger.duels()
     languages = {id: check.language for id, check in ledger.checks().items()}
