@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from .. import __version__
 from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
-from ..errors import Interrupted, RunFolderError, UsageError
+from ..errors import RunFolderError, RunStopped, UsageError
 from ..llms.gateway import Switch
 from ..llms.names import check_name
 from ..llms.tables import decisive
@@ -265,18 +265,20 @@ async def _run(
                 if state.values:
                     progress.say(f"continuing the run in {config.out}")
                     _restore(progress, ledger, state.values)
-                    await mend_vectors(context, _embedded(state.next, state.values, config))
                     if state.values.get("stop") or not state.next:  # it had come to its end
                         after = _reopen(context, state.values)
                         await graph.aupdate_state(thread, {"stop": ""}, as_node=after)
+                        state = await graph.aget_state(thread)
+                    await mend_vectors(context, _embedded(state.next, state.values, config))
                 await graph.ainvoke(
                     None if state.values else {"run_id": ledger.noted("run_id")},
                     thread,
                     context=context,
                     durability="sync",
                 )
-            except Interrupted:
-                finish(context, "interrupted")
+            except RunStopped as stopped:  # by Ctrl-C, or outside of a node
+                progress.say(f"stopping: {stopped}")
+                finish(context, stopped.reason)
     return summarise(ledger)
 
 
