@@ -26,7 +26,7 @@ from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Score, Status, Task, Verdict
 from ..stores.checks import counted, screen_lines, screened
 from ..stores.given import load_embeddings, load_scores
-from ..stores.ledger import NO_BETTER, REPLACED
+from ..stores.ledger import NO_BETTER, NOT_JUDGED, REPLACED
 from ..stores.reading.readers import read_rows, stopping
 from ..stores.reading.sources import files_of
 from ..stores.summary import LOW_SCORE, judging_lines
@@ -38,7 +38,7 @@ from .measure import closeness, coverage
 from .planning import plan_round, round_size
 from .pool import for_each
 from .reference import read_toward, references
-from .screening import cleaned, cleaned_row, leave_out, read_decontaminate, screen_rows
+from .screening import cleaned, cleaned_row, leave_out, read_decontaminate, screen_rows, take_back
 from .state import RunContext, RunState
 from .stopping import stop_reason
 from .ties import break_ties, settled
@@ -245,6 +245,7 @@ async def deduplicate(state: RunState, context: RunContext) -> Update:
         return {}  # the run stopped before they were screened
     _drop_copies(context)
     new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
+    kept += ledger.rows("rejected", reason=NOT_JUDGED)  # they may be taken back
     progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")
     # A new answer repeats its parent's task: which of the two stays, their scores decide.
     answers = [row for row in new if row.strategy == "answer"]
@@ -291,34 +292,43 @@ async def _compare(
 @node
 async def judge(state: RunState, context: RunContext) -> Update:
     """Score what is worth it, accept what is good enough."""
-    ledger, progress, config = context.ledger, context.progress, context.config
-    if left := leave_out(state["round"], config.target_size - state["accepted"], context):
+    ledger, progress = context.ledger, context.progress
+    if left := leave_out(state["round"], context.config.target_size - state["accepted"], context):
         progress.say(f"{_when(state)}: left out {left:,} rows unjudged, by cheap signals")
     rows = ledger.rows("unique")
     ledger.note("judge", judge_name(context))
     if ledger.noted("longest") is None and rows:
         ledger.note("longest", length_cap(np.asarray([text_length(row) for row in rows])))
-    repeated = _repeated(rows, context)
-    scored = ledger.scores()
-    open_rows = [row for row in rows if row.id not in scored]
-    progress.begin("judge", f"scoring {len(open_rows):,} rows", len(open_rows))
-    judge = judge_of(context)
-
-    async def score(row: Row) -> None:
-        samples = config.judge_samples if row.id in repeated else 1
-        ledger.add_scores([await judge.score(row, round=state["round"], samples=samples)])
-        progress.step()
-
-    try:
-        await for_each(open_rows, score, judged_at_once(context))
-    finally:
-        _accept(context)
+    await _judge(rows, state["round"], context)
+    while more := take_back(context):
+        progress.say(f"{_when(state)}: judging {len(more):,} rows after all, to reach the target")
+        await _judge(more, state["round"], context)
+        rows += more
     judged = ledger.scores()
     told = described({row.id: judged[row.id] for row in rows if row.id in judged})
     lines = judging_lines(told)[: 2 if told.get("panel") else 1]
     for line in lines + (told["notes"] if told and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
     return {}
+
+
+async def _judge(rows: Sequence[Row], round: int, context: RunContext) -> None:
+    """Score the rows that have no score, and accept those that are good enough."""
+    ledger, progress = context.ledger, context.progress
+    repeated, scored = _repeated(rows, context), ledger.scores()
+    open_rows = [row for row in rows if row.id not in scored]
+    progress.begin("judge", f"scoring {len(open_rows):,} rows", len(open_rows))
+    judge = judge_of(context)
+
+    async def score(row: Row) -> None:
+        samples = context.config.judge_samples if row.id in repeated else 1
+        ledger.add_scores([await judge.score(row, round=round, samples=samples)])
+        progress.step()
+
+    try:
+        await for_each(open_rows, score, judged_at_once(context))
+    finally:
+        _accept(context)
 
 
 def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:

@@ -300,11 +300,11 @@ def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
     """Make a run that came to its end ready to go on; return the node to go on after.
 
     One that a cap or faults cut short decides its last round again, whole; one that may have
-    more rows or rounds now goes on from what it decided.
+    more rows or rounds now goes on from what it decided, first with rows that were left unjudged.
     """
     lift = context.config.recipe == "lift"
     if values["stop"] not in RESUMABLE:
-        return "judge"
+        return "keep_varied" if context.config.recipe == "paper" else "deduplicate"
     round = values["round"] if lift else 0
     context.ledger.reopen(round)
     return "analyze" if lift and context.ledger.tasks(round, pending=True) else "ingest"

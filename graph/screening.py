@@ -112,8 +112,28 @@ def leave_out(round: int, missing: int, context: RunContext) -> int:
     if share == 1 or any(row.id in scored for row in ledger.rows(round=round)):
         return 0
     rows = ledger.rows("unique", round=round) + ledger.rows(round=round, reason=NOT_JUDGED)
+    left = _ranked(rows, ledger)[max(math.ceil(share * len(rows)), missing) :]
+    ledger.set_statuses((row.id, "rejected", NOT_JUDGED) for row in left)
+    return len(left)
+
+
+def take_back(context: RunContext) -> list[Row]:
+    """Set back as many of the rows that were left out as the pool is short of the target.
+
+    The best by the signals, of those that would fill a place: none once the target is reached.
+    """
+    ledger, reachable = context.ledger, context.selector.reachable
+    pool, left = ledger.rows("accepted"), ledger.rows("rejected", reason=NOT_JUDGED)
+    filled = reachable(pool)
+    some = {row.origin: row for row in left}
+    wanted = {origin for origin, row in some.items() if reachable([*pool, row]) > filled}
+    rows = [row for row in left if row.origin in wanted]
+    best = _ranked(rows, ledger)[: context.config.target_size - filled]
+    ledger.set_statuses((row.id, "unique", "") for row in best)
+    return best
+
+
+def _ranked(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
+    """The rows, best by the signals first."""
     checks = ledger.checks()
-    judged = max(math.ceil(share * len(rows)), missing)
-    ranked = sorted(rows, key=lambda row: (-checks[row.id].points, row.position))
-    ledger.set_statuses((row.id, "rejected", NOT_JUDGED) for row in ranked[judged:])
-    return len(ranked[judged:])
+    return sorted(rows, key=lambda row: (-checks[row.id].points, row.position))
