@@ -113,11 +113,14 @@ def check_settings(config: RunConfig) -> None:
 def check_sources(config: RunConfig, run: Path | None = None) -> tuple[list[File], ...]:
     """Refuse sources that are not there, or are named twice; `run` is the folder that keeps some.
 
+    A benchmark may be both what to go toward and what no row may leak, but never a source.
+
     Returns the files to read, those of `toward` and those of `decontaminate`.
     """
     named = (config.sources, config.toward, config.decontaminate)
     found = tuple(files_of(sources, run) for sources in named)
-    check_distinct(chain(*found))
+    for others in found[1:]:
+        check_distinct([*found[0], *others])
     return found
 
 
