@@ -101,10 +101,13 @@ async def ingest(state: RunState, context: RunContext) -> Update:
     context.progress.say(
         f"read {read:,} rows, {rejected:,} quarantined" + (f" (see {listed})" if listed else "")
     )
-    if config.toward:
+    others = {
+        "prompts to go toward": len(ledger.references("toward")),
+        "items of benchmarks to keep out": len(ledger.benchmarks()),
+    }
+    if told := " and ".join(f"{count:,} {name}" for name, count in others.items() if count):
         unusable = len(ledger.rejects()) - rejected
-        wanted = len(ledger.references("toward"))
-        context.progress.say(f"read {wanted:,} prompts to go toward, {unusable:,} quarantined")
+        context.progress.say(f"read {told}, {unusable:,} quarantined")
     _check_given(config, read + rejected)
     return {"round": 0, "accepted": 0, "stop": ""}
 

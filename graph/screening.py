@@ -16,6 +16,7 @@ from ..config import RunConfig
 from ..records import BenchmarkItem, Check, Rejected, Row
 from ..stores.ledger import NOT_JUDGED, Ledger
 from ..stores.reading.prompts import read_benchmarks
+from ..stores.reading.readers import stopping
 from ..stores.reading.sources import files_of
 from .embedding import embed_rows
 from .state import RunContext
@@ -46,7 +47,8 @@ def read_decontaminate(context: RunContext, position: int) -> None:
     """Read the benchmarks into the ledger; unusable records are listed from `position` on."""
     config = context.config
     files = files_of(config.decontaminate, config.out)
-    records = enumerate(read_benchmarks(files, config.map), position)
+    found = read_benchmarks(files, config.map)
+    records = enumerate(stopping(found) if config.strict else found, position)
     while batch := list(islice(records, 5000)):
         context.ledger.add_benchmarks((i, r) for i, r in batch if isinstance(r, BenchmarkItem))
         context.ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))

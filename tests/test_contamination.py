@@ -223,6 +223,20 @@ def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embed
             go(source, source.with_name("other"), **both | twice)
 
 
+def test_records_of_benchmarks_that_cannot_be_used_are_told_apart_and_strict_stops(
+    files, command, embedder
+):
+    source, exam = files
+    with exam.open("a") as file:
+        file.write('{"question": \n')
+    flags = ("run", source, "--llm", "none", "--recipe", "curate", "--decontaminate", exam)
+    flags += ("--target-size", 3, "--embedder", embedder)
+    told = command(*flags, "--out", "run").stderr
+    assert "read 30 rows, 0 quarantined" in told
+    assert "read 2 items of benchmarks to keep out, 1 quarantined" in told
+    assert f"{exam}:3:" in command(*flags, "--strict", "--out", "other", code=1).stderr
+
+
 def test_the_audit_finds_a_rewording_by_its_embedding(files, command, embedder):
     source, exam = files
     words = PROMPT.split()
