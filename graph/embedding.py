@@ -41,6 +41,12 @@ async def embed_rows(
     await for_each(chunks, embed, at_once)
 
 
+def embedded(rows: Sequence[Row], context: RunContext) -> list[Row]:
+    """Those of the rows that have a vector: all, unless the run stopped while it embedded them."""
+    missing = set(context.vectors.missing([row.id for row in rows]))
+    return [row for row in rows if row.id not in missing]
+
+
 async def _vectors_of(rows: Sequence[Row], context: RunContext) -> Vectors:
     if context.config.embeddings:
         given = load_embeddings(context.config.embeddings)

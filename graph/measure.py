@@ -18,6 +18,7 @@ from ..geometry.coverage import (
 from ..geometry.neighbours import Cells, Indices, Vectors, nearest_others
 from ..geometry.variance import row_variance
 from ..records import Row
+from .embedding import embedded
 from .state import RunContext
 
 _NEAR = 0.95  # cosine from which two rows count as a near-duplicate pair here
@@ -29,6 +30,8 @@ _DENSITY = 10  # neighbours that tell how rare a row is
 def coverage(context: RunContext, chosen: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """Measure sets of rows against all usable rows (every seed, every accepted row).
 
+    Rows that a run which stopped has not embedded are left out.
+
     Returns:
         For `seeds` (all of them), `dataset`, and as many seeds as the dataset has rows, by
         `random` and by the paper's row `variance` (where there are as many): the measures of
@@ -37,7 +40,8 @@ def coverage(context: RunContext, chosen: Sequence[Row]) -> dict[str, dict[str, 
     ledger = context.ledger
     dice = np.random.default_rng(context.config.seed)
     seeds = ledger.rows("unique", "duplicate", "rejected", "quarantined", "accepted", origin="seed")
-    everything = [*seeds, *ledger.rows("accepted", origin="generated")]
+    seeds = embedded(seeds, context)
+    everything = [*seeds, *embedded(ledger.rows("accepted", origin="generated"), context)]
     place = {row.id: i for i, row in enumerate(everything)}
     vectors = context.vectors.get(list(place))
     if len(vectors) == 0:

@@ -26,19 +26,19 @@ from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Score, Status, Task, Verdict
 from ..stores.checks import counted, screen_lines, screened
 from ..stores.given import load_embeddings, load_scores
-from ..stores.ledger import NO_BETTER, REPLACED
+from ..stores.ledger import NO_BETTER, NOT_JUDGED, REPLACED
 from ..stores.reading.readers import read_rows, stopping
 from ..stores.reading.sources import files_of
 from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writing.card import write_card
 from ..stores.writing.writers import write_dataset, write_quarantine
-from .embedding import embed_rows
+from .embedding import embed_rows, embedded
 from .mapping import draw_map, extend_map
 from .measure import closeness, coverage
 from .planning import plan_round, round_size
 from .pool import for_each
 from .reference import read_toward, references
-from .screening import cleaned, cleaned_row, leave_out, read_decontaminate, screen_rows
+from .screening import cleaned, cleaned_row, leave_out, read_decontaminate, screen_rows, take_back
 from .state import RunContext, RunState
 from .stopping import stop_reason
 from .ties import break_ties, settled
@@ -101,10 +101,13 @@ async def ingest(state: RunState, context: RunContext) -> Update:
     context.progress.say(
         f"read {read:,} rows, {rejected:,} quarantined" + (f" (see {listed})" if listed else "")
     )
-    if config.toward:
+    others = {
+        "prompts to go toward": len(ledger.references("toward")),
+        "items of benchmarks to keep out": len(ledger.benchmarks()),
+    }
+    if told := " and ".join(f"{count:,} {name}" for name, count in others.items() if count):
         unusable = len(ledger.rejects()) - rejected
-        wanted = len(ledger.references("toward"))
-        context.progress.say(f"read {wanted:,} prompts to go toward, {unusable:,} quarantined")
+        context.progress.say(f"read {told}, {unusable:,} quarantined")
     _check_given(config, read + rejected)
     return {"round": 0, "accepted": 0, "stop": ""}
 
@@ -223,7 +226,10 @@ async def carry_out(round: int, context: RunContext) -> None:
 @node
 async def screen(state: RunState, context: RunContext) -> Update:
     """Reject the new rows that leak, are broken or are not wanted, before any model sees them."""
-    checks = {check.row: check for check in await screen_rows(context.ledger.rows("new"), context)}
+    new = context.ledger.rows("new")
+    if len(embedded(new, context)) < len(new):
+        return {}  # the run stopped while it embedded them
+    checks = {check.row: check for check in await screen_rows(new, context)}
     masked = context.config.pii == "mask"
     found = screened(checks, context.ledger.benchmarks(), masked=masked)
     if reasons := found.get("reasons"):
@@ -238,10 +244,11 @@ async def screen(state: RunState, context: RunContext) -> Update:
 async def deduplicate(state: RunState, context: RunContext) -> Update:
     """Remove the new rows that repeat an earlier one."""
     ledger, progress = context.ledger, context.progress
-    if context.vectors.missing([row.id for row in ledger.rows("new")]):
-        return {}  # the run stopped while it embedded them
+    if {row.id for row in ledger.rows("new")} - ledger.checks().keys():
+        return {}  # the run stopped before they were screened
     _drop_copies(context)
     new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
+    kept += ledger.rows("rejected", reason=NOT_JUDGED)  # they may be taken back
     progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")
     # A new answer repeats its parent's task: which of the two stays, their scores decide.
     answers = [row for row in new if row.strategy == "answer"]
@@ -288,34 +295,43 @@ async def _compare(
 @node
 async def judge(state: RunState, context: RunContext) -> Update:
     """Score what is worth it, accept what is good enough."""
-    ledger, progress, config = context.ledger, context.progress, context.config
-    if left := leave_out(state["round"], config.target_size - state["accepted"], context):
+    ledger, progress = context.ledger, context.progress
+    if left := leave_out(state["round"], context.config.target_size - state["accepted"], context):
         progress.say(f"{_when(state)}: left out {left:,} rows unjudged, by cheap signals")
     rows = ledger.rows("unique")
     ledger.note("judge", judge_name(context))
     if ledger.noted("longest") is None and rows:
         ledger.note("longest", length_cap(np.asarray([text_length(row) for row in rows])))
-    repeated = _repeated(rows, context)
-    scored = ledger.scores()
-    open_rows = [row for row in rows if row.id not in scored]
-    progress.begin("judge", f"scoring {len(open_rows):,} rows", len(open_rows))
-    judge = judge_of(context)
-
-    async def score(row: Row) -> None:
-        samples = config.judge_samples if row.id in repeated else 1
-        ledger.add_scores([await judge.score(row, round=state["round"], samples=samples)])
-        progress.step()
-
-    try:
-        await for_each(open_rows, score, judged_at_once(context))
-    finally:
-        _accept(context)
+    await _judge(rows, state["round"], context)
+    while more := take_back(context):
+        progress.say(f"{_when(state)}: judging {len(more):,} rows after all, to reach the target")
+        await _judge(more, state["round"], context)
+        rows += more
     judged = ledger.scores()
     told = described({row.id: judged[row.id] for row in rows if row.id in judged})
     lines = judging_lines(told)[: 2 if told.get("panel") else 1]
     for line in lines + (told["notes"] if told and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
     return {}
+
+
+async def _judge(rows: Sequence[Row], round: int, context: RunContext) -> None:
+    """Score the rows that have no score, and accept those that are good enough."""
+    ledger, progress = context.ledger, context.progress
+    repeated, scored = _repeated(rows, context), ledger.scores()
+    open_rows = [row for row in rows if row.id not in scored]
+    progress.begin("judge", f"scoring {len(open_rows):,} rows", len(open_rows))
+    judge = judge_of(context)
+
+    async def score(row: Row) -> None:
+        samples = context.config.judge_samples if row.id in repeated else 1
+        ledger.add_scores([await judge.score(row, round=round, samples=samples)])
+        progress.step()
+
+    try:
+        await for_each(open_rows, score, judged_at_once(context))
+    finally:
+        _accept(context)
 
 
 def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:
@@ -425,7 +441,7 @@ async def export(state: RunState, context: RunContext) -> Update:
 def finish(context: RunContext, stop: str) -> None:
     """Choose the dataset, measure it, and write the run's files; also when interrupted."""
     ledger = context.ledger
-    pool = ledger.rows("accepted")
+    pool = embedded(ledger.rows("accepted"), context)
     vectors = context.vectors.get([row.id for row in pool])
     scores, duels = ledger.scores(), ledger.duels()
     languages = {id: check.language for id, check in ledger.checks().items()}

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from .. import __version__
 from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
-from ..errors import Interrupted, RunFolderError, UsageError
+from ..errors import RunFolderError, RunStopped, UsageError
 from ..llms.gateway import Switch
 from ..llms.names import check_name
 from ..llms.tables import decisive
@@ -113,11 +113,14 @@ def check_settings(config: RunConfig) -> None:
 def check_sources(config: RunConfig, run: Path | None = None) -> tuple[list[File], ...]:
     """Refuse sources that are not there, or are named twice; `run` is the folder that keeps some.
 
+    A benchmark may be both what to go toward and what no row may leak, but never a source.
+
     Returns the files to read, those of `toward` and those of `decontaminate`.
     """
     named = (config.sources, config.toward, config.decontaminate)
     found = tuple(files_of(sources, run) for sources in named)
-    check_distinct(chain(*found))
+    for others in found[1:]:
+        check_distinct([*found[0], *others])
     return found
 
 
@@ -265,18 +268,20 @@ async def _run(
                 if state.values:
                     progress.say(f"continuing the run in {config.out}")
                     _restore(progress, ledger, state.values)
-                    await mend_vectors(context, _embedded(state.next, state.values, config))
                     if state.values.get("stop") or not state.next:  # it had come to its end
                         after = _reopen(context, state.values)
                         await graph.aupdate_state(thread, {"stop": ""}, as_node=after)
+                        state = await graph.aget_state(thread)
+                    await mend_vectors(context, _embedded(state.next, state.values, config))
                 await graph.ainvoke(
                     None if state.values else {"run_id": ledger.noted("run_id")},
                     thread,
                     context=context,
                     durability="sync",
                 )
-            except Interrupted:
-                finish(context, "interrupted")
+            except RunStopped as stopped:  # by Ctrl-C, or outside of a node
+                progress.say(f"stopping: {stopped}")
+                finish(context, stopped.reason)
     return summarise(ledger)
 
 
@@ -298,11 +303,11 @@ def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
     """Make a run that came to its end ready to go on; return the node to go on after.
 
     One that a cap or faults cut short decides its last round again, whole; one that may have
-    more rows or rounds now goes on from what it decided.
+    more rows or rounds now goes on from what it decided, first with rows that were left unjudged.
     """
     lift = context.config.recipe == "lift"
     if values["stop"] not in RESUMABLE:
-        return "judge"
+        return "keep_varied" if context.config.recipe == "paper" else "deduplicate"
     round = values["round"] if lift else 0
     context.ledger.reopen(round)
     return "analyze" if lift and context.ledger.tasks(round, pending=True) else "ingest"

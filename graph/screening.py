@@ -16,6 +16,7 @@ from ..config import RunConfig
 from ..records import BenchmarkItem, Check, Rejected, Row
 from ..stores.ledger import NOT_JUDGED, Ledger
 from ..stores.reading.prompts import read_benchmarks
+from ..stores.reading.readers import stopping
 from ..stores.reading.sources import files_of
 from .embedding import embed_rows
 from .state import RunContext
@@ -46,7 +47,8 @@ def read_decontaminate(context: RunContext, position: int) -> None:
     """Read the benchmarks into the ledger; unusable records are listed from `position` on."""
     config = context.config
     files = files_of(config.decontaminate, config.out)
-    records = enumerate(read_benchmarks(files, config.map), position)
+    found = read_benchmarks(files, config.map)
+    records = enumerate(stopping(found) if config.strict else found, position)
     while batch := list(islice(records, 5000)):
         context.ledger.add_benchmarks((i, r) for i, r in batch if isinstance(r, BenchmarkItem))
         context.ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
@@ -112,8 +114,28 @@ def leave_out(round: int, missing: int, context: RunContext) -> int:
     if share == 1 or any(row.id in scored for row in ledger.rows(round=round)):
         return 0
     rows = ledger.rows("unique", round=round) + ledger.rows(round=round, reason=NOT_JUDGED)
+    left = _ranked(rows, ledger)[max(math.ceil(share * len(rows)), missing) :]
+    ledger.set_statuses((row.id, "rejected", NOT_JUDGED) for row in left)
+    return len(left)
+
+
+def take_back(context: RunContext) -> list[Row]:
+    """Set back as many of the rows that were left out as the pool is short of the target.
+
+    The best by the signals, of those that would fill a place: none once the target is reached.
+    """
+    ledger, reachable = context.ledger, context.selector.reachable
+    pool, left = ledger.rows("accepted"), ledger.rows("rejected", reason=NOT_JUDGED)
+    filled = reachable(pool)
+    some = {row.origin: row for row in left}
+    wanted = {origin for origin, row in some.items() if reachable([*pool, row]) > filled}
+    rows = [row for row in left if row.origin in wanted]
+    best = _ranked(rows, ledger)[: context.config.target_size - filled]
+    ledger.set_statuses((row.id, "unique", "") for row in best)
+    return best
+
+
+def _ranked(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
+    """The rows, best by the signals first."""
     checks = ledger.checks()
-    judged = max(math.ceil(share * len(rows)), missing)
-    ranked = sorted(rows, key=lambda row: (-checks[row.id].points, row.position))
-    ledger.set_statuses((row.id, "rejected", NOT_JUDGED) for row in ranked[judged:])
-    return len(ranked[judged:])
+    return sorted(rows, key=lambda row: (-checks[row.id].points, row.position))

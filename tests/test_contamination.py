@@ -7,9 +7,12 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import go
 
 from lift_agent.agents.contamination import Benchmarks, longest_run
+from lift_agent.errors import UsageError
 from lift_agent.records import BenchmarkItem, Row, row_id
+from lift_agent.stores.folder import opened_ledger
 from lift_agent.stores.reading.prompts import read_benchmarks
 
 PROMPT = (
@@ -204,6 +207,34 @@ def test_an_audit_without_leaks_is_clean_and_a_missing_file_is_named(files, comm
     assert "0 of 1 rows leak" in command("audit", clean, "--against", exam).stdout
     assert "nowhere.jsonl" in command("audit", source, "--against", "nowhere.jsonl", code=2).stderr
     command("audit", source, code=2)
+
+
+def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embedder):
+    source, exam = files
+    both = {"toward": (exam,), "decontaminate": (exam,), "embedder": embedder}
+    run = source.with_name("run")
+    go(source, run, **both, rounds=1, target_size=2)
+    with opened_ledger(run) as ledger:
+        assert {prompt.source for prompt in ledger.references("toward")} == {str(exam)}
+        assert {item.source for item in ledger.benchmarks()} == {str(exam)}
+        assert ledger.counts()["seed", "rejected", "leaks exam.jsonl"]
+    for twice in ({"toward": (exam, exam)}, {"decontaminate": (exam, exam)}, {"toward": (source,)}):
+        with pytest.raises(UsageError, match="named twice"):
+            go(source, source.with_name("other"), **both | twice)
+
+
+def test_records_of_benchmarks_that_cannot_be_used_are_told_apart_and_strict_stops(
+    files, command, embedder
+):
+    source, exam = files
+    with exam.open("a") as file:
+        file.write('{"question": \n')
+    flags = ("run", source, "--llm", "none", "--recipe", "curate", "--decontaminate", exam)
+    flags += ("--target-size", 3, "--embedder", embedder)
+    told = command(*flags, "--out", "run").stderr
+    assert "read 30 rows, 0 quarantined" in told
+    assert "read 2 items of benchmarks to keep out, 1 quarantined" in told
+    assert f"{exam}:3:" in command(*flags, "--strict", "--out", "other", code=1).stderr
 
 
 def test_the_audit_finds_a_rewording_by_its_embedding(files, command, embedder):

@@ -275,6 +275,31 @@ def test_a_cap_holds_while_embedding_and_the_run_goes_on(server, seeds, tmp_path
         go(seeds, tmp_path / "run", **options, target_size=41, embedder_prompt="x")
 
 
+def test_a_stop_at_any_embedding_loses_nothing_and_lets_nothing_past_the_screen(
+    server, seeds, tmp_path
+):
+    first = json.loads(seeds.read_text().splitlines()[0])
+    with seeds.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(first | {"output": "I'm sorry, but I can't help with that."}) + "\n")
+    exam = tmp_path / "exam.jsonl"
+    exam.write_text(json.dumps({"question": first["instruction"]}) + "\n", encoding="utf-8")
+    options = {"embedder": "openai:stub", "embedder_base_url": server.base_url, "cache": False}
+    options |= {"decontaminate": (exam,), "target_size": 50}
+    go(seeds, tmp_path / "whole", **options)
+    with opened_ledger(tmp_path / "whole") as ledger:
+        calls = sorted(ledger.calls(), key=lambda call: call.started)
+    caps = [i for i, call in enumerate(calls) if call.agent == "embedder" and i]
+    assert len(caps) > 2  # the seeds or the exam, and the rows of a round
+    for cap in caps:
+        for _ in range(2):  # the second time it stops again where it goes on
+            stopped = go(seeds, tmp_path / f"cut{cap}", **options, max_calls=cap)
+            assert stopped.stop == "budget"
+            asked = [row["instruction"] for row in read_dataset(tmp_path / f"cut{cap}")]
+            assert first["instruction"] not in asked
+        go(seeds, tmp_path / f"cut{cap}", **options)
+        assert read_dataset(tmp_path / f"cut{cap}") == read_dataset(tmp_path / "whole")
+
+
 def test_a_dry_run_sends_nothing_and_counts_the_embedder(server, seeds, command):
     flags = ("--llm", SCRIPTED, "--embedder", "openai:stub", "--base-url", server.base_url)
     told = json.loads(command("run", seeds, *flags, "--dry-run", "--json").stdout)

@@ -124,7 +124,8 @@ def test_masked_data_reaches_no_model_and_no_file_and_the_run_resumes_and_replay
             assert MAIL.encode() not in file.read_bytes(), file
 
 
-def test_only_a_share_is_judged_the_best_by_signals_but_never_too_few(tmp_path, embedder):
+@pytest.fixture
+def places(tmp_path):
     names = ("abbey", "castle", "garden", "temple", "palace", "museum", "library", "stadium")
     names += ("theatre", "bridge", "tower", "harbour", "market", "station", "school", "chapel")
     rows = [
@@ -133,17 +134,45 @@ def test_only_a_share_is_judged_the_best_by_signals_but_never_too_few(tmp_path, 
     ]
     for row in rows[:2]:
         row["output"] += " (and it is [broken"
-    source = write(tmp_path / "rows.jsonl", rows)
+    return write(tmp_path / "rows.jsonl", rows)
+
+
+def test_only_a_share_is_judged_the_best_by_signals_but_never_too_few(places, tmp_path, embedder):
     settings = {"recipe": "curate", "embedder": embedder, "max_judge_share": 0.5}
+    broken = {json.loads(line)["instruction"] for line in places.read_text().splitlines()[:2]}
     for target, judged in ((3, 8), (12, 12)):
-        summary = go(source, tmp_path / f"run{target}", **settings, target_size=target)
+        summary = go(places, tmp_path / f"run{target}", **settings, target_size=target)
         ledger = opened(tmp_path / f"run{target}")
         assert summary.rows == target
         assert len({call.subject for call in ledger.calls(agent="judge")}) == judged
         left = ledger.rows("rejected", reason=NOT_JUDGED)
         assert len(left) == 16 - judged
-        assert {row.instruction for row in left} >= {row["instruction"] for row in rows[:2]}
+        assert {row.instruction for row in left} >= broken
         assert ledger.noted("stop") == "target"
+
+
+def test_rows_that_were_left_out_are_judged_after_all_before_the_target_is_missed(
+    places, tmp_path, embedder
+):
+    settings = {"recipe": "curate", "embedder": embedder, "cache": False, "target_size": 4}
+    go(places, tmp_path / "all", **settings)
+    scores = sorted(score.final for score in opened(tmp_path / "all").scores().values())
+    settings |= {"max_judge_share": 0.01}
+    go(places, tmp_path / "run", **settings)
+    larger = go(places, tmp_path / "run", **settings | {"target_size": 9})
+    assert (larger.stop, larger.rows) == ("target", 9)
+    assert len(opened(tmp_path / "run").scores()) == 9
+
+    settings |= {"min_score": scores[8]}
+    summary = go(places, tmp_path / "strict", **settings)
+    judged = opened(tmp_path / "strict").scores()
+    assert (summary.stop, summary.rows) == ("target", 4)
+    assert 4 < len(judged) < 16
+    for cap in range(3, len(judged)):
+        assert go(places, tmp_path / "cut", **settings, max_calls=cap).stop == "budget"
+    go(places, tmp_path / "cut", **settings)
+    assert opened(tmp_path / "cut").scores().keys() == judged.keys()
+    assert read_dataset(tmp_path / "cut") == read_dataset(tmp_path / "strict")
 
 
 def test_languages_are_kept_in_balance_as_far_as_there_are_rows(seeds, tmp_path, embedder):
