@@ -1,12 +1,15 @@
 """Make the pictures of the documentation from a real run: python docs/screenshots.py DIR.
 
+Those in the repository are of the examples (`make run`, or the command in inspect.md).
 The map is the report's own, in a headless Chromium; the terminal's screens are what the commands
 print, drawn by rich. Needs the dev extra, and Chromium on the PATH.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,9 +37,9 @@ def screen(folder: Path, name: str, *command: str) -> None:
     ).stdout
     console = Console(record=True, width=WIDTH, file=StringIO())
     console.print(Text.from_ansi("\n".join(shown.splitlines()[:LINES])))
-    (IMAGES / name).write_text(
-        console.export_svg(title=f"lift-agent {' '.join(command)}"), encoding="utf-8"
-    )
+    drawn = console.export_svg(title=f"lift-agent {' '.join(command)}")
+    drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)  # fetched from elsewhere
+    (IMAGES / name).write_text(drawn, encoding="utf-8")
 
 
 def report_map(report: Path) -> None:
@@ -47,13 +50,20 @@ def report_map(report: Path) -> None:
         page = opened.new_page(viewport={"width": 1200, "height": 840}, device_scale_factor=1.5)
         page.goto(f"file://{report.resolve()}")
         page.wait_for_selector("html[data-ready=yes]")
-        made = page.locator("#map .scatterlayer .trace").last.locator(".point").first
-        at = made.bounding_box()
-        assert at is not None
-        page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+        page.fill("#find", _generated(report.parent))
+        page.click("#story button.row")
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement.blur()")
         page.wait_for_timeout(500)
         page.locator(".map").screenshot(path=IMAGES / "report-map.png")
         opened.close()
+
+
+def _generated(folder: Path) -> str:
+    """The id of a generated row of a run's dataset."""
+    lines = (folder / "dataset.jsonl").read_text(encoding="utf-8").splitlines()
+    stories = [json.loads(line)["lift"] for line in lines]
+    return str(next(s["id"] for s in stories if s.get("strategy") == "fusion"))
 
 
 def main() -> None:
