@@ -16,6 +16,16 @@ def exports(tmp_path_factory):
     return tmp_path_factory.mktemp("embedders")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_of_the_users(tmp_path_factory, exports):
+    """Keep fixtures that several tests share away from the user's call cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        (folder / "embedders").symlink_to(exports)
+        patch.setenv("LIFT_AGENT_CACHE", str(folder))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch, exports):
     """Give each test a call cache of its own, and none of the user's."""
