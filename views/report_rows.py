@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..records import Fate, Row, Score, Verdict
+from ..stores.browse import FATES, RowFate
 from .format import inert
 
 # Characters of text that all rows together may have; a row has a fair share of them.
 _TEXT = 9_000_000
 _LONGEST, _SHORTEST = 600, 60
 _GRID = 9999  # places on each axis of the map
-
-FATES = ("chosen", "pool", "duplicate", "rejected", "unjudged")
 
 
 def columns(
@@ -55,11 +54,15 @@ def columns(
     }
 
 
-def fate_of(fate: Fate) -> str:
+def fate_of(fate: Fate) -> RowFate:
     """Where a row ended: in the dataset, in the pool, or out, by which agent."""
     if fate.rank is not None:
         return "chosen"
-    ended = {"accepted": "pool", "duplicate": "duplicate", "rejected": "rejected"}
+    ended: dict[str, RowFate] = {
+        "accepted": "pool",
+        "duplicate": "duplicate",
+        "rejected": "rejected",
+    }
     return ended.get(fate.status, "unjudged")
 
 
