@@ -124,6 +124,21 @@ MAY_CHANGE = (
 )
 
 
+# The sections of the settings in --help, each by its first setting.
+SECTIONS = {
+    "sources": "Data",
+    "target_size": "Dataset",
+    "llm": "Models",
+    "embedder": "Embedder",
+    "rounds": "Loop",
+    "decontaminate": "Screen",
+    "candidate_cosine": "Redundancy",
+    "min_score": "Judging and selection",
+    "budget_usd": "Limits",
+    "concurrency": "Requests",
+    "scores": "Recipe paper",
+}
+
 # Settings of the screen, which the paper recipe does not have.
 _SCREENING = ("decontaminate", "pii", "languages", "max_judge_share")
 
@@ -143,6 +158,8 @@ class RunConfig(BaseModel):
     """Your columns, as instruction=question,output=answer; also input, system; a.b is nested."""
     strict: bool = False
     """Stop at the first record that cannot be used, rather than quarantine it."""
+    license: tuple[str, ...] = ()
+    """Licence of the sources, for the card: NAME, or FILE=NAME for one; may be repeated."""
     target_size: int = Field(default=500, ge=1)
     """Rows wanted in the dataset."""
     out: Path = Path("lift-run")
@@ -175,8 +192,12 @@ class RunConfig(BaseModel):
     """Most rounds of generation; 0 is curation alone. Default: 30 for lift, 1 for paper."""
     round_size: int = Field(default=96, ge=1)
     """Most rows that one round tries to generate."""
-    min_score: float | None = Field(default=None, ge=0, le=100)
-    """Lowest final score with which a row is accepted. Default: none."""
+    max_seed_share: float = Field(default=0.8, ge=0, le=1)
+    """Largest share of the target that seed rows may fill (recipe lift)."""
+    saturation: float = Field(default=0.03, ge=0, le=1)
+    """Stop when the last three rounds accepted less than this share of what they tried."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of every random choice."""
     decontaminate: tuple[Source, ...] = ()
     """Benchmark that no row may leak: a file of prompts, as it is published; may be repeated."""
     ngram: int = Field(default=13, ge=5, le=50)
@@ -189,22 +210,20 @@ class RunConfig(BaseModel):
     """Keep rows of these languages only, in equal shares or as given: en,zh or en=0.7,zh=0.3."""
     prefilter: bool = True
     """Reject rows with a fatal fault (a refusal, an echo, a cut response) before any model."""
+    candidate_cosine: float = Field(default=0.75, gt=0, le=1)
+    """Rows at this cosine similarity or above are compared word by word for being duplicates."""
+    borderline_cosine: float = Field(default=0.92, gt=0, le=1)
+    """Below it, rows with words that differ are distinct; from it on, the model settles doubts."""
+    min_score: float | None = Field(default=None, ge=0, le=100)
+    """Lowest final score with which a row is accepted. Default: none."""
     max_judge_share: float = Field(default=1.0, gt=0, le=1)
     """Judge this share of the rows, the best by cheap signals; more if the target needs them."""
     judge_samples: int = Field(default=1, ge=1, le=20)
     """Judgements of each of 30 seeds, which show the judge's own noise; 1 measures none."""
     tie_breaks: int = Field(default=0, ge=0)
     """Most pairs of rows about the last place that the judge compares, each in both orders."""
-    max_seed_share: float = Field(default=0.8, ge=0, le=1)
-    """Largest share of the target that seed rows may fill (recipe lift)."""
     quality_weight: float = Field(default=0.5, ge=0, le=1)
     """How the selector chooses: 1 is quality alone, 0 is diversity alone."""
-    candidate_cosine: float = Field(default=0.75, gt=0, le=1)
-    """Rows at this cosine similarity or above are compared word by word for being duplicates."""
-    borderline_cosine: float = Field(default=0.92, gt=0, le=1)
-    """Below it, rows with words that differ are distinct; from it on, the model settles doubts."""
-    saturation: float = Field(default=0.03, ge=0, le=1)
-    """Stop when the last three rounds accepted less than this share of what they tried."""
     budget_usd: float | None = Field(default=None, ge=0)
     """Most US dollars to spend, by the prices of the models."""
     max_calls: int | None = Field(default=None, ge=1)
@@ -226,8 +245,6 @@ class RunConfig(BaseModel):
     """Tokens a minute that each model allows. Default: found out."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds that one request may take."""
-    license: tuple[str, ...] = ()
-    """Licence of the sources, for the card: NAME, or FILE=NAME for one; may be repeated."""
     batch: bool = False
     """Send calls through the provider's batch endpoint (openai:, anthropic:): half the price,
     answers within a day."""
@@ -237,8 +254,6 @@ class RunConfig(BaseModel):
     """Reuse the answers that any run of yours was given before."""
     sync: Sync = "normal"
     """normal: what is answered survives the end of the process; full: a power cut, too."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of every random choice."""
     scores: Path | None = None
     """Given judge scores (recipe paper): a .npy or .json array, or a number a line."""
     embeddings: Path | None = None

@@ -10,14 +10,14 @@ import typer
 from ..config import resolve
 from ..errors import UsageError
 from .common import NO_FILE, quieten_libraries
-from .flags import Json, RunFolder, with_settings
+from .flags import Json, RunFolder, SectionedCommand, with_settings
 
 app = typer.Typer(rich_markup_mode=None)
 
 LEAKS_FOUND = 3
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
 @with_settings(("sources", "map"))
 def peek(flags: dict[str, Any], json: Json = False) -> None:
     """Show what SOURCE is and what a run would read from it: rows, figures, what is unusable."""
@@ -40,7 +40,7 @@ def peek(flags: dict[str, Any], json: Json = False) -> None:
     print_peek(found, Console())
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
 @with_settings(
     (
         *("sources", "map", "ngram", "leak_cosine"),

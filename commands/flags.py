@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic_core import PydanticUndefined
+from typer.core import TyperCommand
 
-from ..config import IN_FILES, RunConfig
+from ..config import IN_FILES, SECTIONS, RunConfig
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the run.")]
 ConfigFile = Annotated[
@@ -34,6 +35,21 @@ OtelContent = Annotated[
 ]
 
 
+class SectionedCommand(TyperCommand):
+    """A command whose help lists the flags of the settings by section."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """List the arguments and flags under their headings."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            heading = getattr(param, "rich_help_panel", None) or f"{param.param_type_name}s".title()
+            if record := param.get_help_record(ctx):
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
 def _setting(name: str) -> inspect.Parameter:
     """The flag of a setting (for sources: the arguments), with the setting's own description.
 
@@ -49,7 +65,9 @@ def _setting(name: str) -> inspect.Parameter:
         flag = f"--{name.replace('_', '-')}"
         choices = _choices(field.annotation)
         if field.annotation is bool:
-            option = typer.Option(f"{flag}/--no-{flag[2:]}", help=field.description)
+            option = typer.Option(
+                f"{flag}/--no-{flag[2:]}", help=field.description, rich_help_panel=_HEADINGS[name]
+            )
             kind = Annotated[bool | None, option]
         else:
             shown = field.default not in (None, (), PydanticUndefined)
@@ -59,6 +77,7 @@ def _setting(name: str) -> inspect.Parameter:
                 help=f"{field.description}{default}",
                 metavar="|".join(choices) or _METAVARS.get(name) or _metavar(field.annotation),
                 autocompletion=(lambda: list(choices)) if choices else None,
+                rich_help_panel=_HEADINGS[name],
             )
             several = get_origin(field.annotation) is tuple
             kind = Annotated[list[str] | None if several else str | None, option]
@@ -66,7 +85,18 @@ def _setting(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, either, default=None, annotation=kind)
 
 
+def _sections() -> dict[str, str]:
+    """The heading of each setting."""
+    headings, heading = dict[str, str](), ""
+    for name in RunConfig.model_fields:
+        heading = headings[name] = SECTIONS.get(name, heading)
+    return headings
+
+
+_HEADINGS = _sections()
 _METAVARS = {
+    "base_url": "URL",
+    "embedder_base_url": "URL",
     "batch_poll": "TIME",
     "decontaminate": "FILE",
     "languages": "LANG,...",
@@ -102,7 +132,8 @@ def with_settings(
             if parameter.name != "flags"
         ]
         first = [p for p in own if p.default is inspect.Parameter.empty]
-        parameters = [*first, *map(_setting, names), *(p for p in own if p not in first)]
+        ordered = sorted(names, key=list(RunConfig.model_fields).index)
+        parameters = [*first, *map(_setting, ordered), *(p for p in own if p not in first)]
 
         @functools.wraps(command)
         def run(**values: Any) -> None:

@@ -15,7 +15,17 @@ import typer
 from ..config import MAY_CHANGE, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
 from .common import NO_FILE, quieten_libraries
-from .flags import ConfigFile, Json, Otel, OtelContent, Quiet, RunFolder, Yes, with_settings
+from .flags import (
+    ConfigFile,
+    Json,
+    Otel,
+    OtelContent,
+    Quiet,
+    RunFolder,
+    SectionedCommand,
+    Yes,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from ..graph.estimate import Estimate
@@ -28,7 +38,7 @@ SHORT_OF_TARGET = 3
 INTERRUPTED = 130
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
 @with_settings()
 def run(
     flags: dict[str, Any],
@@ -69,7 +79,7 @@ def run(
     _run(settings, spans, quiet=quiet, json=json, force=force, estimate=totals)
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
 @with_settings(MAY_CHANGE)
 def resume(
     folder: RunFolder,

@@ -7,10 +7,10 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from ..config import Recipe, RunConfig, resolve
+from ..config import SECTIONS, Recipe, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
 from .common import quieten_libraries
-from .flags import ConfigFile, Json, Yes, with_settings
+from .flags import ConfigFile, Json, SectionedCommand, Yes, with_settings
 
 app = typer.Typer(rich_markup_mode=None)
 cache_app = typer.Typer(
@@ -27,7 +27,7 @@ _CHECKED = (
 )
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
 @with_settings(_CHECKED)
 def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) -> None:
     """Try the models that a run would ask, by one small request of each kind that it makes.
@@ -68,7 +68,7 @@ def plugins() -> None:
     print_plugins(found(), Console())
 
 
-@app.command("config")
+@app.command("config", cls=SectionedCommand)
 @with_settings()
 def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
     """Print the settings as a run would use them, each with its description, as lift.toml."""
@@ -89,6 +89,9 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
         for name, table in tables.items():
             named.add(name, table)
     for name, value in values.items():
+        if heading := SECTIONS.get(name):
+            document.add(tomlkit.nl())
+            document.add(tomlkit.comment(f"-- {heading} --"))
         document.add(tomlkit.comment(RunConfig.model_fields[name].description or ""))
         if value is None:
             document.add(tomlkit.comment(f"{name} = (not set)"))
@@ -96,7 +99,7 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
             document.add(name, toml_value(value))
     if tables:
         document.add("llm", named)
-    typer.echo(redacted(tomlkit.dumps(document).rstrip()))
+    typer.echo(redacted(tomlkit.dumps(document).strip()))
 
 
 @cache_app.command("stats")
