@@ -164,7 +164,7 @@ def report(folder: RunFolder) -> None:
     from ..views.report import write_report
 
     with opened_ledger(folder) as ledger:
-        draw_missing_map(ledger, folder)
+        draw_missing_map(ledger, folder, lambda said: typer.echo(said, err=True))
         typer.echo(write_report(ledger, folder))
 
 

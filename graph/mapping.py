@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Hashable, Iterable
+import sqlite3
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,17 @@ from ..stores.ledger import Ledger
 from ..stores.vectors import VECTORS, VectorStore
 
 Name = TypeVar("Name", bound=Hashable)
+
+
+@contextmanager
+def spared(say: Callable[[str], None]) -> Iterator[None]:
+    """Tell of a map that cannot be drawn, rather than end a run, or a report, that needs none."""
+    try:
+        yield
+    except (OSError, sqlite3.Error):  # nothing more can be written
+        raise
+    except Exception as error:  # the errors of Chroma and of the layout have no common base
+        say(f"there is no map of the rows, for it could not be drawn: {error!r}")
 
 
 def draw_map(ledger: Ledger, vectors: VectorStore, seed: int) -> None:
@@ -47,7 +59,7 @@ def extend_map(ledger: Ledger, vectors: VectorStore, seed: int) -> None:
     ledger.set_map(_points(rows, placed), _points(map(_place, subspaces), centred))
 
 
-def draw_missing_map(ledger: Ledger, folder: Path) -> None:
+def draw_missing_map(ledger: Ledger, folder: Path, say: Callable[[str], None]) -> None:
     """Draw the map of the run in `folder` if it has none: it was interrupted, or is an old one.
 
     While a process works there, nothing is drawn: the vectors are that process's own.
@@ -55,8 +67,7 @@ def draw_missing_map(ledger: Ledger, folder: Path) -> None:
     drawn = any(fate.x is not None for fate in ledger.fates().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
         seed = ledger.noted("settings", {}).get("seed", 0)
-        # A report without a map is better than none; Chroma's own errors have no common base.
-        with contextlib.suppress(Exception):
+        with spared(say):
             draw_map(ledger, VectorStore(folder / VECTORS), seed)
 
 

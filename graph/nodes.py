@@ -33,7 +33,7 @@ from ..stores.summary import LOW_SCORE, judging_lines
 from ..stores.writing.card import write_card
 from ..stores.writing.writers import write_dataset, write_quarantine
 from .embedding import embed_rows, embedded
-from .mapping import draw_map, extend_map
+from .mapping import draw_map, extend_map, spared
 from .measure import closeness, coverage
 from .planning import plan_round, round_size
 from .pool import for_each
@@ -426,7 +426,8 @@ async def select(state: RunState, context: RunContext) -> Update:
         judge, at_once = judges_of(context, 1.0), judged_at_once(context)
         await break_ties(pool, judge, state["round"], context, at_once)
     if not stop:
-        extend_map(ledger, context.vectors, context.config.seed)
+        with spared(progress.say):
+            extend_map(ledger, context.vectors, context.config.seed)
     return {"accepted": accepted, "stop": stop}
 
 
@@ -456,7 +457,8 @@ def finish(context: RunContext, stop: str) -> None:
     write_dataset(ledger, context.config.out)
     write_card(ledger, context.config.out, stop)
     if stop != "interrupted":
-        draw_map(ledger, context.vectors, context.config.seed)
+        with spared(context.progress.say):
+            draw_map(ledger, context.vectors, context.config.seed)
     ledger.note("stop", stop)  # last: from here on the run counts as finished
 
 

@@ -12,14 +12,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # the same library, before Python 3.11
 
-_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_SNAPSHOT = re.compile(r"-\d{4}(-?)\d{2}\1\d{2}$")
 
 
 def price_of(name: str) -> tuple[float, ...] | None:
     """USD per million tokens of ``provider:model``: input, output, and input that the provider
     had in its cache; None if it is not listed.
 
-    A dated snapshot (``openai:gpt-4o-mini-2024-07-18``) has the price of its model.
+    A dated snapshot (``openai:gpt-4o-mini-2024-07-18``, ``anthropic:claude-haiku-4-5-20251001``)
+    has the price of its model.
     """
     provider, _, model = name.partition(":")
     listed = _table().get(provider, {}).get(_SNAPSHOT.sub("", model))

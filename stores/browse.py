@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from .ledger import Ledger
+from .ledger import Ledger, contains
 
 RowFate = Literal["chosen", "pool", "duplicate", "rejected", "unjudged"]
 FATES: tuple[RowFate, ...] = get_args(RowFate)
@@ -132,10 +132,9 @@ def _within(wanted: Filter, window: Window) -> tuple[str, list[Any]]:
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
     where, values = ["1"], list[Any]()
     if wanted.text:
-        pattern = "%" + "".join(f"!{c}" if c in "!%_" else c for c in wanted.text) + "%"
-        texts = " OR ".join(f"r.{name} LIKE ? ESCAPE '!'" for name in ("instruction", "input"))
-        where.append(f"({texts} OR r.output LIKE ? ESCAPE '!' OR r.id LIKE ? ESCAPE '!')")
-        values += [pattern, pattern, pattern, pattern[1:]]
+        texts = map(contains, ("r.instruction", "r.input", "r.output"))
+        where.append(f"({' OR '.join(texts)} OR instr(r.id, lower(?)) = 1)")
+        values += [wanted.text] * 4
     for sql, value in (
         ("r.origin = ?", wanted.origin),
         (f"{_FATE} = ?", wanted.fate),

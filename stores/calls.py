@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
-from .ledger import Ledger
+from .ledger import Ledger, contains
 
 CallStatus = Literal["failed", "quarantined", "cached"]
 Order = Literal["slowest", "dearest", "newest"]
@@ -218,9 +218,8 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
         where.append("subject IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(wanted.subjects))
     if wanted.text:
-        # Not LIKE, which ends at a null byte.
-        places = [f"instr(lower({name}), lower(?))" for name in ("request", "response", "error")]
-        where.append(f"({' OR '.join(places)})")
+        answered = f"(agent != '{EMBEDDER}' AND {contains('response')})"  # vectors are no text
+        where.append(f"({contains('request')} OR {answered} OR {contains('error')})")
         values += [_json_text(wanted.text), wanted.text, wanted.text]
     return " AND ".join(where), values
 

@@ -245,6 +245,13 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def contains(column: str) -> str:
+    """The condition that a column holds a text, whatever its case: not LIKE, which ends at a null
+    byte.
+    """
+    return f"instr(lower({column}), lower(?))"
+
+
 class Ledger:
     """The records of one run, in SQLite with a write-ahead log."""
 

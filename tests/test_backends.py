@@ -29,6 +29,7 @@ from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.local import PACKAGE, packaged_model
 from lift_agent.llms.names import PROVIDERS
+from lift_agent.llms.prices import price_of
 from lift_agent.llms.providers import open_backend, prospect
 from lift_agent.llms.tables import FREE, ModelTable
 from lift_agent.redaction import redacted
@@ -712,3 +713,18 @@ def test_the_tables_of_the_documentation_are_those_of_the_code():
     text = (ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
     for lines in (documented_providers(), documented_keys()):
         assert "\n".join(lines) in text
+
+
+@pytest.mark.parametrize(
+    ("name", "price"),
+    [
+        ("openai:gpt-4o-mini", (0.15, 0.6, 0.075)),
+        ("openai:gpt-4o-mini-2024-07-18", (0.15, 0.6, 0.075)),
+        ("anthropic:claude-haiku-4-5-20251001", (1.0, 5.0, 0.1)),
+        ("openai:text-embedding-3-small", (0.02, 0.0)),
+        ("anthropic:gpt-4o-mini", None),
+        ("openai:gpt-4o-mini-2024-07-181", None),
+    ],
+)
+def test_a_listed_model_and_its_dated_snapshots_have_a_price(name, price):
+    assert price_of(name) == price

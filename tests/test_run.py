@@ -14,7 +14,9 @@ from lift_agent.agents import scoring
 from lift_agent.agents.differences import Task, compare
 from lift_agent.config import RunConfig, resolve
 from lift_agent.errors import SourceError, UsageError
+from lift_agent.graph import mapping
 from lift_agent.graph.planning import round_size
+from lift_agent.graph.progress import Progress
 from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.vectors import VectorStore
 
@@ -52,6 +54,15 @@ def test_the_loop_reaches_exactly_its_target(finished):
     assert summary.near_duplicates >= 2
     for one, two in combinations(map(Task, ledger.selected()), 2):
         assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
+
+
+def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds, monkeypatch):
+    monkeypatch.setattr(mapping, "project", lambda *_: 1 / 0)
+    said = []
+    monkeypatch.setattr(Progress, "say", lambda _, line: said.append(line))
+    summary = go(seeds, tmp_path / "run")
+    assert (summary.stop, summary.rows) == ("target", 40)
+    assert any("no map of the rows" in line and "ZeroDivisionError" in line for line in said)
 
 
 def test_each_generated_row_has_parents_a_target_and_a_score_with_its_reason(finished):

@@ -22,6 +22,7 @@ from lift_agent.records import (
     Verdict,
     row_id,
 )
+from lift_agent.stores.browse import Filter, count, page
 from lift_agent.stores.files import replace_file
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
@@ -78,6 +79,25 @@ def test_rows_come_back_as_they_were_in_order_however_often_they_are_added(rows)
     assert ledger.rows() == sorted(rows, key=lambda row: row.position)
     assert ledger.rows_by_id([row.id for row in rows]) == {row.id: row for row in rows}
     ledger.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXT, TEXT.filter(bool), TEXT, st.sampled_from(["instruction", "input", "output"]))
+def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, piece, after, field):
+    ledger = Ledger(":memory:")
+    row = Row("row", 0, "", "", "")
+    ledger.add_rows([replace(row, **{field: before + piece + after}), replace(row, id="other")])
+    swapped = "".join(c.swapcase() if c.isascii() else c for c in piece)
+    wanted = Filter(text=swapped)
+    assert [line.id for line in page(ledger, wanted)] == ["row"]
+    assert count(ledger, wanted) == 1
+    ledger.close()
+
+
+def test_a_row_is_found_by_the_beginning_of_its_id(ledger):
+    ledger.add_rows([a_row(1), a_row(2)])
+    assert [line.id for line in page(ledger, Filter(text="ROW2"))] == ["row2"]
+    assert not page(ledger, Filter(text="w2"))
 
 
 def test_a_verdict_sets_the_status_only_of_rows_that_are_new(ledger):

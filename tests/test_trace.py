@@ -119,6 +119,8 @@ def test_vectors_are_shown_as_how_many_they_are(tmp_path, command):
         page = story_of(ledger, call.key).as_dict()
         [span, _], _ = call_spans(ledger, -1, content=True)
     listed = command("trace", tmp_path).stdout
+    assert "ab12" in command("trace", tmp_path, "--grep", "SING").stdout
+    assert "ab12" not in command("trace", tmp_path, "--grep", "AAAA").stdout
     assert "2 vectors of 384 float32" in listed and "HTTP 500: overloaded" in listed
     shown = [listed, command("trace", tmp_path, "ab12").stdout, page, span]
     shown += records(command("trace", tmp_path, "--json"))
