@@ -1,7 +1,7 @@
 """Runs an exported embedder by onnxruntime, without torch.
 
-Each text goes alone, without padding, on a thread of its own: as fast on a CPU as batches of equal
-length (benchmarks/embedding.py), and a vector cannot depend on what else is embedded.
+Each text goes alone, without padding, on a thread of its own: little is left to gain on a CPU
+(benchmarks/embedding.py), and a vector cannot depend on what else is embedded.
 """
 
 from __future__ import annotations
