@@ -27,6 +27,7 @@ check: $(STAMP)  ## Lint, formatting, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file benchmarks/mypy.ini
 
 format: $(STAMP)  ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix .

@@ -28,7 +28,7 @@ def make(folder, count):
     ledger.note("stop", "target")
     ledger.add_rows(row(i) for i in range(count))
     ledger.add_scores(Score(f"{i:016x}", i % 100, parts={"clarity": i % 15}) for i in range(count))
-    ledger.select([f"{i:016x}" for i in range(count)])
+    ledger.select([f"{i:016x}" for i in range(count)], {})
     ledger.close()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import files
+from pathlib import Path
 
 from corpora import parser, report, rows_of
 from lingua import LanguageDetectorBuilder
@@ -41,7 +42,7 @@ def measured(texts: Sequence[object], told: Callable[..., str], label: str) -> t
 
 def size(package: str) -> float:
     """Megabytes of an installed package."""
-    return sum(file.locate().stat().st_size for file in files(package) or ()) / 1e6
+    return sum(Path(file.locate()).stat().st_size for file in files(package) or ()) / 1e6
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from lift_agent.llms.gateway import Gateway, Parsed
 from lift_agent.llms.providers import open_backend
 from lift_agent.records import Row
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.readers import read_rows
+from lift_agent.stores.reading.readers import read_rows
 
 SEEDS = Path(__file__).resolve().parent.parent / "examples" / "seeds"
 TARGET = 0.98

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import harness
 
@@ -39,7 +40,7 @@ asyncio.run(main())
 """
 
 
-def span(requests: list[object]) -> float:
+def span(requests: list[Any]) -> float:
     """Seconds from the first request to the last answer."""
     return max(r.finished for r in requests) - min(r.time for r in requests)
 
