@@ -158,7 +158,7 @@ def estimate(
     if tasks.high:
         for prompt, calls, texts in _of_generator(config, tasks, task):
             add("generator", config.model_of("generator"), prompt, calls, texts)
-    if config.recipe != "paper" and config.model_of("redundancy") != "none":
+    if config.recipe != "paper" and _settles(config):
         asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
         add("redundancy", config.model_of("redundancy"), "same_task", asked, 2 * task)
     judged = _judged(config, usable, written)
@@ -178,8 +178,18 @@ def _judges(config: RunConfig) -> list[str]:
     """The models that will judge: a small one does so only where it is asked for by name."""
     if config.judges or config.llm == "none":
         return [name for name in config.judges if name != "none"]
-    small = prospect(config.llm, config.base_url, config.prices, config.llms).small
-    return [] if small else [config.llm]
+    return [] if _small(config) else [config.llm]
+
+
+def _settles(config: RunConfig) -> bool:
+    """Whether a model settles doubts about near-duplicates: a small one only if asked for so."""
+    if config.redundancy_llm or config.llm == "none":
+        return config.model_of("redundancy") != "none"
+    return not _small(config)
+
+
+def _small(config: RunConfig) -> bool:
+    return prospect(config.llm, config.base_url, config.prices, config.llms).small
 
 
 def _of_analyst(config: RunConfig, rows: int, tasks: Span) -> Iterator[tuple[str, Span, float]]:

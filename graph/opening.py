@@ -129,7 +129,9 @@ async def opened(
             probes=ProbeWriter(analyst, config.seed) if analyst else None,
             generator=Generator(generator, config.seed) if generator else None,
             redundancy=RedundancyAgent(
-                models.get("redundancy"), config.candidate_cosine, config.borderline_cosine
+                _settling(config, models.get("redundancy"), progress),
+                config.candidate_cosine,
+                config.borderline_cosine,
             ),
             selector=_selector(config),
             yardsticks=Yardsticks(config, ledger),
@@ -265,6 +267,19 @@ def _agents(config: RunConfig) -> list[Agent]:
     if config.recipe != "paper":
         agents.append("redundancy")
     return agents
+
+
+def _settling(config: RunConfig, model: Gateway | None, progress: Progress) -> Gateway | None:
+    """The model that settles doubts about near-duplicates. A small one is right no more often than
+    chance (benchmarks/small_doubts.py), so unless it is asked for by name, the rules settle them.
+    """
+    if model and model.backend.small and not config.redundancy_llm:
+        progress.say(
+            f"{model.backend.name} is too small to settle doubts about near-duplicates: the rows' "
+            "responses do (--redundancy-llm names a model)"
+        )
+        return None
+    return model
 
 
 def _judges(

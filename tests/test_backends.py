@@ -437,6 +437,29 @@ def test_each_agent_asks_its_own_model_and_the_estimate_knows(seeds, tmp_path, e
     assert parts == own | {"redundancy": SCRIPTED}
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_small_model_settles_doubts_only_where_it_is_asked_for(named, tmp_path, embedder):
+    source = tmp_path / "doubt.jsonl"
+    tasks = ("Plan a trip to the lake", "Plan a trip to the lake for 3 days")
+    rows = [{"instruction": task, "output": "a b c d e f g h"} for task in tasks]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    name = "openai:tiny-0.5b"
+    with MisbehavingServer(answer) as server:
+        settings = {
+            **{"recipe": "curate", "llm": name, "base_url": server.base_url, "target_size": 2},
+            **{"embedder": embedder, "candidate_cosine": 0.3, "borderline_cosine": 0.3},
+            **({"redundancy_llm": name} if named else {}),
+        }
+        assert (
+            any(p.agent == "redundancy" for p in estimate(resolve(settings), [], None).parts)
+            is named
+        )
+        go(source, tmp_path / "run", **settings)
+    with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
+        asked = {call.agent for call in ledger.calls()} - {"check"}  # its first word
+    assert asked == ({"redundancy"} if named else set())
+
+
 def test_a_panel_scores_by_its_mean_and_keeps_what_each_judge_said(
     seeds, tmp_path, embedder, command
 ):

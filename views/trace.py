@@ -39,8 +39,6 @@ def print_tree(ledger: Ledger, console: Console, wanted: Wanted, state: str) -> 
     """Print the run as a tree: round, agent, what was asked about, call."""
     found = groups(ledger, wanted)
     print_line(console, _head(ledger, found, state))
-    if not found:
-        print_line(console, Text("no such call", style="dim"))
     round = None
     for group in found:
         if group.round != round:
@@ -166,9 +164,11 @@ def when(round: int) -> str:
 
 def _head(ledger: Ledger, found: Sequence[Group], state: str) -> Text:
     stop = ledger.noted("stop")
-    began = min((group.began for group in found), default=0.0)
-    day = time.strftime("%Y-%m-%d %H:%M", time.localtime(began)) if began else "not begun"
     ended = f"{state}: {stop}" if stop else state
+    if not found:
+        return Text.assemble((inert(ended), "bold"), "  no such call")
+    began = time.localtime(min(group.began for group in found))
+    day = time.strftime("%Y-%m-%d %H:%M", began)
     return Text.assemble((inert(ended), "bold"), f"  {day}  ", counts(found))
 
 
