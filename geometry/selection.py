@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .coverage import rarity
+from .coverage import near_duplicate_pairs, rarity
 from .neighbours import EXACT, Cells, Floats, Indices, Vectors, nearest_others, without_own
 
 # What coverage and volume count beside novelty; chosen on the code rows of benchmarks/selection.py.
 COVERAGE, VOLUME = 0.09, 0.24
 
+CLOSE = 0.90  # cosine to a chosen row from which a row is taken only for want of others
 _TOP = 0.98  # quantile of a gain that it is measured by: the best is often a single odd row
 _COVERED = 64  # rows that a candidate may cover
 _NEAR = 32  # chosen rows whose distances are kept one by one, for each candidate
@@ -41,7 +42,7 @@ class Choice:
 
     A chosen row's margin is its lead over the next best row at the moment of its choice; that
     of a row left out is what it had more (less, below 0) than the last one chosen, had there
-    been one more place.
+    been one more place. A row that was too close to a chosen one has none.
     """
 
     order: list[int]
@@ -96,6 +97,9 @@ def chosen(
     - volume: its ridge leverage, from which log det(XᵀX + λI) of the chosen rows X grows
       (D-optimal design), and with it their Vendi score.
 
+    A row at cosine `CLOSE` or above to a chosen one waits until no other row is left: the gains
+    alone do not keep the rows of a dense place apart.
+
     Rows are chosen in batches, step by step among the leading candidates: O(n · count · d) time.
     Of more than 50,000 rows only as many are candidates (or 4 · count, if that is more), an equal
     share of every cell of the data, the better rows first.
@@ -126,7 +130,9 @@ def chosen(
     unknown = np.full(len(rows), np.nan)
     greedy = _Greedy(field, quality[rows], count, quality_weight, capped[rows], cap, unknown)
     places = greedy.choose([])
-    for _ in range(_PASSES if len(rows) * count <= _CHEAP else 0):
+    # Close rows are there only if nothing else was left: no second choice is better.
+    again = len(rows) * count <= _CHEAP and not near_duplicate_pairs(field.vectors[places], CLOSE)
+    for _ in range(_PASSES if again else 0):
         places = greedy.choose(places[count // 2 :])
     margins[rows] = greedy.margins
     return Choice([int(i) for i in rows[places]], margins)
@@ -233,18 +239,23 @@ class _Greedy:
             out = np.ones(len(free), dtype=bool)
             out[chosen] = False
             score = (1 - self.quality_weight) * gains.diversity(batch.tops) + batch.merit
-            self.margins[out] = score[out] - batch.last
+            self.margins[out] = np.where(gains.close[out], np.nan, score[out] - batch.last)
         return chosen
 
     def _batch(self, gains: _Gains, free: NDArray[np.bool_], wanted: int, left: int) -> _Batch:
-        """Choose up to `wanted` of the free rows, at most `left` capped ones, one by one."""
+        """Choose up to `wanted` of the free rows, at most `left` capped ones, one by one; first
+        those that are close to no chosen row.
+        """
+        apart = free & ~gains.close
+        if crowded := not apart.any():
+            apart = free
         tops = gains.tops(free)
         diversity = gains.diversity(tops)
         # Quality is brought to the spread of diversity, so that the weight means what it says.
         scale = _spread(diversity[free]) / _spread(self.quality[free])
         merit = self.quality * (scale * self.quality_weight)
         score = (1 - self.quality_weight) * diversity + merit
-        leaders = np.flatnonzero(free)
+        leaders = np.flatnonzero(apart)
         leaders = np.sort(leaders[np.argsort(-score[leaders], kind="stable")[:_LEADERS]])
 
         ahead = gains.at(leaders)
@@ -265,6 +276,8 @@ class _Greedy:
             if left == 0:
                 open_ &= ~self.capped[leaders]
             ahead.choose_all(np.asarray([place]))
+            if not crowded:
+                open_ &= ~ahead.close
         return _Batch(batch, tops, merit, last)
 
 
@@ -285,11 +298,19 @@ def _spread(values: Floats) -> float:
 
 
 class _Gains:
-    """What choosing each row would add, in novelty, coverage and volume."""
+    """What choosing each row would add, in novelty, coverage and volume; and which rows are
+    `close` to a chosen one.
+    """
 
     def __init__(
-        self, vectors: Vectors, novelty: _Novelty, coverage: _Coverage, volume: _Volume
+        self,
+        vectors: Vectors,
+        close: NDArray[np.bool_],
+        novelty: _Novelty,
+        coverage: _Coverage,
+        volume: _Volume,
     ) -> None:
+        self.close = close
         self._vectors = vectors
         self._novelty = novelty
         self._coverage = coverage
@@ -299,16 +320,19 @@ class _Gains:
     def of(cls, field: _Field, count: int) -> _Gains:
         """The gains before anything is chosen."""
         novelty, volume = _Novelty.of(field.rarity, count), _Volume.of(field.vectors)
-        return cls(field.vectors, novelty, _Coverage.of(field), volume)
+        none = np.zeros(len(field.rows), dtype=bool)
+        return cls(field.vectors, none, novelty, _Coverage.of(field), volume)
 
     def at(self, rows: Indices) -> _Gains:
         """A copy that knows only these rows, by their place among them."""
         parts = (self._novelty.at(rows), self._coverage.at(rows), self._volume.at(rows))
-        return _Gains(self._vectors[rows], *parts)
+        return _Gains(self._vectors[rows], self.close[rows], *parts)
 
     def choose_all(self, places: Indices) -> None:
         """Choose rows: the others' gains fall."""
-        self._novelty.choose(1 - self._vectors @ self._vectors[places].T, places)
+        cosines = self._vectors @ self._vectors[places].T
+        self.close |= (cosines >= CLOSE).any(axis=1)
+        self._novelty.choose(1 - cosines, places)
         self._coverage.choose(places)
         self._volume.choose(self._vectors, places)
 

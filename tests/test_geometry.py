@@ -25,7 +25,7 @@ from lift_agent.geometry.coverage import (
 from lift_agent.geometry.density import Region, region_count, sparse_regions
 from lift_agent.geometry.duplicates import among, candidates
 from lift_agent.geometry.neighbours import Cells, Vectors, nearest, nearest_others, unit
-from lift_agent.geometry.selection import choose, percentile_ranks
+from lift_agent.geometry.selection import CLOSE, choose, percentile_ranks
 from lift_agent.geometry.variance import (
     length_cap,
     principal_coordinates,
@@ -409,6 +409,31 @@ def test_copies_come_last(distinct: int, copies: int, seed: int) -> None:
     n = len(vectors)
     chosen = choose(vectors, np.zeros(n), distinct, 0.0, capped=np.zeros(n, dtype=bool), cap=0)
     assert len({i % distinct for i in chosen}) == distinct
+
+
+@fuzz
+@given(choices())
+def test_rows_close_to_chosen_ones_are_taken_only_for_want_of_others(
+    choice: dict[str, Any],
+) -> None:
+    choice["quality_weight"] = min(choice["quality_weight"], 0.9)
+    chosen = choose(**choice)
+    vectors, capped = choice["vectors"], choice["capped"]
+    if near_duplicate_pairs(vectors[chosen], CLOSE):
+        left = np.ones(len(vectors), dtype=bool)
+        left[chosen] = False
+        if capped[chosen].sum() == choice["cap"]:
+            left &= ~capped
+        assert ((vectors[left] @ vectors[chosen].T).max(axis=1, initial=-1) >= CLOSE).all()
+
+
+def test_a_dense_place_gets_one_row_while_others_are_left() -> None:
+    rng = np.random.default_rng(0)
+    alike = unit(cloud(1, 1, width=32) + 0.02 * rng.normal(size=(60, 32)))
+    vectors = np.concatenate([alike, cloud(2, 60, width=32)])
+    none = np.zeros(len(vectors), dtype=bool)
+    chosen = choose(vectors, rng.random(len(vectors)), 30, 0.5, capped=none, cap=0)
+    assert sum(i < 60 for i in chosen) == 1
 
 
 def clusters(seed: int, sizes: list[int], width: int = 32) -> tuple[Vectors, Any]:

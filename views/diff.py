@@ -20,7 +20,7 @@ _MEASURES = (
     ("cells", "regions hit", ".0%"),
     ("vendi", "Vendi score", ".1f"),
     ("novelsum", "NovelSum", ".3f"),
-    ("pairs", "near-duplicate pairs in it", ",.0f"),
+    ("pairs", "pairs of rows at cosine 0.95 or above", ",.0f"),
 )
 
 

@@ -319,7 +319,9 @@ def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
     if margin is None and check:
         return f"{said}; the places of its language ({check.language or 'not told'}) were full"
     if margin is None:
-        return f"{said}; it was not among the candidates that were compared one by one"
+        from ..geometry.selection import CLOSE  # brings numpy
+
+        return f"{said}; a row at cosine {CLOSE} or above is there already, or it was not compared"
     sql = "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?"
     values: list[Any] = [margin, row.origin]
     if check:  # each language is chosen from by itself

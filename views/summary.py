@@ -58,7 +58,7 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
             Text(
                 "distance, 99%: mean and 99th percentile of the cosine distance from each usable "
                 "row to its nearest row here, lower is better; cells: share of the data's "
-                "regions hit; pairs: near-duplicates, without which no other figure means much",
+                "regions hit; pairs: rows at cosine 0.95 or above to each other",
                 style="dim",
             ),
             soft_wrap=True,
