@@ -205,7 +205,7 @@ def _coverage(s: Summary) -> str:
         if (m := s.coverage.get(name))
     ]
     heads = ("rows", "number", "mean distance to nearest", "regions hit", "Vendi", "NovelSum")
-    return table((*heads, "near-duplicates"), rows) if rows else ""
+    return table((*heads, "pairs at cosine ≥ 0.95"), rows) if rows else ""
 
 
 def _checks(s: Summary, settings: Mapping[str, Any]) -> str:
