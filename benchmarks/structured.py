@@ -82,6 +82,7 @@ async def main() -> int:
     """Ask, and print the share of valid objects with the causes of the others."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=500, help="of each kind")
+    parser.add_argument("--kind", choices=("judge", "fusion"), help="only this one")
     parser.add_argument("--llm", default="local:")
     parser.add_argument("--base-url")
     parser.add_argument("--folder", type=Path, default=Path("runs/structured"))
@@ -106,10 +107,14 @@ async def main() -> int:
                 found["fusion"].append(await fusion(gateway, *pair))
 
         # One kind after the other: a slot's prefix cache holds one prompt.
-        await for_each(shown, judge, gateway.concurrency)
-        await for_each(zip(shown, partners, strict=True), fuse, gateway.concurrency)
+        if args.kind != "fusion":
+            await for_each(shown, judge, gateway.concurrency)
+        if args.kind != "judge":
+            await for_each(zip(shown, partners, strict=True), fuse, gateway.concurrency)
     good = True
     for kind, answers in found.items():
+        if args.kind not in (kind, None):
+            continue
         valid = sum(parsed.value is not None for parsed in answers)
         share = valid / max(1, len(answers))
         print(f"{kind:7} {len(answers)} of {args.calls} asked; a valid object: {share:.4f}")

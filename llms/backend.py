@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 REMOTE_CONCURRENCY = 32  # at most
-SMALL_MAX_TOKENS = 200  # a small model that goes on for longer has lost its thread
+SMALL_MAX_TOKENS = 200  # a small model that writes a longer text has lost its thread
 
 _WRITING = 1.25  # what tokens that are put into a provider's cache cost more
 _REASONS = re.compile(
@@ -99,9 +99,9 @@ class Backend:
             "sample": request.sample,
             **self.sampling,
         }
-        if self.small:
+        if self.small and schema is None:  # an object ends by itself
             body["max_tokens"] = min(request.max_tokens, SMALL_MAX_TOKENS)
-            if request.stop_if_small and schema is None:  # an object ends by itself
+            if request.stop_if_small:
                 body["stop"] = list(request.stop_if_small)
         if self.openai_compatible:
             body["seed"] = seed + request.sample
