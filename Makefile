@@ -35,7 +35,7 @@ format: $(STAMP)  ## Format the code and fix what can be fixed
 
 bench: $(STAMP)  ## Measure the agents beside their peers (DATA=folder of the datasets)
 	@$(BIN)/pip install -q -c constraints.txt -r benchmarks/requirements.txt
-	@for name in selection duplicates subspaces landing signals tie_breaks scale embedding reading; do \
+	@for name in selection apart duplicates subspaces landing signals tie_breaks scale embedding reading; do \
 	  case $$name in embedding|reading) data=;; *) data="$(if $(DATA),--data $(DATA))";; esac; \
 	  echo "== $$name"; begun=$$(date +%s); \
 	  $(BIN)/python benchmarks/$$name.py $$data || failed=1; \

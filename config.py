@@ -173,7 +173,7 @@ class RunConfig(BaseModel):
     generator_llm: str | None = None
     """Chat model of the generator. Default: that of llm."""
     redundancy_llm: str | None = None
-    """Chat model of the redundancy agent. Default: that of llm."""
+    """Chat model of the redundancy agent. Default: llm, unless it is small."""
     judge_llm: str | None = None
     """Chat model of the judge; a panel if several, with commas. Default: llm, or cheap signals."""
     llms: dict[str, ModelTable] = Field(default_factory=dict)
@@ -213,7 +213,7 @@ class RunConfig(BaseModel):
     candidate_cosine: float = Field(default=0.75, gt=0, le=1)
     """Rows at this cosine similarity or above are compared word by word for being duplicates."""
     borderline_cosine: float = Field(default=0.92, gt=0, le=1)
-    """Below it, rows with words that differ are distinct; from it on, the model settles doubts."""
+    """Below it, rows with words that differ are distinct; from it on, doubts are settled."""
     min_score: float | None = Field(default=None, ge=0, le=100)
     """Lowest final score with which a row is accepted. Default: none."""
     max_judge_share: float = Field(default=1.0, gt=0, le=1)
@@ -224,6 +224,8 @@ class RunConfig(BaseModel):
     """Most pairs of rows about the last place that the judge compares, each in both orders."""
     quality_weight: float = Field(default=0.5, ge=0, le=1)
     """How the selector chooses: 1 is quality alone, 0 is diversity alone."""
+    apart_cosine: float = Field(default=0.90, gt=0, le=1)
+    """Two rows at this cosine or above are both chosen only for want of others; 1 turns it off."""
     budget_usd: float | None = Field(default=None, ge=0)
     """Most US dollars to spend, by the prices of the models."""
     max_calls: int | None = Field(default=None, ge=1)
@@ -351,6 +353,22 @@ class RunConfig(BaseModel):
         agents: tuple[Agent, ...] = ("analyst", "generator", "redundancy")
         names = (self.llm, *(self.model_of(agent) for agent in agents), *self.judges)
         return tuple(dict.fromkeys(name for name in names if name != "none"))
+
+    def judging(self, *, small: bool) -> tuple[str, ...]:
+        """Names of the models that judge. `small` tells whether `llm` is: one that is tells good
+        rows from bad no better than chance does (benchmarks/small_judge.py), so it judges only
+        where it is named for that.
+        """
+        if self.judges or self.scores:
+            return self.judges
+        return () if small or self.llm == "none" else (self.llm,)
+
+    def settles(self, *, small: bool) -> bool:
+        """Whether a model settles doubts about near-duplicates. `small` tells whether `llm` is:
+        one that is does so no better than the responses (benchmarks/small_doubts.py), so only
+        where it is named for that.
+        """
+        return self.model_of("redundancy") != "none" and (bool(self.redundancy_llm) or not small)
 
     def compact(self, small: bool) -> bool:
         """Whether a model of this kind gets the prompts' short form."""

@@ -19,7 +19,8 @@ class Selection:
     """The chosen rows in the order of choice, and by how much each row was in or out, by its id.
 
     A chosen row's margin is its lead over the next best when it was chosen, another row's (below
-    0, unless its kind's share was full) what it would have lacked for one more place.
+    0, unless its kind's share was full) what it would have lacked for one more place. A row that
+    was too close to a chosen one has none.
     """
 
     rows: list[Row]
@@ -44,8 +45,11 @@ class Selector:
         seed_share: float,
         quality_weight: float,
         languages: Mapping[str, float] | None = None,
+        apart: float = 1.0,
     ) -> None:
+        """Take the target, the seeds' share of it, and how to choose (`selection.chosen`)."""
         self._target = target
+        self._apart = apart
         self._seed_cap = int(seed_share * target + 1e-9)
         self._quality_weight = quality_weight
         self._shares = languages or {}
@@ -85,6 +89,7 @@ class Selector:
                 self._quality_weight,
                 capped=seeds[places],
                 cap=cap,
+                apart=self._apart,
             )
             margins[places] = choice.margins
             turns += [(turn / count, int(places[i])) for turn, i in enumerate(choice.order)]

@@ -119,7 +119,7 @@ def page_times(browser: Any, address: str) -> dict[str, float]:
         look(
             "page: rows by score",
             lambda: shown.get_by_role("button", name="score").click(),
-            "document.querySelector('th[aria-sort]') && " + f"{place}.startsWith('1')",
+            f"{place}.startsWith('1')",
         )
         whole = shown.inner_text("#place")
         look(

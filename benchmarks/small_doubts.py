@@ -75,14 +75,17 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Ledger(Path(folder) / LEDGER)) as ledger:
         gateway = Gateway(backend, ledger, Budget())
         began = time.monotonic()
-        said = [(await verdict_on(asked, gateway)).duplicate for asked, _, _ in doubts]
+        found = [await verdict_on(asked, gateway) for asked, _, _ in doubts]
         seconds = (time.monotonic() - began) / len(doubts)
         if backend.close:
             await backend.close()
+    answered = np.asarray([verdict.layer == "model" for verdict in found])
+    said = np.asarray([verdict.duplicate for verdict in found])
     truth, rules = (np.asarray([doubt[i] for doubt in doubts]) for i in (1, 2))
     print(f"{len(doubts)} doubts, {truth.mean():.0%} of them duplicates")
-    print(f"{given.llm:16} {(said == truth).mean():.2f} right  {seconds:.2f} s each")
-    print(f"{'the rules alone':16} {(rules == truth).mean():.2f} right")
+    right = np.mean(said[answered] == truth[answered])
+    print(f"{given.llm:16} {right:.2f} right of {answered.sum()} answers  {seconds:.2f} s each")
+    print(f"{'the rules alone':16} {np.mean(rules == truth):.2f} right")
 
 
 if __name__ == "__main__":

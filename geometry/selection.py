@@ -14,7 +14,6 @@ from .neighbours import EXACT, Cells, Floats, Indices, Vectors, nearest_others, 
 # What coverage and volume count beside novelty; chosen on the code rows of benchmarks/selection.py.
 COVERAGE, VOLUME = 0.09, 0.24
 
-CLOSE = 0.90  # cosine to a chosen row from which a row is taken only for want of others
 _TOP = 0.98  # quantile of a gain that it is measured by: the best is often a single odd row
 _COVERED = 64  # rows that a candidate may cover
 _NEAR = 32  # chosen rows whose distances are kept one by one, for each candidate
@@ -42,7 +41,8 @@ class Choice:
 
     A chosen row's margin is its lead over the next best row at the moment of its choice; that
     of a row left out is what it had more (less, below 0) than the last one chosen, had there
-    been one more place. A row that was too close to a chosen one has none.
+    been one more place. A row left out as too close to a chosen one has none, nor has a chosen row
+    beside which only such rows were left.
     """
 
     order: list[int]
@@ -70,9 +70,12 @@ def choose(
     *,
     capped: NDArray[np.bool_],
     cap: int,
+    apart: float = 1.0,
 ) -> list[int]:
     """The rows that `chosen` chooses, in the order of choice."""
-    return chosen(vectors, quality, count, quality_weight, capped=capped, cap=cap).order
+    return chosen(
+        vectors, quality, count, quality_weight, capped=capped, cap=cap, apart=apart
+    ).order
 
 
 def chosen(
@@ -83,6 +86,7 @@ def chosen(
     *,
     capped: NDArray[np.bool_],
     cap: int,
+    apart: float = 1.0,
 ) -> Choice:
     """Choose `count` rows greedily by diversity and quality, at most `cap` of the `capped` ones.
 
@@ -97,8 +101,8 @@ def chosen(
     - volume: its ridge leverage, from which log det(XᵀX + λI) of the chosen rows X grows
       (D-optimal design), and with it their Vendi score.
 
-    A row at cosine `CLOSE` or above to a chosen one waits until no other row is left: the gains
-    alone do not keep the rows of a dense place apart.
+    A row at cosine `apart` or above to a chosen one waits until no other candidate is left: the
+    gains alone do not keep the rows of a dense place apart.
 
     Rows are chosen in batches, step by step among the leading candidates: O(n · count · d) time.
     Of more than 50,000 rows only as many are candidates (or 4 · count, if that is more), an equal
@@ -111,6 +115,7 @@ def chosen(
         quality_weight: w, from 0 (diversity alone) to 1 (quality alone).
         capped: (n,) which rows fall under the cap.
         cap: most rows of these.
+        apart: the cosine from which two rows are too close; 1 turns this off.
 
     Returns:
         Distinct indices in the order of choice, where ties go to the lower index, and margins.
@@ -128,13 +133,18 @@ def chosen(
     field = _field(vectors, quality, count, quality_weight, capped)
     rows = field.rows
     unknown = np.full(len(rows), np.nan)
-    greedy = _Greedy(field, quality[rows], count, quality_weight, capped[rows], cap, unknown)
+    apart = apart if apart < 1 else np.inf
+    greedy = _Greedy(field, quality[rows], count, quality_weight, capped[rows], cap, apart, unknown)
     places = greedy.choose([])
-    # Close rows are there only if nothing else was left: no second choice is better.
-    again = len(rows) * count <= _CHEAP and not near_duplicate_pairs(field.vectors[places], CLOSE)
-    for _ in range(_PASSES if again else 0):
-        places = greedy.choose(places[count // 2 :])
     margins[rows] = greedy.margins
+    for _ in range(_PASSES if len(rows) * count <= _CHEAP else 0):
+        # Close rows that had to be taken would stay in the half that is kept.
+        if near_duplicate_pairs(field.vectors[places], apart):
+            break
+        again = greedy.choose(places[count // 2 :])
+        if near_duplicate_pairs(field.vectors[again], apart):
+            break
+        places, margins[rows] = again, greedy.margins
     return Choice([int(i) for i in rows[places]], margins)
 
 
@@ -216,11 +226,12 @@ class _Greedy:
     quality_weight: float
     capped: NDArray[np.bool_]
     cap: int
+    apart: float
     margins: Floats
 
     def choose(self, kept: Sequence[int]) -> list[int]:
         """Add to the rows `kept` until there are `count`."""
-        gains = _Gains.of(self.field, self.count)
+        gains = _Gains.of(self.field, self.count, self.apart)
         chosen = list(kept)
         for start in range(0, len(chosen), _BATCH):
             gains.choose_all(np.asarray(chosen[start : start + _BATCH]))
@@ -239,23 +250,24 @@ class _Greedy:
             out = np.ones(len(free), dtype=bool)
             out[chosen] = False
             score = (1 - self.quality_weight) * gains.diversity(batch.tops) + batch.merit
-            self.margins[out] = np.where(gains.close[out], np.nan, score[out] - batch.last)
+            unknown = gains.close[out] & (not batch.crowded)
+            self.margins[out] = np.where(unknown, np.nan, score[out] - batch.last)
         return chosen
 
     def _batch(self, gains: _Gains, free: NDArray[np.bool_], wanted: int, left: int) -> _Batch:
         """Choose up to `wanted` of the free rows, at most `left` capped ones, one by one; first
         those that are close to no chosen row.
         """
-        apart = free & ~gains.close
-        if crowded := not apart.any():
-            apart = free
+        open_rows = free & ~gains.close
+        if crowded := not open_rows.any():
+            open_rows = free
         tops = gains.tops(free)
         diversity = gains.diversity(tops)
         # Quality is brought to the spread of diversity, so that the weight means what it says.
         scale = _spread(diversity[free]) / _spread(self.quality[free])
         merit = self.quality * (scale * self.quality_weight)
         score = (1 - self.quality_weight) * diversity + merit
-        leaders = np.flatnonzero(apart)
+        leaders = np.flatnonzero(open_rows)
         leaders = np.sort(leaders[np.argsort(-score[leaders], kind="stable")[:_LEADERS]])
 
         ahead = gains.at(leaders)
@@ -278,19 +290,21 @@ class _Greedy:
             ahead.choose_all(np.asarray([place]))
             if not crowded:
                 open_ &= ~ahead.close
-        return _Batch(batch, tops, merit, last)
+        return _Batch(batch, tops, merit, last, crowded)
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Rows chosen together: what the gains were measured by, what quality counted for each row
-    of the field, and the score with which the last was chosen.
+    of the field, the score with which the last was chosen, and whether all that were left were
+    close to a chosen row.
     """
 
     rows: list[int]
     tops: list[float]
     merit: Floats
     last: float
+    crowded: bool
 
 
 def _spread(values: Floats) -> float:
@@ -305,33 +319,35 @@ class _Gains:
     def __init__(
         self,
         vectors: Vectors,
+        apart: float,
         close: NDArray[np.bool_],
         novelty: _Novelty,
         coverage: _Coverage,
         volume: _Volume,
     ) -> None:
         self.close = close
+        self._apart = apart
         self._vectors = vectors
         self._novelty = novelty
         self._coverage = coverage
         self._volume = volume
 
     @classmethod
-    def of(cls, field: _Field, count: int) -> _Gains:
+    def of(cls, field: _Field, count: int, apart: float) -> _Gains:
         """The gains before anything is chosen."""
         novelty, volume = _Novelty.of(field.rarity, count), _Volume.of(field.vectors)
         none = np.zeros(len(field.rows), dtype=bool)
-        return cls(field.vectors, none, novelty, _Coverage.of(field), volume)
+        return cls(field.vectors, apart, none, novelty, _Coverage.of(field), volume)
 
     def at(self, rows: Indices) -> _Gains:
         """A copy that knows only these rows, by their place among them."""
         parts = (self._novelty.at(rows), self._coverage.at(rows), self._volume.at(rows))
-        return _Gains(self._vectors[rows], self.close[rows], *parts)
+        return _Gains(self._vectors[rows], self._apart, self.close[rows], *parts)
 
     def choose_all(self, places: Indices) -> None:
         """Choose rows: the others' gains fall."""
         cosines = self._vectors @ self._vectors[places].T
-        self.close |= (cosines >= CLOSE).any(axis=1)
+        self.close |= (cosines >= self._apart).any(axis=1)
         self._novelty.choose(1 - cosines, places)
         self._coverage.choose(places)
         self._volume.choose(self._vectors, places)

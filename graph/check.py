@@ -176,15 +176,12 @@ def structured_by(backend: Backend) -> str:
 
 
 def _agents_of(name: str, config: RunConfig, *, small: bool = False) -> tuple[str, ...]:
-    """The agents that ask a model; a small one judges and settles doubts only where it is named
-    for it.
-    """
+    """The agents that ask a model."""
     agents: list[Agent] = ["analyst", "generator"]
-    if config.redundancy_llm or not small:
+    if config.settles(small=small):
         agents.append("redundancy")
     asked = [agent for agent in agents if config.model_of(agent) == name]
-    judges = config.judges or (() if small else (config.llm,))
-    return (*asked, *(["judge"] if name in judges else []))
+    return (*asked, *(["judge"] if name in config.judging(small=small) else []))
 
 
 def _check_embedder(config: RunConfig) -> CheckedEmbedder:

@@ -19,6 +19,7 @@ from ..embedders import Embedder, kind_of
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import region_count
 from ..geometry.neighbours import nearest_others
+from ..llms.backend import SMALL_MAX_TOKENS
 from ..llms.batches import BATCH_SHARE, has_batches
 from ..llms.prices import listed_on
 from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
@@ -158,11 +159,14 @@ def estimate(
     if tasks.high:
         for prompt, calls, texts in _of_generator(config, tasks, task):
             add("generator", config.model_of("generator"), prompt, calls, texts)
-    if config.recipe != "paper" and _settles(config):
+    small = _small(config)
+    if config.recipe != "paper" and config.settles(small=small):
         asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
         add("redundancy", config.model_of("redundancy"), "same_task", asked, 2 * task)
     judged = _judged(config, usable, written)
-    for judge in _judges(config) if judged.high else ():
+    for judge in config.judging(small=small) if judged.high else ():
+        if judge == "none":
+            continue
         for prompt, calls, texts in _of_judge(config, judged, usable, size):
             add("judge", judge, prompt, calls, texts)
     embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
@@ -174,21 +178,9 @@ def estimate(
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
 
 
-def _judges(config: RunConfig) -> list[str]:
-    """The models that will judge: a small one does so only where it is asked for by name."""
-    if config.judges or config.llm == "none":
-        return [name for name in config.judges if name != "none"]
-    return [] if _small(config) else [config.llm]
-
-
-def _settles(config: RunConfig) -> bool:
-    """Whether a model settles doubts about near-duplicates: a small one only if asked for so."""
-    if config.redundancy_llm or config.llm == "none":
-        return config.model_of("redundancy") != "none"
-    return not _small(config)
-
-
 def _small(config: RunConfig) -> bool:
+    if config.llm == "none":
+        return False
     return prospect(config.llm, config.base_url, config.prices, config.llms).small
 
 
@@ -323,7 +315,9 @@ def _part(
     asked = (config.compact(facts.small) and asked.short) or asked
     size = sum(len(text.encode()) for _, text in asked.turns) + texts
     read = Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])
-    most = min(asked.max_tokens, facts.max_tokens)
+    in_words = agent == "generator" or prompt == "probes"  # a small model's objects are not cut
+    cut = SMALL_MAX_TOKENS if facts.small and in_words else math.inf
+    most = min(asked.max_tokens, facts.max_tokens, cut)
     wrote = Span(most * _ANSWERS[0], most * _ANSWERS[1])
     if speed:
         one = Span(wrote.low / speed, wrote.high / speed)

@@ -21,14 +21,19 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 @contextmanager
-def spared(say: Callable[[str], None]) -> Iterator[None]:
-    """Tell of a map that cannot be drawn, rather than end a run, or a report, that needs none."""
+def spared(
+    say: Callable[[str], None], *, ends: tuple[type[Exception], ...] = (OSError, sqlite3.Error)
+) -> Iterator[None]:
+    """Tell of a map that cannot be drawn, rather than end what needs none.
+
+    What `ends` it all the same: in a run, that nothing more can be written.
+    """
     try:
         yield
-    except (OSError, sqlite3.Error):  # nothing more can be written
+    except ends:
         raise
     except Exception as error:  # the errors of Chroma and of the layout have no common base
-        say(f"there is no map of the rows, for it could not be drawn: {error!r}")
+        say(f"the map of the rows could not be drawn ({error!r})")
 
 
 def draw_map(ledger: Ledger, vectors: VectorStore, seed: int) -> None:
@@ -67,7 +72,7 @@ def draw_missing_map(ledger: Ledger, folder: Path, say: Callable[[str], None]) -
     drawn = any(fate.x is not None for fate in ledger.fates().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
         seed = ledger.noted("settings", {}).get("seed", 0)
-        with spared(say):
+        with spared(say, ends=()):
             draw_map(ledger, VectorStore(folder / VECTORS), seed)
 
 

@@ -236,7 +236,13 @@ def _selector(config: RunConfig) -> Selector | TopSelector:
     if config.recipe == "paper":
         return TopSelector(config.target_size)
     seed_share = config.max_seed_share if config.max_rounds else 1.0
-    return Selector(config.target_size, seed_share, config.quality_weight, config.languages)
+    return Selector(
+        config.target_size,
+        seed_share,
+        config.quality_weight,
+        config.languages,
+        config.apart_cosine,
+    )
 
 
 async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
@@ -270,10 +276,8 @@ def _agents(config: RunConfig) -> list[Agent]:
 
 
 def _settling(config: RunConfig, model: Gateway | None, progress: Progress) -> Gateway | None:
-    """The model that settles doubts about near-duplicates. A small one is right no more often than
-    chance (benchmarks/small_doubts.py), so unless it is asked for by name, the rules settle them.
-    """
-    if model and model.backend.small and not config.redundancy_llm:
+    """The model that settles doubts about near-duplicates, if one does."""
+    if model and not config.settles(small=model.backend.small):
         progress.say(
             f"{model.backend.name} is too small to settle doubts about near-duplicates: the rows' "
             "responses do (--redundancy-llm names a model)"
@@ -285,16 +289,12 @@ def _settling(config: RunConfig, model: Gateway | None, progress: Progress) -> G
 def _judges(
     config: RunConfig, gateway: Callable[[str], Gateway | None], progress: Progress
 ) -> dict[str, Gateway]:
-    """The judges' models by name. A small one tells good rows from bad no better than chance does
-    (benchmarks/small_judge.py), so unless it is asked for by name, cheap signals judge instead.
-    """
-    names = config.judges or (() if config.scores else (config.llm,))
-    opened = {name: found for name in names if (found := gateway(name))}
-    main = opened.get(config.llm)
-    if not config.judges and main and main.backend.small:
+    """The judges' models by name, none where cheap signals judge instead."""
+    main = None if config.judges or config.scores else gateway(config.llm)
+    names = config.judging(small=bool(main and main.backend.small))
+    if main and not names:
         progress.say(
             f"{main.backend.name} is too small to judge: scoring by cheap signals "
             "(--judge-llm names a judge)"
         )
-        return {}
-    return opened
+    return {name: found for name in names if (found := gateway(name))}

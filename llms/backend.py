@@ -42,7 +42,7 @@ class Backend:
     `sampling` holds parameters of this server; `openai_compatible` tells whether it takes a seed
     and a JSON schema for the answer; `prices` are USD per million tokens of input, of output and
     perhaps of input that the provider had in its cache, None if unknown; `context` is the number
-    of tokens of a request and its answer, None if large; `small` models get shorter answers and
+    of tokens of a request and its answer, None if large; `small` models get less room for texts and
     stop signs, `compact` ones the prompts' short form; `called` says how the client calls a
     request's parameters, and `hints` what to do where the server refuses with a status; `learned`
     is what its server was found to take.

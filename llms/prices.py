@@ -20,10 +20,11 @@ def price_of(name: str) -> tuple[float, ...] | None:
     had in its cache; None if it is not listed.
 
     A dated snapshot (``openai:gpt-4o-mini-2024-07-18``, ``anthropic:claude-haiku-4-5-20251001``)
-    has the price of its model.
+    has the price of its model, unless it is listed with its own.
     """
     provider, _, model = name.partition(":")
-    listed = _table().get(provider, {}).get(_SNAPSHOT.sub("", model))
+    prices = _table().get(provider, {})
+    listed = prices.get(model) or prices.get(_SNAPSHOT.sub("", model))
     return tuple(listed) if listed else None
 
 

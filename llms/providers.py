@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .backend import REMOTE_CONCURRENCY, SMALL_MAX_TOKENS, Backend
+from .backend import REMOTE_CONCURRENCY, Backend
 from .names import PROVIDERS, check_name
 from .secrets import headers_of, key_hints, key_of
 from .sizes import is_small
@@ -21,8 +21,8 @@ FIRST_CONCURRENCY = 8  # from here on the server decides
 class Prospect:
     """What is known of a model before it is opened.
 
-    `listed` tells whether the prices are from the package's table; `max_tokens` bounds each
-    answer, and `embedded` models run in this process.
+    `listed` tells whether the prices are from the package's table; `max_tokens` is what its table
+    allows an answer, and `embedded` models run in this process.
     """
 
     name: str
@@ -47,10 +47,10 @@ def prospect(
         from .local import known
 
         name, small, slots = known(model, table.slots)
-        most = SMALL_MAX_TOKENS if small else table.max_tokens or math.inf
+        most = table.max_tokens or math.inf
         return Prospect(name, (0.0, 0.0), False, slots, most, small, True)
     small = provider != "scripted" and is_small(model)
-    most = SMALL_MAX_TOKENS if small else table.max_tokens or math.inf
+    most = table.max_tokens or math.inf
     price = table.prices or ((0.0, 0.0) if provider == "scripted" else _list_price(table))
     listed = price is not None and table.prices is None and provider != "scripted"
     at_once = table.concurrency or REMOTE_CONCURRENCY

@@ -110,7 +110,7 @@ def finished(tmp_path_factory, embedder):
     out = folder / "run"
     go(source, out, embedder=embedder, target_size=45, round_size=8, rounds=2, cache=False)
     with opened_ledger(out) as ledger:
-        draw_missing_map(ledger, out)
+        draw_missing_map(ledger, out, print)
         write_report(ledger, out)
     return out
 

@@ -25,7 +25,7 @@ from lift_agent.geometry.coverage import (
 from lift_agent.geometry.density import Region, region_count, sparse_regions
 from lift_agent.geometry.duplicates import among, candidates
 from lift_agent.geometry.neighbours import Cells, Vectors, nearest, nearest_others, unit
-from lift_agent.geometry.selection import CLOSE, choose, percentile_ranks
+from lift_agent.geometry.selection import choose, percentile_ranks
 from lift_agent.geometry.variance import (
     length_cap,
     principal_coordinates,
@@ -417,14 +417,14 @@ def test_rows_close_to_chosen_ones_are_taken_only_for_want_of_others(
     choice: dict[str, Any],
 ) -> None:
     choice["quality_weight"] = min(choice["quality_weight"], 0.9)
-    chosen = choose(**choice)
+    chosen = choose(**choice, apart=0.9)
     vectors, capped = choice["vectors"], choice["capped"]
-    if near_duplicate_pairs(vectors[chosen], CLOSE):
+    if near_duplicate_pairs(vectors[chosen], 0.9):
         left = np.ones(len(vectors), dtype=bool)
         left[chosen] = False
         if capped[chosen].sum() == choice["cap"]:
             left &= ~capped
-        assert ((vectors[left] @ vectors[chosen].T).max(axis=1, initial=-1) >= CLOSE).all()
+        assert ((vectors[left] @ vectors[chosen].T).max(axis=1, initial=-1) >= 0.9).all()
 
 
 def test_a_dense_place_gets_one_row_while_others_are_left() -> None:
@@ -432,7 +432,8 @@ def test_a_dense_place_gets_one_row_while_others_are_left() -> None:
     alike = unit(cloud(1, 1, width=32) + 0.02 * rng.normal(size=(60, 32)))
     vectors = np.concatenate([alike, cloud(2, 60, width=32)])
     none = np.zeros(len(vectors), dtype=bool)
-    chosen = choose(vectors, rng.random(len(vectors)), 30, 0.5, capped=none, cap=0)
+    arguments = {"capped": none, "cap": 0, "apart": 0.9}
+    chosen = choose(vectors, rng.random(len(vectors)), 30, 0.5, **arguments)
     assert sum(i < 60 for i in chosen) == 1
 
 

@@ -305,10 +305,16 @@ def _points(ledger: Ledger) -> str:
     return f"of {1 - weight:g} · diversity + {weight:g} · quality"
 
 
+def _has_places(ledger: Ledger, language: str) -> bool:
+    """Whether a row of this language is in the dataset."""
+    sql = "SELECT 1 FROM rows JOIN checks ON checks.row = rows.id WHERE rank > 0 AND language = ?"
+    return any(ledger.read(f"{sql} LIMIT 1", (language,)))
+
+
 def _chosen(rank: int, margin: float | None, points: str) -> str:
     said = f"in the dataset, chosen as number {rank}"
     if margin is None:
-        return f"{said}: no other row was left"
+        return f"{said}: no other row was left that was not close to a chosen one"
     return f"{said}, {margin:.3g} {points} ahead of the next best"
 
 
@@ -316,12 +322,11 @@ def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
     said = "in the pool, but not among the rows chosen"
     shared = bool(ledger.noted("settings", {}).get("languages"))
     check = ledger.checks(row.id).get(row.id) if shared else None
-    if margin is None and check:
-        return f"{said}; the places of its language ({check.language or 'not told'}) were full"
+    if margin is None and check and not _has_places(ledger, check.language):
+        return f"{said}; its language ({check.language or 'not told'}) had no places"
     if margin is None:
-        from ..geometry.selection import CLOSE  # brings numpy
-
-        return f"{said}; a row at cosine {CLOSE} or above is there already, or it was not compared"
+        close = ledger.noted("settings", {}).get("apart_cosine", 1)
+        return f"{said}: a row at cosine {close:g} to it is there, or it was not compared"
     sql = "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?"
     values: list[Any] = [margin, row.origin]
     if check:  # each language is chosen from by itself

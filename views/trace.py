@@ -166,7 +166,7 @@ def _head(ledger: Ledger, found: Sequence[Group], state: str) -> Text:
     stop = ledger.noted("stop")
     ended = f"{state}: {stop}" if stop else state
     if not found:
-        return Text.assemble((inert(ended), "bold"), "  no such call")
+        return Text.assemble((inert(ended), "bold"), "  no call")
     began = time.localtime(min(group.began for group in found))
     day = time.strftime("%Y-%m-%d %H:%M", began)
     return Text.assemble((inert(ended), "bold"), f"  {day}  ", counts(found))
