@@ -36,6 +36,21 @@ function escaped(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
+// Annotations with the names of places ({ x, y, name }) on a map that shows `window` (left, right,
+// bottom, top): a name that would lie on another one is left out, until zooming makes room.
+function named(places, [left, right, bottom, top], look) {
+  const across = byId("map").clientWidth / (right - left);
+  const down = byId("map").clientHeight / (top - bottom);
+  const taken = [];
+  return places.map(({ x, y, name }) => {
+    const short = name.length > 32 ? `${name.slice(0, 31)}…` : name;
+    const box = { x: x * across, y: y * down, half: short.length * 3.3 + 6 };
+    const free = taken.every((other) => Math.abs(other.x - box.x) > other.half + box.half || Math.abs(other.y - box.y) > 19);
+    if (free) taken.push(box);
+    return { x, y, text: free ? escaped(short) : "", font: { size: 11.5, color: colour("soft") }, bgcolor: free ? colour("card") : "rgba(0,0,0,0)", opacity: 0.9, ...look };
+  });
+}
+
 function layout(more) {
   const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line") };
   return {

@@ -8,6 +8,7 @@ async function unpacked(id) {
   return new Response(stream).text();
 }
 
+const SIZE = 9999; // of the map's axes
 const SHARP = 3000; // rows that are drawn as SVG, which prints sharply; more need WebGL
 const WITHOUT_WEBGL = 6000; // rows that SVG can carry where there is no WebGL
 
@@ -48,21 +49,25 @@ class RowMap {
     });
   }
 
-  outlines(round) {
-    if (!byId("outlines").checked) return { shapes: [], annotations: [] };
+  outlined() {
+    if (!byId("outlines").checked) return [];
+    const round = byId("round").value;
     const last = Math.max(0, ...this.places.map((p) => p.round));
-    const wanted = this.places.filter((p) => p.round === Number(round === "" ? last : round));
-    const size = 9999;
-    return {
-      shapes: wanted.map((p) => ({
-        type: "circle", layer: "below", line: { color: colour("made"), width: 1.4, dash: "dot" },
-        x0: (p.x - p.r) * size, x1: (p.x + p.r) * size, y0: (p.y - p.r) * size, y1: (p.y + p.r) * size,
-      })),
-      annotations: wanted.map((p) => ({
-        x: p.x * size, y: (p.y + p.r) * size, text: escaped(p.name), showarrow: false, yshift: 9,
-        font: { size: 11.5, color: colour("soft") }, bgcolor: colour("card"), opacity: 0.88,
-      })),
-    };
+    return this.places.filter((p) => p.round === Number(round === "" ? last : round));
+  }
+
+  shapes() {
+    return this.outlined().map((p) => ({
+      type: "circle", layer: "below", line: { color: colour("made"), width: 1.4, dash: "dot" },
+      x0: (p.x - p.r) * SIZE, x1: (p.x + p.r) * SIZE, y0: (p.y - p.r) * SIZE, y1: (p.y + p.r) * SIZE,
+    }));
+  }
+
+  // Which names have room is known when the map is drawn.
+  name() {
+    const { xaxis, yaxis } = byId("map").layout;
+    const places = this.outlined().map((p) => ({ x: p.x * SIZE, y: (p.y + p.r) * SIZE, name: p.name }));
+    Plotly.relayout("map", { annotations: named(places, [...xaxis.range, ...yaxis.range], { showarrow: false, yshift: 9 }) });
   }
 
   draw() {
@@ -71,14 +76,16 @@ class RowMap {
       margin: { l: 6, r: 6, t: 6, b: 6 }, dragmode: "pan", hovermode: "closest",
       legend: { orientation: "h", y: -0.01, itemsizing: "constant", font: { size: 12 } },
       xaxis: BARE, yaxis: { ...BARE, scaleanchor: "x" }, uirevision: "map",
-      ...this.outlines(round),
+      shapes: this.shapes(),
     });
     Plotly.react("map", this.traces(round), drawn, { ...OPTIONS, scrollZoom: true });
+    this.name();
   }
 
   start() {
     this.draw();
     byId("map").on("plotly_click", (event) => this.tell(event.points[0].customdata));
+    byId("map").on("plotly_relayout", (change) => { if (!("annotations" in change)) this.name(); });
     for (const id of ["round", "outlines"]) byId(id).addEventListener("change", () => this.draw());
   }
 }

@@ -150,7 +150,7 @@ async function drawMap() {
     margin: { l: 6, r: 6, t: 6, b: 6 }, dragmode: "zoom", hovermode: "closest", showlegend: Boolean(found.points),
     legend: { orientation: "h", y: -0.01, itemsizing: "constant", font: { size: 12 } },
     xaxis: axis, yaxis: { ...BARE, range: window.slice(2) },
-    annotations: centres.map(([r, id, x, y]) => ({ x, y, text: escaped(names.get(`${r} ${id}`) || id), showarrow: true, arrowhead: 0, arrowcolor: colour("made"), ax: 0, ay: -22, font: { size: 11.5, color: colour("soft") }, bgcolor: colour("card"), opacity: 0.9 })),
+    annotations: named(centres.map(([r, id, x, y]) => ({ x, y, name: names.get(`${r} ${id}`) || id })), window, { showarrow: true, arrowhead: 0, arrowcolor: colour("made"), ax: 0, ay: -22 }),
   }), { ...OPTIONS, scrollZoom: true });
   if (state.listening) return;
   state.listening = true;
