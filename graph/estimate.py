@@ -159,11 +159,11 @@ def estimate(
     if tasks.high:
         for prompt, calls, texts in _of_generator(config, tasks, task):
             add("generator", config.model_of("generator"), prompt, calls, texts)
-    small = _small(config)
+    judged = _judged(config, usable, written)
+    small = _small(config, judged)
     if config.recipe != "paper" and config.settles(small=small):
         asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
         add("redundancy", config.model_of("redundancy"), "same_task", asked, 2 * task)
-    judged = _judged(config, usable, written)
     for judge in config.judging(small=small) if judged.high else ():
         if judge == "none":
             continue
@@ -178,8 +178,13 @@ def estimate(
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
 
 
-def _small(config: RunConfig) -> bool:
-    if config.llm == "none":
+def _small(config: RunConfig, judged: Span) -> bool:
+    """Whether `llm` is small: looked up only where it may settle doubts or judge, for else it need
+    not be there.
+    """
+    may_settle = config.recipe != "paper" and not config.redundancy_llm
+    may_judge = judged.high and not config.judges
+    if config.llm == "none" or not (may_settle or may_judge):
         return False
     return prospect(config.llm, config.base_url, config.prices, config.llms).small
 

@@ -437,6 +437,18 @@ def test_each_agent_asks_its_own_model_and_the_estimate_knows(seeds, tmp_path, e
     assert parts == own | {"redundancy": SCRIPTED}
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"recipe": "paper", "rounds": 0, "scores": "scores.npy"},
+        {"recipe": "curate", "judge_llm": "openai:gpt-4o", "redundancy_llm": "openai:gpt-4o"},
+    ],
+)
+def test_the_estimate_needs_no_model_that_nobody_asks(settings):
+    config = resolve({"llm": "local:no-such-package", **settings})
+    assert "local" not in str(estimate(config, [], None).parts)
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_a_small_model_settles_doubts_only_where_it_is_asked_for(named, tmp_path, embedder):
     source = tmp_path / "doubt.jsonl"
