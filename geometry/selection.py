@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .coverage import near_duplicate_pairs, rarity
+from .coverage import rarity
 from .neighbours import EXACT, Cells, Floats, Indices, Vectors, nearest_others, without_own
 
 # What coverage and volume count beside novelty; chosen on the code rows of benchmarks/selection.py.
@@ -135,16 +135,14 @@ def chosen(
     unknown = np.full(len(rows), np.nan)
     apart = apart if apart < 1 else np.inf
     greedy = _Greedy(field, quality[rows], count, quality_weight, capped[rows], cap, apart, unknown)
-    places = greedy.choose([])
+    places, crowded = greedy.choose([])
     margins[rows] = greedy.margins
     for _ in range(_PASSES if len(rows) * count <= _CHEAP else 0):
-        # Close rows that had to be taken would stay in the half that is kept.
-        if near_duplicate_pairs(field.vectors[places], apart):
+        if crowded:  # close rows that had to be taken would stay in the half that is kept
             break
-        again = greedy.choose(places[count // 2 :])
-        if near_duplicate_pairs(field.vectors[again], apart):
-            break
-        places, margins[rows] = again, greedy.margins
+        again, crowded = greedy.choose(places[count // 2 :])
+        if not crowded:
+            places, margins[rows] = again, greedy.margins
     return Choice([int(i) for i in rows[places]], margins)
 
 
@@ -229,8 +227,10 @@ class _Greedy:
     apart: float
     margins: Floats
 
-    def choose(self, kept: Sequence[int]) -> list[int]:
-        """Add to the rows `kept` until there are `count`."""
+    def choose(self, kept: Sequence[int]) -> tuple[list[int], bool]:
+        """Add to the rows `kept` until there are `count`; say whether rows close to chosen ones had
+        to be taken.
+        """
         gains = _Gains.of(self.field, self.count, self.apart)
         chosen = list(kept)
         for start in range(0, len(chosen), _BATCH):
@@ -252,7 +252,7 @@ class _Greedy:
             score = (1 - self.quality_weight) * gains.diversity(batch.tops) + batch.merit
             unknown = gains.close[out] & (not batch.crowded)
             self.margins[out] = np.where(unknown, np.nan, score[out] - batch.last)
-        return chosen
+        return chosen, batch is not None and batch.crowded
 
     def _batch(self, gains: _Gains, free: NDArray[np.bool_], wanted: int, left: int) -> _Batch:
         """Choose up to `wanted` of the free rows, at most `left` capped ones, one by one; first
