@@ -326,7 +326,8 @@ def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
         return f"{said}; its language ({check.language or 'not told'}) had no places"
     if margin is None:
         close = ledger.noted("settings", {}).get("apart_cosine", 1)
-        return f"{said}: a row at cosine {close:g} to it is there, or it was not compared"
+        near = f"a row at cosine {close:g} or above to it is in, or " if close < 1 else ""
+        return f"{said}; {near}it was not among the candidates that were compared one by one"
     sql = "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?"
     values: list[Any] = [margin, row.origin]
     if check:  # each language is chosen from by itself
