@@ -18,10 +18,10 @@ from ..geometry.coverage import (
 from ..geometry.neighbours import Cells, Indices, Vectors, nearest_others
 from ..geometry.variance import row_variance
 from ..records import Row
+from ..stores.summary import PAIR
 from .embedding import embedded
 from .state import RunContext
 
-_NEAR = 0.95  # cosine from which two rows count as a near-duplicate pair here
 _MOST = 20_000  # rows of the pool that distances are measured from, drawn at random beyond that
 _LARGEST = 10_000  # rows whose NovelSum is measured, drawn at random beyond that
 _DENSITY = 10  # neighbours that tell how rare a row is
@@ -70,7 +70,7 @@ class _Pool:
 
     def measured(self, rows: Indices) -> dict[str, Any]:
         """Rows, NovelSum, Vendi score, mean and 99th percentile of the distance from the pool to
-        the nearest of them, share of the pool's cells that they hit, near-duplicate pairs.
+        the nearest of them, share of the pool's cells that they hit, pairs of near rows.
         """
         vectors = self._vectors[rows]
         distance, far = coverage_radius(self._sample, vectors)
@@ -82,7 +82,7 @@ class _Pool:
             "distance": round(distance, 4),
             "distance_p99": round(far, 4),
             "cells": round(cell_hit_rate(self._cells, rows), 4),
-            "pairs": near_duplicate_pairs(vectors, _NEAR),
+            "pairs": near_duplicate_pairs(vectors, PAIR),
         }
 
 

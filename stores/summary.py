@@ -28,6 +28,8 @@ SETS = {
     "dataset": "after: the dataset",
 }
 
+PAIR = 0.95  # cosine from which two rows count as a pair where coverage is shown
+
 # Why a row is rejected that is whole: the other reasons name a fault.
 LOW_SCORE = "score below min_score"
 LOW_VARIANCE = "row variance too low"

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..stores.comparison import Comparison
-from ..stores.summary import Summary
+from ..stores.summary import PAIR, Summary
 from .format import duration, in_one_line, inert, money, number
 
 _MEASURES = (
@@ -20,7 +20,7 @@ _MEASURES = (
     ("cells", "regions hit", ".0%"),
     ("vendi", "Vendi score", ".1f"),
     ("novelsum", "NovelSum", ".3f"),
-    ("pairs", "pairs of rows at cosine 0.95 or above", ",.0f"),
+    ("pairs", f"pairs of rows at cosine {PAIR} or above", ",.0f"),
 )
 
 

@@ -18,7 +18,7 @@ from ..records import Fate, Row, Score
 from ..stores.files import replace_file
 from ..stores.ledger import Ledger
 from ..stores.regions import regions
-from ..stores.summary import SETS, judging_lines, summarise
+from ..stores.summary import PAIR, SETS, judging_lines, summarise
 from ..stores.writing.writers import REPORT
 from .format import duration, in_one_line, money, number
 from .report_rows import columns
@@ -66,6 +66,7 @@ def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
         "s": summary,
         "flow": flow(summary),
         "sets": SETS,
+        "pair": PAIR,
         "judging": [*judging_lines(summary.judging), *summary.judging.get("notes", ())],
         "layers": Counter(v.layer for v in ledger.verdicts().values() if v.duplicate),
         "repeats": _repeats(ledger, rows),

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..stores.checks import screen_lines
-from ..stores.summary import SETS, Summary, judging_lines
+from ..stores.summary import PAIR, SETS, Summary, judging_lines
 from ..stores.writing.writers import DATASET, QUARANTINE, REPORT
 from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
@@ -58,7 +58,7 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
             Text(
                 "distance, 99%: mean and 99th percentile of the cosine distance from each usable "
                 "row to its nearest row here, lower is better; cells: share of the data's "
-                "regions hit; pairs: rows at cosine 0.95 or above to each other",
+                f"regions hit; pairs: rows at cosine {PAIR} or above to each other",
                 style="dim",
             ),
             soft_wrap=True,

@@ -13,7 +13,7 @@ from ...config import IN_FILES, MAY_CHANGE, RunConfig
 from ..checks import screen_lines
 from ..files import replace_file
 from ..ledger import Ledger
-from ..summary import Summary, judging_lines, summarise
+from ..summary import PAIR, Summary, judging_lines, summarise
 from .licenses import license_of, licenses_of
 from .markdown import block, code, plain, table
 from .writers import CARD, DATASET
@@ -205,7 +205,7 @@ def _coverage(s: Summary) -> str:
         if (m := s.coverage.get(name))
     ]
     heads = ("rows", "number", "mean distance to nearest", "regions hit", "Vendi", "NovelSum")
-    return table((*heads, "pairs at cosine ≥ 0.95"), rows) if rows else ""
+    return table((*heads, f"pairs at cosine ≥ {PAIR}"), rows) if rows else ""
 
 
 def _checks(s: Summary, settings: Mapping[str, Any]) -> str:
