@@ -65,6 +65,7 @@ class RowMap {
 
   // Which names have room is known when the map is drawn.
   name() {
+    if (!this.places.length) return;
     const { xaxis, yaxis } = byId("map").layout;
     const places = this.outlined().map((p) => ({ x: p.x * SIZE, y: (p.y + p.r) * SIZE, name: p.name }));
     Plotly.relayout("map", { annotations: named(places, [...xaxis.range, ...yaxis.range], { showarrow: false, yshift: 9 }) });
