@@ -12,7 +12,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,32 +21,19 @@ from fresh_pairs import fresh_pairs
 from pairs import Pair, labelled_pairs
 from rouge_score.rouge_scorer import RougeScorer
 from semhash import SemHash
+from verdicts import BORDERLINE, CANDIDATE, NoModel, agent_verdicts
 
-from lift_agent.agents.redundancy import RedundancyAgent, SameTask
+from lift_agent.agents.redundancy import RedundancyAgent
 from lift_agent.agents.texts import normalised, words
-from lift_agent.config import RunConfig
 from lift_agent.geometry.neighbours import Vectors
 from lift_agent.records import Row, Verdict
 
-CANDIDATE = RunConfig.model_fields["candidate_cosine"].default
-BORDERLINE = RunConfig.model_fields["borderline_cosine"].default
 COLUMNS = (
     *("change", "label", "pairs", "automatic", "asked", "no model", "normalised", "MinHash"),
     *("ROUGE-L", "SemHash .90", "SemHash .95", "cosine .95"),
 )
 RIGHT = 0.9  # how often the simulated model is right
 DRAWS = 200
-
-
-class NoModel:
-    """A gateway that says "same" to all it is asked, so that what is asked can be counted."""
-
-    def room(self, _: int) -> None:
-        """No limit."""
-
-    async def ask_for(self, *_: Any, **__: Any) -> Any:
-        """Always the same."""
-        return SimpleNamespace(value=SameTask(reason="asked", same=True), error="")
 
 
 @dataclass(frozen=True)
@@ -70,22 +56,6 @@ class Score:
     def cells(self) -> list[str]:
         """As table cells."""
         return [f"{x:.3f}" for x in (self.precision, self.recall, self.f1, self.right)]
-
-
-def agent_verdicts(
-    pairs: Sequence[Pair], first: Vectors, second: Vectors, gateway: Any
-) -> list[Verdict]:
-    """The product's verdict on each pair's second row."""
-    agent = RedundancyAgent(gateway, CANDIDATE, BORDERLINE)
-
-    async def check_all() -> list[Verdict]:
-        found = []
-        for pair, a, b in zip(pairs, first, second, strict=True):
-            verdicts, _ = await agent.check([pair.second], b[None], [pair.first], a[None])
-            found += verdicts
-        return found
-
-    return asyncio.run(check_all())
 
 
 def with_model(same: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> Score:
@@ -158,10 +128,10 @@ def main() -> None:
     truth = np.asarray([pair.same for pair in pairs])
     fresh = np.arange(len(pairs)) >= len(known)
 
-    shown = agent_verdicts(pairs, first, second, NoModel())
+    shown = asyncio.run(agent_verdicts(pairs, first, second, NoModel()))
     asked = np.asarray([verdict.layer == "model" for verdict in shown])
     same = np.asarray([verdict.duplicate for verdict in shown])
-    alone = agent_verdicts(pairs, first, second, None)
+    alone = asyncio.run(agent_verdicts(pairs, first, second, None))
     ours = np.asarray([verdict.duplicate for verdict in alone])
     semhash = {t: semhash_says(pairs, vectors, t) for t in (0.90, 0.95)}
     peers = {

@@ -14,11 +14,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from browser import installed, serving  # noqa: E402
 from misbehaving_server import MisbehavingServer  # noqa: E402
 from scripted_model import answer  # noqa: E402
 from support import static_embedder  # noqa: E402
 
-__all__ = ["MisbehavingServer", "answer", "command", "environment", "seed_file", "static_embedder"]
+__all__ = [
+    "MisbehavingServer",
+    "answer",
+    "command",
+    "environment",
+    "installed",
+    "seed_file",
+    "serving",
+    "static_embedder",
+]
 
 _VERBS = ("Explain", "Describe", "Summarise", "Compare", "Design", "Write", "Plan", "Review")
 _WORDS = Path(ROOT / "examples" / "seeds")

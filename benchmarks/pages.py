@@ -9,9 +9,7 @@ WebGL, the slowest part, takes less where there is a graphics card.
 from __future__ import annotations
 
 import random
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from corpora import MIXTURE, parser, report, rows_of
+from harness import installed, serving
 
 from lift_agent.records import Row, Score
 from lift_agent.stores.ledger import LEDGER, Ledger
@@ -69,19 +68,6 @@ def make(folder: Path, rows: list[Row], size: int) -> None:
         )
         for name, value in {"target": size // 5, "stop": "target", "settings": {}}.items():
             ledger.note(name, value)
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of the page of a run."""
-    command = [sys.executable, "-m", "lift_agent", "view", str(folder), "--no-browser"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    try:
-        yield server.stdout.readline().strip()
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def opened(browser: Any, address: str) -> float:
@@ -151,9 +137,9 @@ def main() -> None:
         with closing(Ledger(folder / "report" / LEDGER)) as ledger:
             file = write_report(ledger, folder / "report")
         spent, size = time.process_time() - began, file.stat().st_size / 1e6
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=installed(), args=FLAGS)
         times = [opened(browser, file.as_uri()) for _ in range(REPEATS)]
-        with served(folder / "page") as address:
+        with serving(folder / "page") as address:
             looks = page_times(browser, address)
         browser.close()
     report(

@@ -19,38 +19,12 @@ import numpy as np
 from corpora import embedded, parser
 from fresh_pairs import fresh_pairs
 from pairs import labelled_pairs
+from verdicts import NoModel, agent_verdicts
 
-from lift_agent.agents.redundancy import RedundancyAgent
-from lift_agent.config import RunConfig
-from lift_agent.geometry.neighbours import Vectors
 from lift_agent.llms.budget import Budget
 from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.providers import open_backend
-from lift_agent.records import Row, Verdict
 from lift_agent.stores.ledger import LEDGER, Ledger
-
-CANDIDATE = RunConfig.model_fields["candidate_cosine"].default
-BORDERLINE = RunConfig.model_fields["borderline_cosine"].default
-Asked = tuple[Row, Row, Vectors]  # the two rows and their vectors
-
-
-class Refusing:
-    """A gateway that answers nothing, so that what is asked can be told by its verdict."""
-
-    def room(self, _: int) -> None:
-        """No limit."""
-
-    async def ask_for(self, *_: object, **__: object) -> object:
-        """No answer."""
-        return type("Answer", (), {"value": None, "error": "not asked"})
-
-
-async def verdict_on(pair: Asked, gateway: object) -> Verdict:
-    """The agent's verdict on the second row beside the first, which stays."""
-    first, second, vectors = pair
-    agent = RedundancyAgent(gateway, CANDIDATE, BORDERLINE)  # type: ignore[arg-type]
-    verdicts, _ = await agent.check([second], vectors[1:], [first], vectors[:1])
-    return verdicts[0]
 
 
 async def main() -> None:
@@ -63,25 +37,23 @@ async def main() -> None:
     pairs = [pair for pair in labelled_pairs(given.data) if pair.reported]
     pairs += fresh_pairs(given.data)
     random.Random(0).shuffle(pairs)
-    both = embedded([row.text for pair in pairs for row in (pair.first, pair.second)])
-    vectors = list(both.reshape(len(pairs), 2, -1))
-    doubts: list[tuple[Asked, bool, bool]] = []  # with the label, and what the rules say
-    for pair, two in zip(pairs, vectors, strict=True):
-        asked = (pair.first, pair.second, two)
-        if "not asked" in (verdict := await verdict_on(asked, Refusing())).reason:
-            doubts.append((asked, pair.same, verdict.duplicate))
-    doubts = doubts[: given.pairs]
+    texts = [row.text for pair in pairs for row in (pair.first, pair.second)]
+    vectors = embedded(texts).reshape(len(pairs), 2, -1)
+    shown = await agent_verdicts(pairs, vectors[:, 0], vectors[:, 1], NoModel())
+    asked = [i for i, verdict in enumerate(shown) if verdict.layer == "model"][: given.pairs]
+    doubts, first, second = [pairs[i] for i in asked], vectors[asked, 0], vectors[asked, 1]
+    alone = await agent_verdicts(doubts, first, second, None)
     backend = open_backend(given.llm, given.base_url)
     with tempfile.TemporaryDirectory() as folder, closing(Ledger(Path(folder) / LEDGER)) as ledger:
         gateway = Gateway(backend, ledger, Budget())
         began = time.monotonic()
-        found = [await verdict_on(asked, gateway) for asked, _, _ in doubts]
+        found = await agent_verdicts(doubts, first, second, gateway)
         seconds = (time.monotonic() - began) / len(doubts)
         if backend.close:
             await backend.close()
+    truth = np.asarray([pair.same for pair in doubts])
+    rules, said = (np.asarray([v.duplicate for v in verdicts]) for verdicts in (alone, found))
     answered = np.asarray([verdict.layer == "model" for verdict in found])
-    said = np.asarray([verdict.duplicate for verdict in found])
-    truth, rules = (np.asarray([doubt[i] for doubt in doubts]) for i in (1, 2))
     print(f"{len(doubts)} doubts, {truth.mean():.0%} of them duplicates")
     right = np.mean(said[answered] == truth[answered])
     print(f"{given.llm:16} {right:.2f} right of {answered.sum()} answers  {seconds:.2f} s each")

@@ -35,6 +35,7 @@ from lift_agent.stores.reading.readers import read_rows
 
 SEEDS = Path(__file__).resolve().parent.parent / "examples" / "seeds"
 TARGET = 0.98
+KINDS = ("judge", "fusion")
 
 
 class Fused(BaseModel):
@@ -82,7 +83,7 @@ async def main() -> int:
     """Ask, and print the share of valid objects with the causes of the others."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=500, help="of each kind")
-    parser.add_argument("--kind", choices=("judge", "fusion"), help="only this one")
+    parser.add_argument("--kind", choices=KINDS, help="only this one")
     parser.add_argument("--llm", default="local:")
     parser.add_argument("--base-url")
     parser.add_argument("--folder", type=Path, default=Path("runs/structured"))
@@ -94,7 +95,8 @@ async def main() -> int:
     source = rows()
     shown = [next(source) for _ in range(args.calls)]
     partners = random.Random(1).sample(shown, len(shown))
-    found: dict[str, list[Parsed]] = {"judge": [], "fusion": []}
+    kinds = (args.kind,) if args.kind else KINDS
+    found: dict[str, list[Parsed]] = {kind: [] for kind in kinds}
     with closing(Ledger(args.folder / "ledger.sqlite")) as ledger:
         gateway = Gateway(backend, ledger, max_error_rate=1.0, timeout=600)
 
@@ -107,14 +109,12 @@ async def main() -> int:
                 found["fusion"].append(await fusion(gateway, *pair))
 
         # One kind after the other: a slot's prefix cache holds one prompt.
-        if args.kind != "fusion":
+        if "judge" in kinds:
             await for_each(shown, judge, gateway.concurrency)
-        if args.kind != "judge":
+        if "fusion" in kinds:
             await for_each(zip(shown, partners, strict=True), fuse, gateway.concurrency)
     good = True
     for kind, answers in found.items():
-        if args.kind not in (kind, None):
-            continue
         valid = sum(parsed.value is not None for parsed in answers)
         share = valid / max(1, len(answers))
         print(f"{kind:7} {len(answers)} of {args.calls} asked; a valid object: {share:.4f}")

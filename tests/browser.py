@@ -1,6 +1,10 @@
 """A headless Chromium for the tests of the pages, which fails on any error or outside request."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -16,13 +20,31 @@ MISSING = (
 )
 
 
+def installed():
+    """The path of an installed Chromium, None where there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 def chromium():
     """The path of an installed Chromium; skips the test where there is none."""
     pytest.importorskip("playwright", reason=MISSING)
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = installed()
     if not found:
         pytest.skip(MISSING)
     return found
+
+
+@contextmanager
+def serving(folder):
+    """The address of the page of a run, as the command prints it."""
+    command = [sys.executable, "-m", "lift_agent", "view", str(folder), "--no-browser"]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
 
 
 @contextmanager

@@ -1,36 +1,20 @@
 """The page of a run: what a person clicks, and who may look."""
 
 import asyncio
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-from browser import page
+from browser import page, serving
 from support import SCRIPTED, read_dataset
 
 from lift_agent.stores.ledger import LEDGER, Ledger
 from lift_agent.views.server import serve
-
-
-@contextmanager
-def serving(folder):
-    """The address of the page of a run, as the command prints it."""
-    command = [sys.executable, "-m", "lift_agent", "view", str(folder), "--no-browser"]
-    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
-    try:
-        yield server.stdout.readline().strip()
-    finally:
-        server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
 
 
 @pytest.fixture(scope="module")
