@@ -98,7 +98,7 @@ async def main() -> None:
         for style in STYLES:
             backend.compact = style == "compact"
             ledger = Ledger(Path(folder) / f"{style}.sqlite")
-            gateway = Gateway(backend, ledger, max_error_rate=1.0)
+            gateway = Gateway(backend, ledger.calls, max_error_rate=1.0)
             usable: dict[str, list[bool]] = {}
             tokens: dict[str, list[int]] = {}
             for prompt, request, schema, fit in work:

@@ -98,7 +98,7 @@ async def main() -> int:
     kinds = (args.kind,) if args.kind else KINDS
     found: dict[str, list[Parsed]] = {kind: [] for kind in kinds}
     with closing(Ledger(args.folder / "ledger.sqlite")) as ledger:
-        gateway = Gateway(backend, ledger, max_error_rate=1.0, timeout=600)
+        gateway = Gateway(backend, ledger.calls, max_error_rate=1.0, timeout=600)
 
         async def judge(row: Row) -> None:
             if time.monotonic() < until:

@@ -28,7 +28,7 @@ async def break_ties(
     The pairs are drawn anew from the whole pool; what was compared before costs nothing.
     """
     ledger, progress = context.ledger, context.progress
-    scores = ledger.scores()
+    scores = ledger.judgements.scores()
     finals = {row.id: scores[row.id].final for row in pool}
     close = close_pairs(finals, context.config.target_size, JUDGE_WEIGHT * noise(scores))
     pairs = list(islice(close, context.config.tie_breaks))
@@ -43,7 +43,7 @@ async def break_ties(
     try:
         await for_each(pairs, compare, at_once)
     finally:
-        ledger.set_duels([duels[pair] for pair in pairs if pair in duels])
+        ledger.judgements.set_duels([duels[pair] for pair in pairs if pair in duels])
     consistency = position_consistency(list(duels.values()))
     if consistency is not None:
         decided = sum(bool(duel.winner) for duel in duels.values())

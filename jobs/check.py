@@ -118,7 +118,7 @@ async def _checked(name: str, config: RunConfig) -> Checked:
     ledger = Ledger(Path(":memory:"))
     table = config.table(name)
     timeout = (table and table.timeout) or config.timeout
-    gateway = Gateway(backend, ledger, timeout=timeout, seed=config.seed)
+    gateway = Gateway(backend, ledger.calls, timeout=timeout, seed=config.seed)
     found = Checked(
         name,
         _agents_of(name, config, small=backend.small),
@@ -142,7 +142,7 @@ async def _asked(found: Checked, gateway: Gateway, ledger: Ledger, timeout: floa
         return replace(found, failed=cause)
     found = replace(found, answered=True, seconds=time.monotonic() - began)
     cause = await _cause(sort, gateway, timeout)
-    used = ledger.usage()[AGENT]
+    used = ledger.calls.usage()[AGENT]
     wrote, seconds = used["output_tokens"] or 0, used["seconds"] or 0
     return replace(
         found,

@@ -28,8 +28,9 @@ from ..llms.providers import FIRST_CONCURRENCY, open_backend
 from ..llms.tables import ModelTable
 from ..llms.throttle import Throttle
 from ..stores.cache import SharedCache, cache_path
+from ..stores.layout import VECTORS
 from ..stores.ledger import Ledger
-from ..stores.vectors import VECTORS, VectorStore, open_vectors
+from ..stores.vectors import VectorStore, open_vectors
 from .batching import batcher_of
 
 
@@ -59,7 +60,7 @@ async def opened(
     backends: dict[str, Backend] = {}
     batchers: dict[str, Batcher] = {}
     gateways: dict[str, Gateway] = {}
-    budget = Budget(_caps(config), ledger.spent(), seconds=ledger.noted("seconds", 0.0))
+    budget = Budget(_caps(config), ledger.calls.spent(), seconds=ledger.facts.get("seconds", 0.0))
     shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
     cache = recording.calls if recording else shared
 
@@ -76,10 +77,10 @@ async def opened(
         """The gateway to an opened backend, which keeps the identity that it had in this run."""
         _check_price(backend, config)
         backends[name], table = backend, config.table(name)
-        known = ledger.noted("backends", {})
+        known = ledger.facts.get("backends", {})
         before = recording.backends if recording else known
         _identify(backend, before.get(name))
-        ledger.note("backends", {**known, name: _facts(backend)})
+        ledger.facts.set("backends", {**known, name: _facts(backend)})
         if shared:
             backend.learned.open(shared, f"{backend.name} {backend.identity}")
         if not recording and (
@@ -88,7 +89,7 @@ async def opened(
             batchers[name] = batcher
         return Gateway(
             backend,
-            ledger,
+            ledger.calls,
             budget,
             _throttle(backend, config, table, budget, progress, switch),
             cache=cache,
@@ -114,7 +115,7 @@ async def opened(
         models = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
         analyst, generator = models.get("analyst"), models.get("generator")
         judges = _judges(config, gateway, progress)
-        if not recording and not ledger.sources():
+        if not recording and not ledger.sources.all():
             await _greet(gateways.values(), progress)
         vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
@@ -146,7 +147,7 @@ async def opened(
                 await backend.close()
         if shared:
             shared.close()
-        ledger.note("seconds", budget.seconds)
+        ledger.facts.set("seconds", budget.seconds)
 
 
 def open_named(name: str, config: RunConfig) -> Backend:
@@ -227,7 +228,7 @@ def _throttle(
 def _known_vector(ledger: Ledger, vectors: VectorStore) -> tuple[str, Vectors] | None:
     """A row's text with the vector that it was given, if any row has one."""
     for id in vectors.ids(limit=9):
-        for row in ledger.rows_by_id([id]).values():
+        for row in ledger.rows.by_id([id]).values():
             return row.text, vectors.get([id])
     return None
 

@@ -239,12 +239,12 @@ def test_references_are_kept_once_apart_from_the_rows(tmp_path):
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         toward = Reference(reference_id("A?"), 0, "toward", "A?", source="f", line=1)
         probe = Reference("p-2", 1, "probe", "B?", round=1, theme="birds", fault="cut sentence")
-        ledger.add_references([toward, probe])
-        ledger.add_references([toward])
-        assert ledger.references("toward") == [toward]
-        assert ledger.references("probe") == [probe]
-        assert ledger.rows() == []
-        assert ledger.ids() == []
+        ledger.sources.add_references([toward, probe])
+        ledger.sources.add_references([toward])
+        assert ledger.sources.references("toward") == [toward]
+        assert ledger.sources.references("probe") == [probe]
+        assert ledger.rows.find() == []
+        assert ledger.rows.ids() == []
 
 
 def test_subspaces_of_an_older_ledger_keep_their_figures(tmp_path):
@@ -260,7 +260,7 @@ def test_subspaces_of_an_older_ledger_keep_their_figures(tmp_path):
     )
     db.close()
     with closing(Ledger(path)) as ledger:
-        (found,) = ledger.subspaces()
+        (found,) = ledger.rounds.subspaces()
     assert (found.gap, found.quota, found.members, found.wanted) == (0.5, 3, ("r",), ())
 
 
@@ -418,22 +418,22 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
     dataset = (tmp_path / "run" / "dataset.jsonl").read_text()
     assert "prompts that are not in the dataset" in (tmp_path / "run" / "README.md").read_text()
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        prompts = {prompt.id: prompt for prompt in ledger.references("toward")}
-        places = ledger.subspaces(1)
+        prompts = {prompt.id: prompt for prompt in ledger.sources.references("toward")}
+        places = ledger.rounds.subspaces(1)
         assert all("sailors" in prompts[id].instruction for id in places[0].wanted)
-        task = next(task for task in ledger.tasks(1) if task.subspace == places[0].id)
-        assert any("sail" in row.instruction for row in ledger.rows_by_id(task.parents).values())
-        made = next(r for r in ledger.rows(origin="generated") if r.subspace == places[0].id)
+        task = next(task for task in ledger.rounds.tasks(1) if task.subspace == places[0].id)
+        assert any("sail" in row.instruction for row in ledger.rows.by_id(task.parents).values())
+        made = next(r for r in ledger.rows.find(origin="generated") if r.subspace == places[0].id)
         assert "prompts of the reference lie there" in command("why", "run", made.id).stdout
-        sent = json.dumps([call.request for call in ledger.calls(agent="generator")])
+        sent = json.dumps([call.request for call in ledger.calls.find(agent="generator")])
         for prompt in prompts.values():
             assert prompt.instruction not in sent
             assert prompt.instruction not in dataset
             for place in places:
                 assert not word_runs(prompt.instruction) & word_runs(f"{place.name} {place.brief}")
-        named = json.dumps([call.request for call in ledger.calls(agent="analyst")])
+        named = json.dumps([call.request for call in ledger.calls.find(agent="analyst")])
         assert prompts[places[0].wanted[0]].instruction in named
-        assert set(ledger.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())
+        assert set(ledger.rows.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())
     wanted.unlink()
     replay(tmp_path / "run", tmp_path / "again", Progress())
     assert first_difference(tmp_path / "run", tmp_path / "again") == ""
@@ -462,7 +462,7 @@ def test_a_model_that_knows_the_reference_cannot_bring_it_in(skewed, embedder, t
     assert "fusion" not in made  # new answers to seeds bring nothing of the reference
     assert secret not in (tmp_path / "run" / "dataset.jsonl").read_text()
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        assert {place.brief for place in ledger.subspaces()} == {"Asks of boats."}
+        assert {place.brief for place in ledger.rounds.subspaces()} == {"Asks of boats."}
 
 
 def test_the_prompts_may_not_change_between_stop_and_resume(skewed, embedder, tmp_path):
@@ -506,15 +506,15 @@ def test_without_prompts_the_model_writes_probes_which_are_checked_kept_and_used
     assert summary.stop == "target"
     assert 12 <= summary.plausible < summary.probes <= 24
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        probes = {probe.id: probe for probe in ledger.references("probe")}
+        probes = {probe.id: probe for probe in ledger.sources.references("probe")}
         faults = {probe.fault for probe in probes.values()}
         assert faults == {"", "too short for a task", "not plausible, says the model"}
         assert len({probe.theme for probe in probes.values()}) == 4
-        places = ledger.subspaces(1)
+        places = ledger.rounds.subspaces(1)
         used = {id for place in places for id in place.wanted}
         assert used
         assert not any(probes[id].fault for id in used)
-        analyst = [call.prompt.split("@")[0] for call in ledger.calls(agent="analyst")]
+        analyst = [call.prompt.split("@")[0] for call in ledger.calls.find(agent="analyst")]
         assert analyst.count("neighbours") == 2
         assert analyst.count("probes") == analyst.count("plausible") == 4
     dataset = (tmp_path / "run" / "dataset.jsonl").read_text()
@@ -542,7 +542,7 @@ def test_too_few_plausible_probes_leave_the_data_itself_and_it_is_said(seeds, em
 def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):
     quick(seeds, tmp_path / "whole", embedder, target_size=48)
     with closing(Ledger(tmp_path / "whole" / "ledger.sqlite")) as ledger:
-        agents = [call.agent for call in ledger.calls()]
+        agents = [call.agent for call in ledger.calls.find()]
     first = agents.index("analyst")
     for calls in (first + 1, first + 5, first + 9, first + 12):
         out = tmp_path / f"capped-{calls}"
@@ -559,15 +559,15 @@ def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):
 def test_subspaces_keep_their_ids_and_names_over_the_rounds(seeds, embedder, tmp_path):
     quick(seeds, tmp_path / "run", embedder, target_size=70, rounds=4)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        places = ledger.subspaces()
+        places = ledger.rounds.subspaces()
         rounds = {place.round for place in places}
         assert len(rounds) >= 3
         told = {(place.id, place.name, place.brief) for place in places}
         assert len(told) == len({place.id for place in places}) < len(places)
         assert len({place.name.casefold() for place in places}) == len(told)
-        assert {probe.round for probe in ledger.references("probe")} <= {1, 4}
-        record = ledger.subspace_record()
-        aimed = [n.tried for (place, *_), n in ledger.tallies().items() if place]
+        assert {probe.round for probe in ledger.sources.references("probe")} <= {1, 4}
+        record = ledger.rounds.track_records()
+        aimed = [n.tried for (place, *_), n in ledger.rounds.tallies().items() if place]
         assert sum(done.tried for done in record.values()) == sum(aimed)
         assert all(done.landed <= done.accepted <= done.tried for done in record.values())
         assert all(done.tokens > 0 for done in record.values())

@@ -20,7 +20,8 @@ from lift_agent.agents.rates import ACROSS, ANSWER, INSIDE, OUTSIDE, Rates
 from lift_agent.geometry.neighbours import unit
 from lift_agent.geometry.parents import parent_sets
 from lift_agent.records import Score, Subspace, Tally, Task
-from lift_agent.stores.ledger import REPLACED, Ledger
+from lift_agent.records.codes import Reason
+from lift_agent.stores.ledger import Ledger
 
 
 def cloud(seed, rows, dimension=6):
@@ -312,42 +313,46 @@ def judged(tmp_path_factory):
 
 
 def test_each_strategy_is_tried_and_its_rate_is_known_by_rule(judged):
-    tallies = judged.tallies()
+    tallies = judged.rounds.tallies()
     strategies = {strategy for _, strategy, _ in tallies}
     assert strategies == {"fusion", "deepen", "answer"}
     assert all(rule for _, _, rule in tallies)
-    tasks = [task for round in (1, 2, 3) for task in judged.tasks(round)]
+    tasks = [task for round in (1, 2, 3) for task in judged.rounds.tasks(round)]
     assert sum(tally.tried for tally in tallies.values()) == len(tasks)
     for tally in tallies.values():
         assert tally.filled <= min(tally.landed, tally.accepted) <= tally.written <= tally.tried
-    for round in judged.rounds():
+    for round in judged.rounds.all():
         assert round["filled"] <= min(round["landed"], round["accepted"])
 
 
 def test_of_a_row_and_the_new_answer_to_it_the_better_one_stays(judged):
-    answers = [row for row in judged.rows() if row.strategy == "answer"]
-    scores = judged.scores()
+    answers = [row for row in judged.rows.find() if row.strategy == "answer"]
+    scores = judged.judgements.scores()
     outcomes = set()
     for row in answers:
-        parent = judged.rows_by_id(row.parents)[row.parents[0]]
+        parent = judged.rows.by_id(row.parents)[row.parents[0]]
         assert (row.instruction, row.input) == (parent.instruction, parent.input)
         assert row.output != parent.output
         better = scores[row.id].final > scores[parent.id].final
         outcomes.add(better)
-        assert (judged.status(row.id)[0] == "accepted") == better
+        assert (judged.rows.status(row.id)[0] == "accepted") == better
         if better:
-            assert judged.status(parent.id) == ("rejected", REPLACED)
+            assert judged.rows.status(parent.id) == ("rejected", Reason.REPLACED)
         else:
-            assert judged.status(row.id)[1].startswith("no better than")
-            assert judged.status(parent.id)[0] == "accepted"
+            assert judged.rows.status(row.id)[1].startswith("no better than")
+            assert judged.rows.status(parent.id)[0] == "accepted"
     assert True in outcomes
 
 
 def test_what_an_answer_replaced_comes_back_when_its_round_is_decided_again(judged):
-    replaced = [row.id for row in judged.rows("rejected") if judged.status(row.id)[1] == REPLACED]
+    replaced = [
+        row.id
+        for row in judged.rows.find("rejected")
+        if judged.rows.status(row.id)[1] == Reason.REPLACED
+    ]
     assert replaced
     judged.reopen(1)
-    assert {judged.status(id)[0] for id in replaced} == {"accepted"}
+    assert {judged.rows.status(id)[0] for id in replaced} == {"accepted"}
 
 
 def test_an_answer_asks_for_the_response_alone():

@@ -413,7 +413,7 @@ def test_the_noise_of_a_judge_is_reported_and_its_scores_are_means(curate, scrip
     assert summary.calls == 40 + 30 * 4
     assert "judged 30 rows 5 times" in printed(print_summary, summary, tmp_path / "run", 1.0)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        several = [score for score in ledger.scores().values() if score.judgements]
+        several = [score for score in ledger.judgements.scores().values() if score.judgements]
         assert len(several) == 30
         for found in several:
             assert found.judge == pytest.approx(statistics.mean(found.judgements))
@@ -441,12 +441,12 @@ def test_near_ties_are_broken_by_pairs_that_no_order_sways(
     assert ties["decided"] == 8 * consistency
     assert summary.calls == 40 + 2 * 8
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        duel = ledger.duels()[0]
+        duel = ledger.judgements.duels()[0]
         story = io_story(ledger, duel.first)
         said = "in both orders" if consistency else "the verdict changed with the order"
         assert said in next(line for line in story.splitlines() if duel.second in line)
-        ranks = {row.id: ledger.rank(row.id) for row in ledger.rows()}
-        finals = {id: found.final for id, found in ledger.scores().items()}
+        ranks = {row.id: ledger.dataset.rank(row.id) for row in ledger.rows.find()}
+        finals = {id: found.final for id, found in ledger.judgements.scores().items()}
     assert finals[duel.first] == pytest.approx(finals[duel.second], abs=3)
     assert sum(rank is not None for rank in ranks.values()) == 20
     if not consistency:  # nothing was decided: the dataset is the one without
@@ -457,10 +457,10 @@ def test_near_ties_are_broken_by_pairs_that_no_order_sways(
 def test_by_quality_alone_the_winners_are_in_and_the_losers_out(curate, scripted, tmp_path):
     curate(llm=scripted("return 80, False"), tie_breaks=400, quality_weight=1)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        duels = ledger.duels()
+        duels = ledger.judgements.duels()
         wins, losses = ({getattr(duel, kind) for duel in duels} for kind in ("winner", "loser"))
-        chosen = {row.id for row in ledger.selected()}
-        finals = {id: found.final for id, found in ledger.scores().items()}
+        chosen = {row.id for row in ledger.dataset.rows()}
+        finals = {id: found.final for id, found in ledger.judgements.scores().items()}
     corrected = after_duels(finals, duels, 0.9)
     assert min(corrected[row] for row in chosen) >= max(
         score for row, score in corrected.items() if row not in chosen
@@ -474,7 +474,9 @@ def test_two_tasks_joined_are_rejected_by_name(embedder, seeds, tmp_path, script
     assert summary.rejected["concatenation"] > 0
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
         joined = [
-            row for row in ledger.rows("rejected") if ledger.status(row.id)[1] == "concatenation"
+            row
+            for row in ledger.rows.find("rejected")
+            if ledger.rows.status(row.id)[1] == "concatenation"
         ]
         assert all(row.strategy == "fusion" for row in joined)
         assert "two tasks joined" in io_story(ledger, joined[0].id)
@@ -499,10 +501,10 @@ def test_a_fatal_fault_is_rejected_before_the_judge_is_asked(curate, seeds, tmp_
     assert summary.rejected == {"refusal": 1, "cut off": 1}
     assert summary.calls == 40
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        broken = {row.id for row in ledger.rows("rejected")}
+        broken = {row.id for row in ledger.rows.find("rejected")}
         assert len(broken) == 2
-        assert not broken & {call.subject for call in ledger.calls(agent="judge")}
-        assert not broken & set(ledger.scores())
+        assert not broken & {call.subject for call in ledger.calls.find(agent="judge")}
+        assert not broken & set(ledger.judgements.scores())
     assert curate("all", prefilter=False).calls == 42
 
 
@@ -547,11 +549,11 @@ def test_the_estimate_counts_samples_and_tie_breaks(seeds, embedder):
 def test_a_ledger_without_judgements_is_migrated(tmp_path):
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         found = Score("r", 53.0, 10.0, 48.7, {"accuracy": 23}, "So.", "", (50.0, 56.0), True)
-        ledger.add_scores([found])
-        assert ledger.scores() == {"r": found}
+        ledger.judgements.add_scores([found])
+        assert ledger.judgements.scores() == {"r": found}
         pairs = [Duel("r", "s", "r", "r", "It is right."), Duel("s", "t", failed="no answer")]
-        ledger.set_duels(pairs)
-        assert ledger.duels() == pairs
-        assert ledger.duels("t") == pairs[1:]
+        ledger.judgements.set_duels(pairs)
+        assert ledger.judgements.duels() == pairs
+        assert ledger.judgements.duels("t") == pairs[1:]
         ledger.reopen(0)
-        assert ledger.duels() == []
+        assert ledger.judgements.duels() == []
