@@ -9,6 +9,11 @@ import pytest
 from browser import FLAGS, chromium
 from support import SCRIPTED, TESTS, go, static_embedder
 
+# One thread for OpenMP and BLAS, here and in child processes: arrays are small, the suite has two
+# workers on two cores, and threads that wait for each other on a busy processor take minutes.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory):
@@ -36,7 +41,7 @@ def own_cache(tmp_path_factory, monkeypatch, exports):
 
 @pytest.fixture(scope="session")
 def embedder(tmp_path_factory):
-    """The folder of an embedder that is as fast as reading."""
+    """The name of an embedder that is as fast as reading."""
     return static_embedder(tmp_path_factory.mktemp("embedder"))
 
 

@@ -411,14 +411,14 @@ def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"dimension": 32}], ids=["weights", "dimension"])
-def test_another_embedder_under_the_same_name_is_refused(other, quick, tmp_path, embedder):
+def test_another_embedder_under_the_same_name_is_refused(other, quick, tmp_path):
     folder = tmp_path / "model"
-    shutil.copytree(embedder, folder)
-    quick(embedder=str(folder), max_calls=60)
+    name = static_embedder(folder)
+    quick(embedder=name, max_calls=60)
     shutil.rmtree(folder)
-    static_embedder(folder, **other)
+    assert static_embedder(folder, **other) == name
     with pytest.raises(ModelError, match="not the one that this run began with"):
-        quick(embedder=str(folder))
+        quick(embedder=name)
     with pytest.raises(UsageError, match="embedder was"):
         quick()
 
@@ -508,11 +508,10 @@ def test_a_newer_ledger_is_refused_with_the_version_that_is_needed(tmp_path):
 
 
 def test_a_replay_gives_the_same_dataset_with_no_model_and_no_sources(
-    server, embedder, seeds, tmp_path, command
+    server, seeds, tmp_path, command
 ):
     model = tmp_path / "model"
-    shutil.copytree(embedder, model)
-    command("run", seeds, *http(server, model, tmp_path / "run"))
+    command("run", seeds, *http(server, static_embedder(model), tmp_path / "run"))
     sent = len(server.requests)
     shutil.rmtree(model)
     seeds.unlink()

@@ -12,7 +12,7 @@ import pytest
 from embeddings_server import DIMENSION, EmbeddingsServer, vector
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import SCRIPTED, go, read_dataset
+from support import SCRIPTED, go, minilm_tokenizer, read_dataset
 
 from lift_agent.config import RunConfig, resolve
 from lift_agent.embedders import LazyEmbedder, open_embedder
@@ -114,12 +114,19 @@ def test_the_models_own_modules_and_prompts_hold(pooling, options, tmp_path):
     assert np.abs(other - unit(library.encode(TEXTS, prompt="query: "))).max() <= 1e-5
 
 
-def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(embedder):
-    said = []
-    made = open_embedder(embedder, say=said.append)
+def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+
+    said, folder, tokenizer = [], str(tmp_path), minilm_tokenizer()
+    dice = np.random.default_rng(0)
+    weights = dice.standard_normal((tokenizer.get_vocab_size(), 64)).astype(np.float32)
+    modules = [StaticEmbedding(tokenizer, embedding_weights=weights)]
+    SentenceTransformer(modules=modules).save(folder)
+    made = open_embedder(folder, say=said.append)
     assert isinstance(made, LibraryEmbedder)
     assert "StaticEmbedding" in said[-1]
-    assert np.allclose(made.embed(TEXTS[1:]), unit(load(embedder, None).encode(TEXTS[1:])))
+    assert np.allclose(made.embed(TEXTS[1:]), unit(load(folder, None).encode(TEXTS[1:])))
 
 
 def test_two_processes_at_once_export_once_and_whole(tmp_path, monkeypatch):
@@ -314,9 +321,8 @@ def test_a_dry_run_sends_nothing_and_counts_the_embedder(server, seeds, command)
 
 def test_a_static_model_is_the_mean_of_its_tokens(tmp_path):
     from model2vec import StaticModel
-    from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(packaged_folder(MINILM) / "tokenizer.json"))
+    tokenizer = minilm_tokenizer()
     weights = np.random.default_rng(0).standard_normal((tokenizer.get_vocab_size(), 16))
     StaticModel(weights.astype(np.float32), tokenizer).save_pretrained(str(tmp_path / "m"))
     made = LazyEmbedder(f"static:{tmp_path / 'm'}")

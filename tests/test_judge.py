@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import spearmanr
-from support import SCRIPTED, go, read_dataset, static_embedder
+from support import SCRIPTED, go, read_dataset
 
 from lift_agent.agents import signals
 from lift_agent.agents.calibration import (
@@ -311,12 +311,6 @@ quilt river spider thunder uniform valley walnut xylophone
 """
 
 # Whole runs --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def embedder(tmp_path_factory):
-    """The folder of an embedder that is as fast as reading."""
-    return static_embedder(tmp_path_factory.mktemp("embedder"))
 
 
 @pytest.fixture
