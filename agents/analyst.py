@@ -14,11 +14,11 @@ from ..geometry.neighbours import Vectors
 from ..geometry.places import found_again, merged
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, Subspace, TrackRecord
-from .asking import gathered, listed
+from .asking import gather_all, listed
 from .bandit import Arm, hopeless, quotas
 from .prompts import load
 from .reference import ReferenceTexts
-from .texts import first_words, whole_sentences, word_runs
+from .texts import first_words, whole_sentences, word_ngrams
 
 SHOWN = 4  # example instructions of each side in the prompt
 _TRIES = 2  # times that a name is asked for, when what comes shows the reference
@@ -122,7 +122,7 @@ class CoverageAnalyst:
         shown = _Shown(rows, wanted)
         known = [subspace.name for subspace in latest.values()]
         new = [subspace for subspace in subspaces if subspace.id not in latest]
-        first = await gathered(self._named(s, shown, texts, known) for s in new)
+        first = await gather_all(self._named(s, shown, texts, known) for s in new)
         named: dict[str, Subspace] = {}
         for subspace in first:
             names = [*known, *(other.name for other in named.values())]
@@ -256,7 +256,7 @@ def _is_example_name(name: str) -> bool:
 
 def _own_sentences(brief: str) -> str:
     """The brief without a cut last sentence; nothing if it repeats a worked example."""
-    return "" if word_runs(brief) & word_runs(_examples()) else whole_sentences(brief)
+    return "" if word_ngrams(brief) & word_ngrams(_examples()) else whole_sentences(brief)
 
 
 def _numbered(name: str, taken: Sequence[str]) -> str:

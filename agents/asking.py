@@ -11,7 +11,7 @@ from .texts import clip
 Result = TypeVar("Result")
 
 
-async def gathered(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+async def gather_all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Do all of it at once; when some of it raises, the rest still ends before the first error.
 
     So nothing that was asked is left without its answer being kept.

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Literal
 
 from ..records import Row
-from .lexicon import (
+from .word_lists import (
     ALIASES,
     CREATION,
     DEGREES,
@@ -28,7 +28,7 @@ from .lexicon import (
     QUANTITIES,
 )
 from .texts import normalised, script
-from .wording import agreement, canonical, matched, misspelt, moved, opposite, stem
+from .word_matching import agreement, canonical, matched, misspelt, moved, opposite, stem
 
 Kind = Literal["duplicate", "distinct", "borderline"]
 

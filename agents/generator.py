@@ -18,9 +18,9 @@ from ..geometry.neighbours import Vectors
 from ..geometry.parents import parent_sets
 from ..llms.gateway import Gateway, Request
 from ..records import Row, Score, Subspace, Tally, Task, row_id
-from .checks import answer_fault, task_fault
+from .draft_faults import answer_fault, task_fault
 from .prompts import load
-from .rates import ACROSS, ANSWER, DEEPEN, INSIDE, OUTSIDE, OUTSIDE_THREE, Arm, Rates
+from .method_rates import ACROSS, ANSWER, DEEPEN, INSIDE, OUTSIDE, OUTSIDE_THREE, Arm, Rates
 from .texts import clip, words
 
 ANSWERS = 0.25  # largest share of a round's tasks that are new answers, if all of them are better

@@ -11,7 +11,7 @@ from ..geometry.neighbours import Floats
 from ..llms.gateway import Gateway
 from ..records import Duel, Row, Score
 from . import scoring
-from .background import Background
+from .corpus_statistics import CorpusStatistics
 from .calibration import JUDGE_WEIGHT, LENGTH_WEIGHT
 from .prompts import load
 from .texts import clip
@@ -52,7 +52,7 @@ class Judge:
     """Scores a row by a model; without one, by cheap signals of its text."""
 
     def __init__(
-        self, gateway: Gateway | None, longest: float, background: Background | None = None
+        self, gateway: Gateway | None, longest: float, background: CorpusStatistics | None = None
     ) -> None:
         """Take the length in characters at which the length score reaches 100.
 
@@ -142,7 +142,7 @@ class Judge:
         return Duel(first.id, second.id, preferred[0], preferred[1], reasons[0])
 
 
-class GivenScores:
+class PrecomputedScores:
     """Stands in for the judge where the judge scores are given, by the position of the row."""
 
     def __init__(self, judged: Floats, longest: float) -> None:

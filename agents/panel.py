@@ -26,7 +26,7 @@ class Panel:
         half of the judges say so, and `failed` if all of them fail.
         """
         asked = (judge.score(row, round=round, samples=samples) for judge in self._judges.values())
-        scores = dict(zip(self._judges, await gathered(asked), strict=True))
+        scores = dict(zip(self._judges, await gather_all(asked), strict=True))
         judged = [score for score in scores.values() if not score.failed]
         if not judged:
             causes = (f"{name}: {score.failed}" for name, score in scores.items())
@@ -46,7 +46,7 @@ class Panel:
     async def compare(self, first: Row, second: Row, *, round: int = 0) -> Duel:
         """Have each judge compare two rows in both orders; in each order the majority counts."""
         asked = (judge.compare(first, second, round=round) for judge in self._judges.values())
-        duels = await gathered(asked)
+        duels = await gather_all(asked)
         answered = [duel for duel in duels if not duel.failed]
         if not answered:
             return duels[0]

@@ -14,8 +14,8 @@ from ..geometry.clusters import clusters
 from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, reference_id
-from .asking import gathered, listed
-from .checks import COPY_OVERLAP, task_fault
+from .asking import gather_all, listed
+from .draft_faults import COPY_OVERLAP, task_fault
 from .prompts import load
 from .texts import normalised, overlap
 
@@ -104,12 +104,12 @@ class ProbeWriter:
         """
         groups = clusters(vectors, cluster_count(themes), self._seed + round)
         covered = list(dict.fromkeys(probe.theme for probe in before))
-        named = await gathered(
+        named = await gather_all(
             self._neighbours([rows[i] for i in group], covered, round) for group in groups
         )
         # One of each cluster first: the themes are spread over the data.
         wanted = _distinct([t for turn in zip(*named, strict=True) for t in turn], covered)
-        written = await gathered(self._write(theme, round) for theme in wanted[:themes])
+        written = await gather_all(self._write(theme, round) for theme in wanted[:themes])
         position = len(before)
         probes: list[Reference] = []
         known = {probe.id for probe in before}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ..records import Row
-from .background import Background
+from .corpus_statistics import CorpusStatistics
 from .signals import fault, values
 
 # What each group of signals finds where it is at fault; 20 points each.
@@ -33,7 +33,7 @@ _NAT = 2.0  # points that a signal of weight 1 costs for each e-fold that it is 
 _RARE = 0.04  # the tail that stands for the worst value where there is no background
 
 
-def points(row: Row, background: Background | None = None) -> dict[str, float]:
+def points(row: Row, background: CorpusStatistics | None = None) -> dict[str, float]:
     """Points by group of signals, 100 in all; a row with a fault has none.
 
     A signal costs points by the logarithm of its tail probability, the share of the run's rows

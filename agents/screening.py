@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..records import LEAKS, Check, Reference, Rejected, Row, reference_id, row_id
 from . import privacy, scoring
-from .background import Background
+from .corpus_statistics import CorpusStatistics
 from .code import prose
 from .contamination import Benchmarks
 from .language import language_of, other_language
@@ -28,7 +28,7 @@ class Screen:
     def __init__(
         self,
         benchmarks: Benchmarks | None,
-        background: Background,
+        background: CorpusStatistics,
         *,
         faults: bool,
         pii: str,

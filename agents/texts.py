@@ -83,7 +83,7 @@ def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
     return len(first) - open_places.bit_count()
 
 
-def word_runs(text: str, length: int = 5) -> set[tuple[str, ...]]:
+def word_ngrams(text: str, length: int = 5) -> set[tuple[str, ...]]:
     """Return the runs of so many words in a text."""
     found = words(text)
     return set(zip(*(found[i:] for i in range(length)), strict=False))

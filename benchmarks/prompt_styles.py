@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from lift_agent.agents.analyst import Brief
 from lift_agent.agents.asking import listed
-from lift_agent.agents.checks import task_fault
+from lift_agent.agents.draft_faults import task_fault
 from lift_agent.agents.generator import WrittenTask
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..agents.greeting import AGENT, greet, sort
+from ..agents.smoke_test import AGENT, greet, sort
 from ..config import Agent, RunConfig
 from ..embedders import open_embedder
 from ..errors import LiftAgentError

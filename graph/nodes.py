@@ -15,8 +15,8 @@ import numpy as np
 from langgraph.runtime import Runtime
 
 from ..agents.calibration import described
-from ..agents.checks import COPY_COSINE
-from ..agents.judge import REPEATED, GivenScores, Judge, text_length
+from ..agents.draft_faults import COPY_COSINE
+from ..agents.judge import REPEATED, PrecomputedScores, Judge, text_length
 from ..agents.panel import Panel
 from ..agents.reference import ReferenceTexts
 from ..agents.selector import Selection
@@ -358,11 +358,11 @@ def judged_at_once(context: RunContext) -> int:
     return max((gateway.concurrency for gateway in context.judges.values()), default=1)
 
 
-def judge_of(context: RunContext) -> Judge | Panel | GivenScores:
+def judge_of(context: RunContext) -> Judge | Panel | PrecomputedScores:
     """The run's judge, with the length scale that the first judged rows set."""
     longest = context.ledger.noted("longest", 1.0)
     if context.config.scores:
-        return GivenScores(load_scores(context.config.scores), longest)
+        return PrecomputedScores(load_scores(context.config.scores), longest)
     if context.judges:
         return judges_of(context, longest)
     return Judge(None, longest, context.yardsticks.background)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
-from ..agents.greeting import greet
+from ..agents.smoke_test import greet
 from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector

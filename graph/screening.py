@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from ..agents.background import Background
+from ..agents.corpus_statistics import CorpusStatistics
 from ..agents.contamination import Benchmarks, nearest_items
 from ..agents.screening import Record, Screen, masked_records, masked_row
 from ..config import RunConfig
@@ -38,9 +38,9 @@ class Yardsticks:
         return Benchmarks(items, self.config.ngram) if items else None
 
     @cached_property
-    def background(self) -> Background:
+    def background(self) -> CorpusStatistics:
         """What is usual in the sources, so that rows of every round are held against the same."""
-        return Background.of(self.ledger.rows(origin="seed", round=0))
+        return CorpusStatistics.of(self.ledger.rows(origin="seed", round=0))
 
 
 def read_decontaminate(context: RunContext, position: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lift_agent.agents import scoring
-from lift_agent.agents.checks import answer_fault, task_fault
+from lift_agent.agents.draft_faults import answer_fault, task_fault
 from lift_agent.agents.differences import Task, compare
 from lift_agent.agents.generator import Generator, WrittenTask, is_code
 from lift_agent.agents.judge import combined, text_length

@@ -16,7 +16,7 @@ from lift_agent.agents.analyst import Brief, CoverageAnalyst, Wanted
 from lift_agent.agents.bandit import PATIENCE, Arm, best_arm, chance_above, hopeless, quotas
 from lift_agent.agents.probes import MOST_THEMES, cluster_count, drawn_in, theme_count
 from lift_agent.agents.reference import ReferenceTexts
-from lift_agent.agents.texts import word_runs
+from lift_agent.agents.texts import word_ngrams
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.geometry.clusters import clusters
@@ -430,7 +430,7 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
             assert prompt.instruction not in sent
             assert prompt.instruction not in dataset
             for place in places:
-                assert not word_runs(prompt.instruction) & word_runs(f"{place.name} {place.brief}")
+                assert not word_ngrams(prompt.instruction) & word_ngrams(f"{place.name} {place.brief}")
         named = json.dumps([call.request for call in ledger.calls(agent="analyst")])
         assert prompts[places[0].wanted[0]].instruction in named
         assert set(ledger.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())

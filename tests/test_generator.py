@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from support import go
 from test_agents import a_row
 
-from lift_agent.agents.checks import answer_fault, task_fault
+from lift_agent.agents.draft_faults import answer_fault, task_fault
 from lift_agent.agents.code import balanced, code_fault, wants_code
 from lift_agent.agents.generator import Generator, WrittenTask, means_of, response_need
 from lift_agent.agents.language import language, other_language
-from lift_agent.agents.rates import ACROSS, ANSWER, INSIDE, OUTSIDE, Rates
+from lift_agent.agents.method_rates import ACROSS, ANSWER, INSIDE, OUTSIDE, Rates
 from lift_agent.geometry.neighbours import unit
 from lift_agent.geometry.parents import parent_sets
 from lift_agent.records import Score, Subspace, Tally, Task

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import permutations
 
-from .lexicon import IRREGULAR, LIGHT, OPPOSITES, SYNONYMS
+from .word_lists import IRREGULAR, LIGHT, OPPOSITES, SYNONYMS
 from .texts import common_subsequence
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from . import signals
 from .code import code_fault, looks_like_code, prose
 from .language import other_language
-from .texts import distinct_trigrams, normalised, overlap, script, word_runs, words
+from .texts import distinct_trigrams, normalised, overlap, script, word_ngrams, words
 
 COPY_OVERLAP = 0.8  # ROUGE-L with a parent from which a task counts as its copy
 COPY_COSINE = 0.9  # cosine to a parent above which a fused row is its copy
@@ -80,7 +80,7 @@ def task_fault(
     whole = end.endswith(_COMPLETE) or script(end) in _NO_FULL_STOP
     if truncated or not whole or (end.endswith((":", "：")) and not input):
         return "cut sentence"
-    if _PROMPT_TEXT.search(instruction) or word_runs(f"{instruction} {input}") & word_runs(prompt):
+    if _PROMPT_TEXT.search(instruction) or word_ngrams(f"{instruction} {input}") & word_ngrams(prompt):
         return "text of the prompt"
     if _LABEL.search(instruction):
         return "the input is inside the instruction"
