@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .ledger import Ledger
+from ..ledger import Ledger
 from .summary import Summary, summarise
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from ..exact_json import loads
+from ...stores.exact_json import loads
 from ..writing.arrow import JSON_TEXT
 from .containers import Stream, decoded
 from .record import BAD_BYTE, Record

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
-from .ledger import Ledger, contains
+from ..ledger import Ledger, contains
 
 CallStatus = Literal["failed", "quarantined", "cached"]
 Order = Literal["slowest", "dearest", "newest"]

@@ -9,11 +9,11 @@ from typing import Any
 
 from ..agents.contamination import Benchmarks, Leak, nearest_items
 from ..embedders import Embedder
+from ..formats.reading.prompts import read_benchmarks
+from ..formats.reading.readers import read_rows
+from ..formats.reading.sources import File
 from ..geometry.neighbours import Vectors
 from ..records import BenchmarkItem, Mapped, Rejected, Row
-from ..stores.reading.prompts import read_benchmarks
-from ..stores.reading.readers import read_rows
-from ..stores.reading.sources import File
 
 _CHUNK = 2048  # rows that are in memory at a time
 

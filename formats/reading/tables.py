@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..exact_json import DECODER
+from ...stores.exact_json import DECODER
 from ..writing.cells import restored
 from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from ..exact_json import dumps
+from ...stores.exact_json import dumps
 from .texts import UnusableError, checked, excerpt, typed
 
 CONVERSATIONS = ("messages", "conversations", "conversation")

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from ..exact_json import DECODER, children, dumps
+from ...stores.exact_json import DECODER, children, dumps
 from .containers import LONGEST
 from .record import BAD_BYTE, Place, Record, invalid_utf8
 from .texts import LOOK

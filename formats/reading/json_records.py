@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ..exact_json import children
+from ...stores.exact_json import children
 from .containers import LONGEST, Stream, decoded, head_lines, lines
 from .conversations import CONVERSATIONS
 from .forms import PROMPTS

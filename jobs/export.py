@@ -13,19 +13,19 @@ import numpy as np
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, UsageError
+from ..formats.writing.card import Contents, card
+from ..formats.writing.formats import Format, format_called
+from ..formats.writing.outputs import ending_of, write_records
+from ..formats.writing.push import push, repository
+from ..formats.writing.shapes import Record, whole
+from ..formats.writing.trainers import Data, Trainer, record_for, uses_tools
+from ..formats.writing.writers import CARD, stories
 from ..geometry.splits import held_out, near_groups
 from ..records import Row, Score
 from ..stores.files import replace_file
 from ..stores.folder import is_held, opened_ledger
 from ..stores.ledger import Ledger
 from ..stores.vectors import VECTORS, VectorStore
-from ..stores.writing.card import Contents, card
-from ..stores.writing.formats import Format, format_called
-from ..stores.writing.outputs import ending_of, write_records
-from ..stores.writing.push import push, repository
-from ..stores.writing.shapes import Record, whole
-from ..stores.writing.trainers import Data, Trainer, record_for, uses_tools
-from ..stores.writing.writers import CARD, stories
 from .run import settings_of
 
 TRAIN, TEST = "train", "test"

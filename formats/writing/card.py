@@ -10,10 +10,10 @@ from typing import Any
 
 from ... import __version__
 from ...config import IN_FILES, MAY_CHANGE, RunConfig
-from ..checks import screen_lines
-from ..files import replace_file
-from ..ledger import Ledger
-from ..summary import PAIR, Summary, judging_lines, summarise
+from ...stores.files import replace_file
+from ...stores.ledger import Ledger
+from ...stores.queries.screening import screen_lines
+from ...stores.queries.summary import PAIR, Summary, judging_lines, summarise
 from .licenses import license_of, licenses_of
 from .markdown import block, code, plain, table
 from .writers import CARD, DATASET

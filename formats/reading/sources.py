@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 from ...errors import SourceError, UsageError
 from ...plugins import declared, plugin
-from ..exact_json import dumps
-from ..ledger import LEDGER
+from ...stores.exact_json import dumps
+from ...stores.ledger import LEDGER
 from .columnar import plain
 from .containers import Stream, container_of
 from .hub import hub_records

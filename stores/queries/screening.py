@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import PurePath
 from typing import Any
 
-from ..records import LEAKS, BenchmarkItem, Check
+from ...records import LEAKS, BenchmarkItem, Check
 
 EXAMPLES = 3  # leaks that are told one by one
 

@@ -24,24 +24,24 @@ from .. import __version__
 from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import RunFolderError, RunStopped, UsageError
+from ..formats.reading.precomputed import load_embeddings, load_scores
+from ..formats.reading.readers import fingerprint
+from ..formats.reading.sources import File, check_distinct, files_of, keep, place_of
+from ..formats.writing.writers import write_settings
+from ..graph.build import build_graph
+from ..graph.embedding import mend_vectors
+from ..graph.nodes import finish
+from ..graph.progress import Progress
+from ..graph.state import RunContext
 from ..llms.gateway import Switch
 from ..llms.names import check_name
 from ..llms.tables import decisive
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
-from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import LEDGER, Ledger
-from ..stores.reading.readers import fingerprint
-from ..stores.reading.sources import File, check_distinct, files_of, keep, place_of
-from ..stores.summary import RESUMABLE, Summary, summarise
-from ..stores.writing.writers import write_settings
+from ..stores.queries.summary import RESUMABLE, Summary, summarise
 from .batching import cancel_batches
-from .build import build_graph
-from .embedding import mend_vectors
-from .nodes import finish
 from .opening import Recording, open_named, opened
-from .progress import Progress
-from .state import RunContext
 
 _HEARTBEAT = 5.0  # seconds between two notes of the time that the run has taken
 _ADDRESSES = ("base_url", "embedder_base_url")

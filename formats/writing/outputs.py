@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import UsageError
-from ..exact_json import dumps
-from ..files import replacing
+from ...stores.exact_json import dumps
+from ...stores.files import replacing
 from .arrow import Kind, batches, columns_of, kinds_of, schema_of
 from .cells import cell
 

@@ -14,7 +14,7 @@ from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..exact_json import dumps
+from ...stores.exact_json import dumps
 
 if TYPE_CHECKING:
     import pyarrow as pa

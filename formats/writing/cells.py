@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..exact_json import dumps
+from ...stores.exact_json import dumps
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 

@@ -17,6 +17,9 @@ from ..config import EMBEDDED, Agent, RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, RunStopped, UsageError
 from ..geometry.neighbours import Vectors
+from ..graph.progress import Progress
+from ..graph.screening import Yardsticks
+from ..graph.state import RunContext
 from ..llms.backend import Backend
 from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget, Caps
@@ -28,9 +31,6 @@ from ..stores.cache import SharedCache, cache_path
 from ..stores.ledger import Ledger
 from ..stores.vectors import VECTORS, VectorStore, open_vectors
 from .batching import batcher_of
-from .progress import Progress
-from .screening import Yardsticks
-from .state import RunContext
 
 
 @dataclass(frozen=True, slots=True)

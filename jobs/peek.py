@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..agents.language import language
+from ..formats.reading.containers import Stream
+from ..formats.reading.copies import CopyCounter
+from ..formats.reading.forms import Columns, Example
+from ..formats.reading.readers import examples_of, recognised
+from ..formats.reading.sources import File
 from ..records import Rejected, row_id
-from ..stores.reading.containers import Stream
-from ..stores.reading.copies import CopyCounter
-from ..stores.reading.forms import Columns, Example
-from ..stores.reading.readers import examples_of, recognised
-from ..stores.reading.sources import File
 
 SHOWN = 5
 SAMPLED = 2000  # rows whose language is told

@@ -9,9 +9,9 @@ from typing import Any
 import tomlkit
 
 from ...records import Row, Score
-from ..exact_json import dumps
-from ..files import replace_file
-from ..ledger import Ledger
+from ...stores.exact_json import dumps
+from ...stores.files import replace_file
+from ...stores.ledger import Ledger
 from .outputs import write_records
 from .shapes import alpaca, whole
 

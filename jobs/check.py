@@ -13,14 +13,14 @@ from ..agents.smoke_test import AGENT, greet, sort
 from ..config import Agent, RunConfig
 from ..embedders import open_embedder
 from ..errors import LiftAgentError
+from ..formats.reading.readers import read_rows
+from ..formats.reading.sources import files_of
 from ..llms.backend import Backend
 from ..llms.contexts import context_of
 from ..llms.gateway import Gateway
 from ..llms.structured import JSON_OBJECT, JSON_SCHEMA, PROMPT, TOOL
 from ..records import Row
 from ..stores.ledger import Ledger
-from ..stores.reading.readers import read_rows
-from ..stores.reading.sources import files_of
 from .estimate import Estimate, estimate
 from .opening import open_named
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..records import Row, Subspace
-from .ledger import Ledger
+from ...records import Row, Subspace
+from ..ledger import Ledger
 
 EXAMPLES = 3
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from .ledger import Ledger, contains
+from ..ledger import Ledger, contains
 
 RowFate = Literal["chosen", "pool", "duplicate", "rejected", "unjudged"]
 FATES: tuple[RowFate, ...] = get_args(RowFate)

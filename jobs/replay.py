@@ -14,14 +14,14 @@ from ..errors import (
     TooManyErrors,
     UsageError,
 )
+from ..formats.writing.writers import DATASET
+from ..graph.progress import Progress
 from ..records import Call
 from ..stores.folder import is_held, opened_ledger
 from ..stores.ledger import Ledger
-from ..stores.summary import Summary
+from ..stores.queries.summary import Summary
 from ..stores.vectors import VECTORS
-from ..stores.writing.writers import DATASET
 from .opening import Recording
-from .progress import Progress
 from .run import run, settings_of
 
 _STOPS = {"budget": BudgetReached, "errors": TooManyErrors}

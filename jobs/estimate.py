@@ -19,13 +19,13 @@ from ..embedders import Embedder, kind_of
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import region_count
 from ..geometry.neighbours import nearest_others
+from ..graph.planning import SMALLEST_ROUND
 from ..llms.backend import SMALL_MAX_TOKENS
 from ..llms.batches import BATCH_SHARE, has_batches
 from ..llms.prices import listed_on
 from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
 from ..records import Row
 from ..stores.cache import Pace, pace_of
-from .planning import SMALLEST_ROUND
 
 SAMPLE = 64  # rows that are embedded
 _KEEPS = (0.35, 0.95)  # share of the tasks that end as accepted rows

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .checks import screened
-from .ledger import Ledger
+from ..ledger import Ledger
+from .screening import screened
 
 EXPLANATIONS = {
     "target": "the target was reached",
