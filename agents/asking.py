@@ -25,6 +25,6 @@ async def gather_all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result
     return done
 
 
-def listed(tasks: Iterable[str], size: int = 200) -> str:
+def bullet_list(tasks: Iterable[str], size: int = 200) -> str:
     """Tasks as a list, each on one line of at most `size` bytes; "(none)" if there is none."""
     return "\n".join(f"- {clip(' '.join(task.split()), size)}" for task in tasks) or "(none)"

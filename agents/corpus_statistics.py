@@ -1,4 +1,4 @@
-"""What is usual among the rows of a run: what a single row's text is held against."""
+"""What is usual among the rows of a run: what a single row's text is compared with."""
 
 from __future__ import annotations
 

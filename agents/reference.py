@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from .reasons import REPEATS_REFERENCE
 from .texts import UNSPACED, normalised, script, word_ngrams, words
 
 BRIEF_RUN = 5  # words in a row that a name or brief may not share with the reference
@@ -34,7 +35,7 @@ class ReferenceTexts:
         repeated = (_runs(task, ROW_RUN) | _runs(answer, ROW_RUN)) & self._long
         own: Runs = set().union(*(_runs(parent, ROW_RUN) for parent in parents if repeated))
         if normalised(task) in self._whole or repeated - own:
-            return "repeats the reference"
+            return REPEATS_REFERENCE
         return ""
 
     def shown_in(self, text: str) -> bool:

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..agents.calibration import described
-from ..agents.draft_faults import COPY_COSINE
-from ..agents.judge import REPEATED, PrecomputedScores, Judge, text_length
+from ..agents.acceptance import COPY_COSINE, REPEATED
+from ..agents.calibration import judging_summary
+from ..agents.final_score import text_length
+from ..agents.judge import Judge, PrecomputedScores
 from ..agents.panel import Panel
 from ..agents.reference import ReferenceTexts
 from ..agents.selector import Selection
@@ -208,7 +209,7 @@ async def carry_out(round: int, context: RunContext) -> None:
         if draft.row and (
             fault := wanted.fault(draft.row.task, draft.row.output, [p.text for p in parents])
         ):
-            draft = replace(draft, outcome="rejected", reason=fault, row=None)
+            draft = replace(draft, outcome="rejected", fault=fault, row=None)
         row = draft.row and cleaned_row(draft.row, context.config)
         ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, row)
         progress.step()
@@ -279,7 +280,7 @@ async def _compare(
     new: Sequence[Row], kept: Sequence[Row], round: int, context: RunContext
 ) -> list[Verdict]:
     """Give verdicts on new rows against the kept ones, and record them."""
-    verdicts, stopped = await context.redundancy.check(
+    verdicts, stopped = await context.redundancy.find_duplicates(
         new,
         context.vectors.get([row.id for row in new]),
         kept,
@@ -308,7 +309,7 @@ async def judge(state: RunState, context: RunContext) -> Update:
         await _judge(more, state["round"], context)
         rows += more
     judged = ledger.scores()
-    told = described({row.id: judged[row.id] for row in rows if row.id in judged})
+    told = judging_summary({row.id: judged[row.id] for row in rows if row.id in judged})
     lines = judging_lines(told)[: 2 if told.get("panel") else 1]
     for line in lines + (told["notes"] if told and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
@@ -411,7 +412,7 @@ async def select(state: RunState, context: RunContext) -> Update:
     ledger, progress = context.ledger, context.progress
     progress.begin("select", "choosing by quality and coverage")
     pool = ledger.rows("accepted")
-    accepted = context.selector.reachable(pool)
+    accepted = context.selector.fillable_count(pool)
     ledger.close_round(state["round"], accepted)
     ledger.set_closeness(state["round"], closeness(context, state["round"]))
     progress.accepted = accepted
@@ -452,7 +453,9 @@ def finish(context: RunContext, stop: str) -> None:
     chosen = selection.rows
     ledger.select([row.id for row in chosen], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
-    ledger.note("judging", described(scores, duels, pool=finals, places=context.config.target_size))
+    ledger.note(
+        "judging", judging_summary(scores, duels, pool=finals, places=context.config.target_size)
+    )
     ledger.note("coverage", coverage(context, chosen))
     write_dataset(ledger, context.config.out)
     write_card(ledger, context.config.out, stop)

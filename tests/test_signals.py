@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lift_agent.agents import scoring, signals
-from lift_agent.agents.corpus_statistics import CorpusStatistics
 from lift_agent.agents.code import closed, parses
+from lift_agent.agents.corpus_statistics import CorpusStatistics
 from lift_agent.agents.judge import Judge
 from lift_agent.records import Row, row_id
 
