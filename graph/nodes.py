@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..agents.calibration import described
-from ..agents.checks import COPY_COSINE
-from ..agents.judge import REPEATED, GivenScores, Judge, text_length
+from ..agents.acceptance import COPY_COSINE, REPEATED
+from ..agents.calibration import judging_summary
+from ..agents.final_score import text_length
+from ..agents.judge import Judge, PrecomputedScores
 from ..agents.panel import Panel
 from ..agents.reference import ReferenceTexts
 from ..agents.selector import Selection
@@ -209,7 +210,7 @@ async def carry_out(round: int, context: RunContext) -> None:
         if draft.row and (
             fault := wanted.fault(draft.row.task, draft.row.output, [p.text for p in parents])
         ):
-            draft = replace(draft, outcome="rejected", reason=fault, row=None)
+            draft = replace(draft, outcome="rejected", fault=fault, row=None)
         row = draft.row and cleaned_row(draft.row, context.config)
         ledger.rounds.finish_task(task.id, draft.outcome, draft.reason, draft.written, row)
         progress.step()
@@ -280,7 +281,7 @@ async def _compare(
     new: Sequence[Row], kept: Sequence[Row], round: int, context: RunContext
 ) -> list[Verdict]:
     """Give verdicts on new rows against the kept ones, and record them."""
-    verdicts, stopped = await context.redundancy.check(
+    verdicts, stopped = await context.redundancy.find_duplicates(
         new,
         context.vectors.get([row.id for row in new]),
         kept,
@@ -309,7 +310,7 @@ async def judge(state: RunState, context: RunContext) -> Update:
         await _judge(more, state["round"], context)
         rows += more
     judged = ledger.judgements.scores()
-    told = described({row.id: judged[row.id] for row in rows if row.id in judged})
+    told = judging_summary({row.id: judged[row.id] for row in rows if row.id in judged})
     lines = judging_lines(told)[: 2 if told.get("panel") else 1]
     for line in lines + (told["notes"] if told and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
@@ -359,11 +360,11 @@ def judged_at_once(context: RunContext) -> int:
     return max((gateway.concurrency for gateway in context.judges.values()), default=1)
 
 
-def judge_of(context: RunContext) -> Judge | Panel | GivenScores:
+def judge_of(context: RunContext) -> Judge | Panel | PrecomputedScores:
     """The run's judge, with the length scale that the first judged rows set."""
     longest = context.ledger.facts.get("longest", 1.0)
     if context.config.scores:
-        return GivenScores(load_scores(context.config.scores), longest)
+        return PrecomputedScores(load_scores(context.config.scores), longest)
     if context.judges:
         return judges_of(context, longest)
     return Judge(None, longest, context.yardsticks.background)
@@ -412,7 +413,7 @@ async def select(state: RunState, context: RunContext) -> Update:
     ledger, progress = context.ledger, context.progress
     progress.begin("select", "choosing by quality and coverage")
     pool = ledger.rows.find("accepted")
-    accepted = context.selector.reachable(pool)
+    accepted = context.selector.fillable_count(pool)
     ledger.rounds.close(state["round"], accepted)
     ledger.rounds.set_proximity(state["round"], closeness(context, state["round"]))
     progress.accepted = accepted
@@ -454,7 +455,7 @@ def finish(context: RunContext, stop: str) -> None:
     ledger.dataset.choose([row.id for row in chosen], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
     ledger.facts.set(
-        "judging", described(scores, duels, pool=finals, places=context.config.target_size)
+        "judging", judging_summary(scores, duels, pool=finals, places=context.config.target_size)
     )
     ledger.facts.set("coverage", coverage(context, chosen))
     write_dataset(ledger, context.config.out)

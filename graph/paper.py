@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..agents.generator import means_of
+from ..agents.deepening import means_of
 from ..formats.reading.precomputed import load_embeddings
 from ..geometry.variance import varied_rows
 from ..records import Task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ..agents.task_planning import plan_tasks, rows_to_answer
 from ..config import RunConfig
 from .reference import reference_of
 from .state import RunContext
@@ -39,7 +40,7 @@ async def plan_round(round: int, size: int, context: RunContext) -> None:
     # Fusions of fusions drift away from what people ask: only seeds are parents.
     parents = [row for row in pool if row.origin == "seed" and not row.history]
     failed = [row for row in ledger.rows.find("rejected", origin="seed") if not row.history]
-    answers = generator.to_answer(
+    answers = rows_to_answer(
         [*parents, *failed], ledger.judgements.scores(), used, tallies, size=size
     )
     subspaces = await analyst.find(
@@ -51,13 +52,15 @@ async def plan_round(round: int, size: int, context: RunContext) -> None:
         known=ledger.rounds.subspaces(),
         record=ledger.rounds.track_records(),
     )
-    tasks = generator.plan(
+    tasks = plan_tasks(
         subspaces,
         parents,
         context.vectors.get([row.id for row in parents]),
         used,
         round=round,
         position=ledger.rows.next_position(),
+        seed=context.config.seed,
+        small=generator.small,
         answers=answers,
         tallies=tallies,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby, islice
 
-from ..agents.analyst import Wanted
+from ..agents.analyst import TargetPrompts
 from ..agents.probes import FEWEST, drawn_in, theme_count
 from ..formats.reading.prompts import read_prompts
 from ..formats.reading.readers import stopping
@@ -34,7 +34,7 @@ def read_toward(context: RunContext, position: int) -> int:
 
 async def reference_of(
     rows: Sequence[Row], vectors: Vectors, context: RunContext, *, round: int, size: int
-) -> Wanted | None:
+) -> TargetPrompts | None:
     """The prompts that show what is wanted: the user's, or else probes that the model writes.
 
     None where these are too few: then only the data itself tells where it is thin.
@@ -59,7 +59,7 @@ async def reference_of(
     for _, drawn in groupby(used, key=lambda prompt: prompt.round):
         as_rows = [prompt.as_row for prompt in drawn]
         await embed_rows(as_rows, context, context.reference_vectors)
-    return Wanted(used, context.reference_vectors.get([prompt.id for prompt in used]))
+    return TargetPrompts(used, context.reference_vectors.get([prompt.id for prompt in used]))
 
 
 def references(ledger: Ledger) -> list[Reference]:

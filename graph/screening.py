@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from ..agents.background import Background
 from ..agents.contamination import Benchmarks, nearest_items
+from ..agents.corpus_statistics import CorpusStatistics
 from ..agents.screening import Record, Screen, masked_records, masked_row
 from ..config import RunConfig
 from ..formats.reading.prompts import read_benchmarks
@@ -39,9 +39,9 @@ class Yardsticks:
         return Benchmarks(items, self.config.ngram) if items else None
 
     @cached_property
-    def background(self) -> Background:
+    def background(self) -> CorpusStatistics:
         """What is usual in the sources, so that rows of every round are held against the same."""
-        return Background.of(self.ledger.rows.find(origin="seed", round=0))
+        return CorpusStatistics.of(self.ledger.rows.find(origin="seed", round=0))
 
 
 def read_decontaminate(context: RunContext, position: int) -> None:
@@ -83,7 +83,7 @@ async def screen_rows(rows: Sequence[Row], context: RunContext) -> list[Check]:
     for start in range(0, len(rows), _CHUNK):
         context.switch.check()
         part = slice(start, start + _CHUNK)
-        done = [screen.check(row, hit) for row, hit in zip(rows[part], near[part], strict=True)]
+        done = [screen.screen(row, hit) for row, hit in zip(rows[part], near[part], strict=True)]
         context.ledger.judgements.add_checks(done)
         context.progress.step(len(done))
         checks += done
@@ -129,7 +129,7 @@ def take_back(context: RunContext) -> list[Row]:
 
     The best by the signals, of those that would fill a place: none once the target is reached.
     """
-    ledger, reachable = context.ledger, context.selector.reachable
+    ledger, reachable = context.ledger, context.selector.fillable_count
     pool, left = (
         ledger.rows.find("accepted"),
         ledger.rows.find("rejected", reason=Reason.NOT_JUDGED),

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
-from ..agents.greeting import greet
 from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
+from ..agents.smoke_test import ask_for_text
 from ..config import EMBEDDED, Agent, RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, RunStopped, UsageError
@@ -116,7 +116,7 @@ async def opened(
         analyst, generator = models.get("analyst"), models.get("generator")
         judges = _judges(config, gateway, progress)
         if not recording and not ledger.sources.all():
-            await _greet(gateways.values(), progress)
+            await _smoke_test(gateways.values(), progress)
         vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
             config=config,
@@ -128,7 +128,7 @@ async def opened(
             judges=judges,
             analyst=CoverageAnalyst(analyst, config.seed) if analyst else None,
             probes=ProbeWriter(analyst, config.seed) if analyst else None,
-            generator=Generator(generator, config.seed) if generator else None,
+            generator=Generator(generator) if generator else None,
             redundancy=RedundancyAgent(
                 _settling(config, models.get("redundancy"), progress),
                 config.candidate_cosine,
@@ -246,7 +246,7 @@ def _selector(config: RunConfig) -> Selector | TopSelector:
     )
 
 
-async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
+async def _smoke_test(gateways: Iterable[Gateway], progress: Progress) -> None:
     """Before anything is read or paid for, see that the models on servers answer.
 
     Raises:
@@ -257,7 +257,7 @@ async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
             continue  # to open it was to try it
         progress.activity = f"asking {gateway.backend.name} for a first word"
         try:
-            fault = await greet(gateway)
+            fault = await ask_for_text(gateway)
         except RunStopped:  # the first node will meet it, too
             return
         if fault:

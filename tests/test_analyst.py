@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import SCRIPTED, go, read_dataset
 
-from lift_agent.agents.analyst import Brief, CoverageAnalyst, Wanted
-from lift_agent.agents.bandit import PATIENCE, Arm, best_arm, chance_above, hopeless, quotas
+from lift_agent.agents.analyst import Brief, CoverageAnalyst, TargetPrompts
+from lift_agent.agents.bandit import PATIENCE, SubspaceArm, best_arm, chance_above, hopeless, quotas
 from lift_agent.agents.probes import MOST_THEMES, cluster_count, drawn_in, theme_count
 from lift_agent.agents.reference import ReferenceTexts
-from lift_agent.agents.texts import word_runs
+from lift_agent.agents.texts import word_ngrams
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.formats.reading.prompts import read_prompts
@@ -36,7 +36,7 @@ from lift_agent.stores.vectors import VectorStore
 
 ARMS = st.lists(
     st.builds(
-        lambda worth, tried, share, cost: Arm(worth, tried, round(tried * share), cost),
+        lambda worth, tried, share, cost: SubspaceArm(worth, tried, round(tried * share), cost),
         st.floats(0.01, 1),
         st.integers(0, 60),
         st.floats(0, 1),
@@ -58,20 +58,20 @@ def test_quotas_add_up_are_repeatable_and_never_starve_the_best(size, arms, seed
 
 def gained(seed, share):
     """What 20 rounds of 48 tasks bring over 12 arms, with what the best arm and luck allow."""
-    dice = np.random.default_rng(seed)
-    rates, worth = dice.beta(1, 3, 12), dice.uniform(0.05, 0.3, 12)
+    rng = np.random.default_rng(seed)
+    rates, worth = rng.beta(1, 3, 12), rng.uniform(0.05, 0.3, 12)
     tried, won = np.zeros(12, dtype=int), np.zeros(12, dtype=int)
     for number in range(20):
-        arms = [Arm(w, int(t), int(k)) for w, t, k in zip(worth, tried, won, strict=True)]
+        arms = [SubspaceArm(w, int(t), int(k)) for w, t, k in zip(worth, tried, won, strict=True)]
         for i, tasks in enumerate(share(arms, f"{seed} {number}")):
             tried[i] += tasks
-            won[i] += dice.binomial(tasks, rates[i])
+            won[i] += rng.binomial(tasks, rates[i])
     return float(won @ worth), float((rates * worth).max() * 20 * 48)
 
 
 def test_the_bandits_regret_is_under_two_thirds_of_that_of_equal_shares():
-    by_bandit = [gained(seed, lambda arms, dice: quotas(48, arms, dice)) for seed in range(12)]
-    equally = [gained(seed, lambda arms, dice: [4] * len(arms)) for seed in range(12)]
+    by_bandit = [gained(seed, lambda arms, rng: quotas(48, arms, rng)) for seed in range(12)]
+    equally = [gained(seed, lambda arms, rng: [4] * len(arms)) for seed in range(12)]
     regret = sum(best - got for got, best in by_bandit)
     assert regret < 2 / 3 * sum(best - got for got, best in equally)
 
@@ -87,15 +87,17 @@ def test_the_chance_of_a_rate_follows_its_posterior(rate, tried, share):
 
 
 def test_arms_that_bring_nothing_are_given_up_but_never_the_best():
-    assert hopeless([Arm(0.2, 30, 20), Arm(0.3, PATIENCE, 0)]) == [False, True]
-    assert hopeless([Arm(0.2, 40, 30), Arm(0.3, 40, 4)]) == [False, True]
-    assert hopeless([Arm(0.2, 30, 20), Arm(0.3, 4, 0)]) == [False, False]
-    assert hopeless([Arm(0.2, 99, 0), Arm(0.1, 99, 0)]) == [False, True]
+    assert hopeless([SubspaceArm(0.2, 30, 20), SubspaceArm(0.3, PATIENCE, 0)]) == [False, True]
+    assert hopeless([SubspaceArm(0.2, 40, 30), SubspaceArm(0.3, 40, 4)]) == [False, True]
+    assert hopeless([SubspaceArm(0.2, 30, 20), SubspaceArm(0.3, 4, 0)]) == [False, False]
+    assert hopeless([SubspaceArm(0.2, 99, 0), SubspaceArm(0.1, 99, 0)]) == [False, True]
     assert hopeless([]) == []
 
 
 def test_what_costs_less_gets_more():
-    cheap, dear = quotas(40, [Arm(0.2, 20, 10, cost=0.5), Arm(0.2, 20, 10, cost=2)], "1")
+    cheap, dear = quotas(
+        40, [SubspaceArm(0.2, 20, 10, cost=0.5), SubspaceArm(0.2, 20, 10, cost=2)], "1"
+    )
     assert cheap > 2 * dear
 
 
@@ -281,9 +283,9 @@ class Says:
 
 def around(*axes, each, seed=0, spread=0.15):
     """Unit vectors close to some axes of a space of 12 dimensions."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     points = np.repeat(np.eye(12)[list(axes)], each, axis=0)
-    return unit(points + spread * dice.standard_normal(points.shape))
+    return unit(points + spread * rng.standard_normal(points.shape))
 
 
 def data(*axes, each=15):
@@ -301,7 +303,7 @@ def wanting(*axes, each=15):
         Reference(f"p-{i:03}", i, "toward", f"Please paint picture {i} in the manner of axis {a}.")
         for i, a in enumerate(np.repeat(axes, each))
     ]
-    return Wanted(prompts, vectors)
+    return TargetPrompts(prompts, vectors)
 
 
 def find(analyst, rows, vectors, wanted, **settings):
@@ -430,7 +432,9 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
             assert prompt.instruction not in sent
             assert prompt.instruction not in dataset
             for place in places:
-                assert not word_runs(prompt.instruction) & word_runs(f"{place.name} {place.brief}")
+                assert not word_ngrams(prompt.instruction) & word_ngrams(
+                    f"{place.name} {place.brief}"
+                )
         named = json.dumps([call.request for call in ledger.calls.find(agent="analyst")])
         assert prompts[places[0].wanted[0]].instruction in named
         assert set(ledger.rows.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())

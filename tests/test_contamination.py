@@ -133,9 +133,9 @@ def test_the_longest_run_is_in_both_texts_and_no_longer_one_is(first, second):
 
 @given(st.randoms())
 @settings(max_examples=10, deadline=None)
-def test_the_order_of_the_items_does_not_decide_what_leaks(dice):
+def test_the_order_of_the_items_does_not_decide_what_leaks(rng):
     items = [*EXAM.items]
-    dice.shuffle(items)
+    rng.shuffle(items)
     for row in (a_row(PROMPT, ANSWER), a_row(SHORT), a_row("Why?"), a_row("What is that?")):
         found = {leak.line for leak in Benchmarks(items).leaks(row)}
         assert found == {leak.line for leak in EXAM.leaks(row)}

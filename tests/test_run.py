@@ -11,7 +11,8 @@ import pytest
 from support import SCRIPTED, go, read_dataset
 
 from lift_agent.agents import scoring
-from lift_agent.agents.differences import Task, compare
+from lift_agent.agents.differences import compare
+from lift_agent.agents.task_text import TaskText
 from lift_agent.config import RunConfig, resolve
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.graph import mapping
@@ -52,7 +53,7 @@ def test_the_loop_reaches_exactly_its_target(finished):
     assert summary.generated_chosen >= 8
     assert summary.unusable == 1
     assert summary.near_duplicates >= 2
-    for one, two in combinations(map(Task, ledger.dataset.rows()), 2):
+    for one, two in combinations(map(TaskText, ledger.dataset.rows()), 2):
         assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
 
 
