@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from itertools import combinations
@@ -482,6 +483,28 @@ def test_a_large_pool_is_thinned_and_still_filled(cap: int) -> None:
     assert int(capped[chosen].sum()) <= cap
     if cap == 500:
         assert set(label[chosen]) == set(range(5))
+
+
+@pytest.mark.parametrize(
+    ("exact", "weight", "apart", "cap", "digest"),
+    [
+        (50_000, 0.0, 1.0, 150, "6d40f454ef33"),
+        (50_000, 0.5, 0.85, 40, "47c1e04b5ba8"),
+        (50_000, 0.8, 0.8, 10, "1068809d31ac"),
+        (400, 0.0, 1.0, 150, "9f6021d4c270"),
+        (400, 0.5, 0.85, 40, "8a749f965f93"),
+        (400, 0.8, 0.8, 10, "b029ebc04cc5"),
+    ],
+)
+def test_the_same_rows_are_chosen_in_every_version(
+    exact: int, weight: float, apart: float, cap: int, digest: str
+) -> None:
+    vectors, _ = clusters(3, [400, 200, 100, 60, 30, 20, 10, 10, 6, 4])
+    rng = np.random.default_rng(4)
+    quality, capped = rng.random(len(vectors)), rng.random(len(vectors)) < 0.5
+    with patch.object(selection, "EXACT", exact), patch.object(neighbours, "EXACT", exact):
+        order = choose(vectors, quality, 100, weight, capped=capped, cap=cap, apart=apart)
+    assert hashlib.sha256(" ".join(map(str, order)).encode()).hexdigest()[:12] == digest
 
 
 def test_cells_find_nearly_all_neighbours() -> None:
