@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetReached, RunStopped, TooManyErrors
 from ..geometry.duplicates import among, candidates
-from ..geometry.neighbours import EXACT, Floats, Indices, Vectors, nearest_others
+from ..geometry.neighbours import EXACT_LIMIT, PROBES, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
 from . import scoring
@@ -55,9 +55,17 @@ class RedundancyAgent:
         gateway: Gateway | None,
         candidate: float,
         borderline: float,
+        *,
+        exact_limit: int = EXACT_LIMIT,
+        probes: int = PROBES,
     ) -> None:
-        """Take the cosines from which rows are compared, and from which there is a doubt."""
+        """Take the cosines from which rows are compared, and from which there is a doubt.
+
+        `exact_limit` and `probes` go to `nearest_others` where a set is large.
+        """
         self._gateway = gateway
+        self._exact_limit = exact_limit
+        self._probes = probes
         self._candidate = candidate
         self._borderline = borderline
         self._keys: dict[str, Keys] = {}
@@ -87,8 +95,9 @@ class RedundancyAgent:
         vectors = np.concatenate([kept_vectors, new_vectors[order]]) if kept else new_vectors[order]
         sweep = _Sweep(rows, [self._key(row) for row in rows], len(kept), self._borderline)
         # A few new rows beside many kept ones are not worth a graph of them all.
-        large = len(new) * len(rows) > EXACT**2
-        graph = nearest_others(vectors, _WIDE) if large else None
+        large = len(new) * len(rows) > self._exact_limit**2
+        sizes = {"exact_limit": self._exact_limit, "probes": self._probes}
+        graph = nearest_others(vectors, _WIDE, **sizes) if large else None
         stopped: RunStopped | None = None
         for block in sweep.blocks():
             sweep.open(block, vectors, self._near(block, sweep.stay, vectors, graph))
