@@ -22,7 +22,7 @@ from misbehaving_server import ANSWERS, HOLLOW, TRANSIENT
 
 from lift_agent.config import resolve
 from lift_agent.graph.progress import Progress
-from lift_agent.graph.run import run
+from lift_agent.jobs.run import run
 
 USD_A_MILLION = 2.0
 

@@ -17,9 +17,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from lift_agent.formats.reading.readers import read_rows
 from lift_agent.geometry.neighbours import Vectors
 from lift_agent.records import Row
-from lift_agent.stores.reading.readers import read_rows
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data"

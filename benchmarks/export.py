@@ -33,7 +33,7 @@ def make(folder, count):
 
 
 def measure(folder, name):
-    from lift_agent.graph.export import Options, export
+    from lift_agent.jobs.export import Options, export
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()

@@ -20,7 +20,7 @@ from misbehaving_server import ANSWERS, HOLLOW, REQUESTS, TRANSIENT, WRAPPED
 
 from lift_agent.config import resolve
 from lift_agent.graph.progress import Progress
-from lift_agent.graph.run import run
+from lift_agent.jobs.run import run
 from lift_agent.stores.ledger import Ledger
 
 SHARE = 0.2

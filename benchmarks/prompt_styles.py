@@ -24,13 +24,13 @@ from lift_agent.agents.generator import WrittenTask
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.agents.redundancy import SameTask
+from lift_agent.formats.reading.readers import read_rows
 from lift_agent.llms.answers import parse, plain
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.providers import open_backend
 from lift_agent.llms.tables import ModelTable
 from lift_agent.records import Call, Row
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.reading.readers import read_rows
 
 SEEDS = Path(__file__).resolve().parent.parent / "examples" / "seeds"
 STYLES = ("full", "compact")

@@ -88,7 +88,7 @@ def write(path: Path, count: int) -> Path:
 
 def lift_agent(path: Path, cache: Path) -> int:
     """Read and check every row."""
-    from lift_agent.stores.reading.readers import read_rows
+    from lift_agent.formats.reading.readers import read_rows
 
     return sum(1 for _ in read_rows([path]))
 

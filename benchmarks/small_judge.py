@@ -21,12 +21,12 @@ from sklearn.metrics import roc_auc_score
 
 from lift_agent.agents import scoring
 from lift_agent.agents.judge import Judge
+from lift_agent.formats.reading.readers import read_rows
 from lift_agent.llms.budget import Budget
 from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.providers import open_backend
 from lift_agent.records import Row
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.reading.readers import read_rows
 
 SEEDS = Path(__file__).resolve().parent.parent / "examples" / "seeds"
 

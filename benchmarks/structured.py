@@ -26,12 +26,12 @@ from pydantic import BaseModel, Field
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.agents.texts import clip
+from lift_agent.formats.reading.readers import read_rows
 from lift_agent.graph.pool import for_each
 from lift_agent.llms.gateway import Gateway, Parsed
 from lift_agent.llms.providers import open_backend
 from lift_agent.records import Row
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.reading.readers import read_rows
 
 SEEDS = Path(__file__).resolve().parent.parent / "examples" / "seeds"
 TARGET = 0.98

@@ -22,8 +22,8 @@ LEAKS_FOUND = 3
 def peek(flags: dict[str, Any], json: Json = False) -> None:
     """Show what SOURCE is and what a run would read from it: rows, figures, what is unusable."""
     settings = resolve({"llm": "none", "recipe": "curate", **flags}, NO_FILE)
-    from ..graph.peek import peek as peek_at
-    from ..graph.run import check_sources
+    from ..jobs.peek import peek as peek_at
+    from ..jobs.run import check_sources
 
     if not settings.sources:
         raise UsageError("name at least one SOURCE to look at")
@@ -71,9 +71,9 @@ def audit(
     settings = resolve(flags, NO_FILE)
     quieten_libraries()
     from ..embedders import LazyEmbedder
-    from ..graph.audit import audit as find
-    from ..graph.run import check_settings, check_sources
-    from ..stores.writing.outputs import CONTAINERS, ending_of, write_records
+    from ..formats.writing.outputs import CONTAINERS, ending_of, write_records
+    from ..jobs.audit import audit as find
+    from ..jobs.run import check_settings, check_sources
 
     if out and not ending_of(out)[0]:
         raise UsageError(f"--out {out}: its name should end with {', '.join(CONTAINERS)}")
@@ -162,8 +162,8 @@ def export(
     quieten_libraries()
     from rich.console import Console
 
-    from ..graph.export import Options
-    from ..graph.export import export as export_run
+    from ..jobs.export import Options
+    from ..jobs.export import export as export_run
     from ..views.exported import print_exported
 
     options = Options(test_share, tuple(license or ()), defuse, push, public, force)

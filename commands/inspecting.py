@@ -17,8 +17,8 @@ from .flags import Json, OtelContent, RunFolder
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..stores.calls import Order, Wanted
     from ..stores.ledger import Ledger
+    from ..stores.queries.calls import Order, Wanted
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -52,8 +52,8 @@ def trace(
         raise UsageError(f"--status {status}: should be {', '.join(CALL_STATUSES)}")
     from rich.console import Console
 
-    from ..stores.calls import Wanted, subjects_of
     from ..stores.folder import is_held, opened_ledger, state_of
+    from ..stores.queries.calls import Wanted, subjects_of
     from ..views import trace as view
     from ..views.paging import paged
     from ..views.story import find_one
@@ -121,7 +121,7 @@ def subspaces(folder: RunFolder, json: Json = False) -> None:
     from rich.console import Console
 
     from ..stores.folder import opened_ledger
-    from ..stores.regions import regions
+    from ..stores.queries.subspaces import regions
     from ..views.paging import paged
     from ..views.subspaces import print_regions, records
 
@@ -143,8 +143,8 @@ def diff(
     """Set two runs side by side: settings, coverage, scores, cost, rows in common."""
     from rich.console import Console
 
-    from ..stores.comparison import compare
     from ..stores.folder import opened_ledger
+    from ..stores.queries.comparison import compare
     from ..views.diff import print_comparison
 
     with opened_ledger(folder) as one, opened_ledger(other) as another:

@@ -28,8 +28,8 @@ from .flags import (
 )
 
 if TYPE_CHECKING:
-    from ..graph.estimate import Estimate
-    from ..stores.reading.sources import File
+    from ..formats.reading.sources import File
+    from ..jobs.estimate import Estimate
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -62,7 +62,7 @@ def run(
     """
     settings = resolve(flags, config)
     quieten_libraries()
-    from ..graph.run import check_settings, check_sources
+    from ..jobs.run import check_settings, check_sources
 
     check_settings(settings)
     estimate = None
@@ -91,7 +91,7 @@ def resume(
 ) -> None:
     """Go on with the run in DIR, with the settings that it was begun with or those given here."""
     quieten_libraries()
-    from ..graph.run import settings_of
+    from ..jobs.run import settings_of
 
     given = {name: value for name, value in flags.items() if value is not None}
     before = settings_of(folder).model_dump()
@@ -113,8 +113,8 @@ def replay(
     from rich.console import Console
 
     from ..graph.progress import Progress
-    from ..graph.replay import first_difference
-    from ..graph.replay import replay as replay_run
+    from ..jobs.replay import first_difference
+    from ..jobs.replay import replay as replay_run
     from ..views.progress import shown
 
     progress = Progress()
@@ -162,10 +162,10 @@ def _estimate(
 
     if not (dry_run or settings.models) and is_local(settings.embedder):
         return None  # it asks nobody
-    from ..graph.estimate import estimate
+    from ..formats.reading.prompts import read_prompts
+    from ..formats.reading.readers import read_rows
+    from ..jobs.estimate import estimate
     from ..records import Reference, Row
-    from ..stores.reading.prompts import read_prompts
-    from ..stores.reading.readers import read_rows
     from ..views.estimate import in_one_line
 
     rows = [record for record in read_rows(sources, settings.map) if isinstance(record, Row)]
@@ -245,7 +245,7 @@ def _run(
     from rich.console import Console
 
     from ..graph.progress import Progress
-    from ..graph.run import run as run_graph
+    from ..jobs.run import run as run_graph
     from ..stores.folder import opened_ledger
     from ..views.progress import shown
     from ..views.report import write_report

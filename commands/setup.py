@@ -39,7 +39,7 @@ def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) 
     quieten_libraries()
     from rich.console import Console
 
-    from ..graph.check import check as check_models
+    from ..jobs.check import check as check_models
     from ..views.check import print_check
 
     named = settings.model_fields_set & set(_CHECKED)
@@ -77,8 +77,8 @@ def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
 
     import tomlkit
 
+    from ..formats.writing.writers import toml_value
     from ..redaction import redacted
-    from ..stores.writing.writers import toml_value
 
     document = tomlkit.document()
     values = json.loads(settings.model_dump_json())

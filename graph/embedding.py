@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..formats.reading.precomputed import load_embeddings
 from ..geometry.neighbours import Vectors, unit
 from ..records import Row
-from ..stores.given import load_embeddings
 from ..stores.vectors import VectorStore
 from .pool import for_each
 from .state import RunContext

@@ -18,7 +18,7 @@ from ..geometry.coverage import (
 from ..geometry.neighbours import Cells, Indices, Vectors, nearest_others
 from ..geometry.variance import row_variance
 from ..records import Row
-from ..stores.summary import PAIR
+from ..stores.queries.summary import PAIR
 from .embedding import embedded
 from .state import RunContext
 

@@ -22,16 +22,16 @@ from ..agents.reference import ReferenceTexts
 from ..agents.selector import Selection
 from ..config import RunConfig
 from ..errors import Interrupted, RunStopped, UsageError
+from ..formats.reading.precomputed import load_embeddings, load_scores
+from ..formats.reading.readers import read_rows, stopping
+from ..formats.reading.sources import files_of
+from ..formats.writing.card import write_card
+from ..formats.writing.writers import write_dataset, write_quarantine
 from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Score, Status, Task, Verdict
-from ..stores.checks import counted, screen_lines, screened
-from ..stores.given import load_embeddings, load_scores
 from ..stores.ledger import NO_BETTER, NOT_JUDGED, REPLACED
-from ..stores.reading.readers import read_rows, stopping
-from ..stores.reading.sources import files_of
-from ..stores.summary import LOW_SCORE, judging_lines
-from ..stores.writing.card import write_card
-from ..stores.writing.writers import write_dataset, write_quarantine
+from ..stores.queries.screening import counted, screen_lines, screened
+from ..stores.queries.summary import LOW_SCORE, judging_lines
 from .embedding import embed_rows, embedded
 from .mapping import draw_map, extend_map, spared
 from .measure import closeness, coverage

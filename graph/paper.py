@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..agents.generator import means_of
+from ..formats.reading.precomputed import load_embeddings
 from ..geometry.variance import varied_rows
 from ..records import Task
-from ..stores.given import load_embeddings
-from ..stores.summary import LOW_VARIANCE
+from ..stores.queries.summary import LOW_VARIANCE
 from .nodes import Update, carry_out, node
 from .state import RunContext, RunState
 

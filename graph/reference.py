@@ -7,12 +7,12 @@ from itertools import groupby, islice
 
 from ..agents.analyst import Wanted
 from ..agents.probes import FEWEST, drawn_in, theme_count
+from ..formats.reading.prompts import read_prompts
+from ..formats.reading.readers import stopping
+from ..formats.reading.sources import files_of
 from ..geometry.neighbours import Vectors
 from ..records import Reference, Rejected, Row
 from ..stores.ledger import Ledger
-from ..stores.reading.prompts import read_prompts
-from ..stores.reading.readers import stopping
-from ..stores.reading.sources import files_of
 from .embedding import embed_rows
 from .screening import cleaned
 from .state import RunContext

@@ -13,11 +13,11 @@ from ..agents.background import Background
 from ..agents.contamination import Benchmarks, nearest_items
 from ..agents.screening import Record, Screen, masked_records, masked_row
 from ..config import RunConfig
+from ..formats.reading.prompts import read_benchmarks
+from ..formats.reading.readers import stopping
+from ..formats.reading.sources import files_of
 from ..records import BenchmarkItem, Check, Rejected, Row
 from ..stores.ledger import NOT_JUDGED, Ledger
-from ..stores.reading.prompts import read_benchmarks
-from ..stores.reading.readers import stopping
-from ..stores.reading.sources import files_of
 from .embedding import embed_rows
 from .state import RunContext
 

@@ -16,11 +16,11 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from ..errors import RunFolderError
+from ..formats.reading.sources import KEPT
+from ..formats.writing.writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
 from .ledger import LEDGER, Ledger
-from .reading.sources import KEPT
-from .summary import RESUMABLE, Summary, summarise
+from .queries.summary import RESUMABLE, Summary, summarise
 from .vectors import VECTORS, remove_vectors
-from .writing.writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
 
 LOCK = ".lock"
 HOLDER = ".running.json"

@@ -13,7 +13,7 @@ def go(sources, out, **settings):
     """Run the library on sources with the scripted model; return the summary."""
     from lift_agent.config import resolve
     from lift_agent.graph.progress import Progress
-    from lift_agent.graph.run import run
+    from lift_agent.jobs.run import run
 
     sources = sources if isinstance(sources, tuple) else (sources,)
     options = {name: settings.pop(name) for name in ("force", "estimate") if name in settings}

@@ -19,17 +19,17 @@ from lift_agent.agents.reference import ReferenceTexts
 from lift_agent.agents.texts import word_runs
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
+from lift_agent.formats.reading.prompts import read_prompts
 from lift_agent.geometry.clusters import clusters
 from lift_agent.geometry.density import Region
 from lift_agent.geometry.neighbours import unit
 from lift_agent.geometry.places import SAME_PLACE, found_again, merged
 from lift_agent.graph.progress import Progress
-from lift_agent.graph.replay import first_difference, replay
-from lift_agent.graph.run import run
+from lift_agent.jobs.replay import first_difference, replay
+from lift_agent.jobs.run import run
 from lift_agent.llms.gateway import Parsed
 from lift_agent.records import Reference, Rejected, Row, TrackRecord, reference_id
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
-from lift_agent.stores.reading.prompts import read_prompts
 from lift_agent.stores.vectors import VectorStore
 
 # the bandit -------------------------------------------------------------------------------

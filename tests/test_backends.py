@@ -20,11 +20,11 @@ from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.config import resolve
 from lift_agent.errors import ModelError, UsageError
-from lift_agent.graph.check import check
-from lift_agent.graph.estimate import estimate
 from lift_agent.graph.progress import Progress
-from lift_agent.graph.replay import first_difference, replay
-from lift_agent.graph.run import run, settings_of
+from lift_agent.jobs.check import check
+from lift_agent.jobs.estimate import estimate
+from lift_agent.jobs.replay import first_difference, replay
+from lift_agent.jobs.run import run, settings_of
 from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway, Request
 from lift_agent.llms.local import PACKAGE, packaged_model

@@ -11,9 +11,9 @@ from support import go
 
 from lift_agent.agents.contamination import Benchmarks, longest_run
 from lift_agent.errors import UsageError
+from lift_agent.formats.reading.prompts import read_benchmarks
 from lift_agent.records import BenchmarkItem, Row, row_id
 from lift_agent.stores.folder import opened_ledger
-from lift_agent.stores.reading.prompts import read_benchmarks
 
 PROMPT = (
     "Mira's goats give 14 litres of milk a day; she drinks two of them each morning and sells "

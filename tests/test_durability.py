@@ -19,8 +19,8 @@ from support import SCRIPTED, go, read_dataset, static_embedder
 
 from lift_agent.errors import ModelError, RunFolderError, UsageError
 from lift_agent.graph.progress import Progress
-from lift_agent.graph.replay import first_difference, replay
-from lift_agent.graph.run import settings_of
+from lift_agent.jobs.replay import first_difference, replay
+from lift_agent.jobs.run import settings_of
 from lift_agent.stores.folder import HOLDER, held, runs_under
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore

@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 from support import SCRIPTED, go
 
 from lift_agent.errors import SourceError, UsageError
-from lift_agent.graph.export import Options, export
+from lift_agent.formats.reading.readers import read_rows
+from lift_agent.formats.writing.arrow import JSON_TEXT
+from lift_agent.formats.writing.cells import cell, restored
+from lift_agent.formats.writing.outputs import write_records
+from lift_agent.formats.writing.shapes import SHAPES, whole
+from lift_agent.formats.writing.trainers import TRAINERS, record_for, uses_tools
+from lift_agent.formats.writing.turns import prompt_of
+from lift_agent.formats.writing.writers import story
+from lift_agent.jobs.export import Options, export
 from lift_agent.records import Row, Score, row_id
 from lift_agent.stores.folder import opened_ledger
-from lift_agent.stores.reading.readers import read_rows
-from lift_agent.stores.writing.arrow import JSON_TEXT
-from lift_agent.stores.writing.cells import cell, restored
-from lift_agent.stores.writing.outputs import write_records
-from lift_agent.stores.writing.shapes import SHAPES, whole
-from lift_agent.stores.writing.trainers import TRAINERS, record_for, uses_tools
-from lift_agent.stores.writing.turns import prompt_of
-from lift_agent.stores.writing.writers import story
 
 # What the readers quarantine is not written: texts are filled, without lone surrogates.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lift_agent.errors import SourceError
+from lift_agent.formats.reading.containers import LONGEST
+from lift_agent.formats.reading.readers import read_rows, stopping
 from lift_agent.records import Rejected, Row
 from lift_agent.stores.exact_json import dumps, loads
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.reading.containers import LONGEST
-from lift_agent.stores.reading.readers import read_rows, stopping
 
 each = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -12,8 +12,8 @@ import pytest
 from encoders import COMPRESSIONS, CONTAINERS, FORMS, Record, messages
 
 from lift_agent.errors import LiftAgentError
+from lift_agent.formats.reading.readers import read_rows
 from lift_agent.records import Rejected, Row
-from lift_agent.stores.reading.readers import read_rows
 
 FILES = 10_000
 SECONDS = 5  # that one file may take, on a machine that is busy

@@ -9,7 +9,7 @@ import pytest
 from support import go
 
 from lift_agent.errors import UsageError
-from lift_agent.stores.writing.push import repository
+from lift_agent.formats.writing.push import repository
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,13 @@ from lift_agent.agents.judge import Judge, Preference, Rubric
 from lift_agent.config import resolve
 from lift_agent.embedders import LazyEmbedder
 from lift_agent.errors import UsageError
-from lift_agent.graph.estimate import estimate
+from lift_agent.formats.reading.readers import read_rows
 from lift_agent.graph.progress import Progress
-from lift_agent.graph.replay import first_difference, replay
+from lift_agent.jobs.estimate import estimate
+from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.llms.gateway import Parsed
 from lift_agent.records import Duel, Row, Score, row_id
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.reading.readers import read_rows
 from lift_agent.views.summary import print_summary
 from lift_agent.views.why import print_story
 

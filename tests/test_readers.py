@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lift_agent.errors import SourceError, UsageError
+from lift_agent.formats.reading.forms import Columns
+from lift_agent.formats.reading.prompts import read_prompts
+from lift_agent.formats.reading.readers import fingerprint, read_rows
 from lift_agent.records import Rejected, Row, row_id
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.reading.forms import Columns
-from lift_agent.stores.reading.prompts import read_prompts
-from lift_agent.stores.reading.readers import fingerprint, read_rows
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 GOOD = {"instruction": "Add.", "input": "1 2", "output": "3"}

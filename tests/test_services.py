@@ -11,7 +11,7 @@ from support import ROOT, SHARED, read_dataset
 from lift_agent.config import resolve
 from lift_agent.errors import ModelError
 from lift_agent.graph.progress import Progress
-from lift_agent.graph.run import run
+from lift_agent.jobs.run import run
 from lift_agent.llms import local, sender, throttle
 from lift_agent.stores.ledger import Ledger
 

@@ -14,9 +14,9 @@ from encoders import COMPRESSIONS, CONTAINERS
 from support import go, read_dataset
 
 from lift_agent.errors import SourceError, UsageError
+from lift_agent.formats.reading.readers import read_rows
+from lift_agent.formats.reading.sources import check_distinct, files_of
 from lift_agent.records import Row
-from lift_agent.stores.reading.readers import read_rows
-from lift_agent.stores.reading.sources import check_distinct, files_of
 
 PLUGIN = """
 def read(rest):

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lift_agent.errors import RunFolderError
+from lift_agent.formats.writing.shapes import alpaca, whole
+from lift_agent.formats.writing.writers import story
 from lift_agent.records import (
     Call,
     Rejected,
@@ -22,12 +24,10 @@ from lift_agent.records import (
     Verdict,
     row_id,
 )
-from lift_agent.stores.browse import Filter, count, page
 from lift_agent.stores.files import replace_file
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
+from lift_agent.stores.queries.rows import Filter, count, page
 from lift_agent.stores.vectors import VectorStore
-from lift_agent.stores.writing.shapes import alpaca, whole
-from lift_agent.stores.writing.writers import story
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(

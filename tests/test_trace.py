@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from lift_agent.records import Call, Spending
-from lift_agent.stores.calls import Wanted, by_subject, groups, listed
 from lift_agent.stores.folder import held
 from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.queries.calls import Wanted, by_subject, groups, listed
 from lift_agent.views.call import story_of
 from lift_agent.views.paging import paged, print_line
 from lift_agent.views.spans import call_spans

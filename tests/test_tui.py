@@ -5,8 +5,8 @@ from contextlib import closing
 
 from textual.widgets import Input, Static, Tree
 
-from lift_agent.stores.calls import CallLine, Wanted
 from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.queries.calls import CallLine, Wanted
 from lift_agent.views.tui import TraceApp
 
 

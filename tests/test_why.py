@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lift_agent.geometry.selection import ranking_margins, select
 from lift_agent.stores.folder import held
 from lift_agent.stores.ledger import LEDGER, Ledger
-from lift_agent.stores.regions import regions
+from lift_agent.stores.queries.subspaces import regions
 from lift_agent.stores.vectors import VECTORS, VectorStore
 from lift_agent.views.story import story_of
 from lift_agent.views.why import nearest_in

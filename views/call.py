@@ -15,8 +15,8 @@ from rich.text import Text
 
 from ..llms.answers import explained, parse
 from ..records import Attempt, Call
-from ..stores.calls import About, abouts, answer_of
 from ..stores.ledger import Ledger
+from ..stores.queries.calls import About, abouts, answer_of
 from .format import inert, money, number
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from ..graph.check import ROWS, Check, Checked, CheckedEmbedder
+from ..jobs.check import ROWS, Check, Checked, CheckedEmbedder
 from .estimate import in_one_line
 from .format import inert, number
 

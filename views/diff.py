@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..stores.comparison import Comparison
-from ..stores.summary import PAIR, Summary
+from ..stores.queries.comparison import Comparison
+from ..stores.queries.summary import PAIR, Summary
 from .format import duration, in_one_line, inert, money, number
 
 _MEASURES = (

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..graph.estimate import Estimate, Span
-from ..stores.summary import Summary
+from ..jobs.estimate import Estimate, Span
+from ..stores.queries.summary import Summary
 from .format import compact, duration, inert, money, number
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from ..graph.export import Exported
+from ..jobs.export import Exported
 from .format import inert, number
 
 

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..graph.peek import SAMPLED, Peek
-from ..stores.reading.forms import Example
+from ..formats.reading.forms import Example
+from ..jobs.peek import SAMPLED, Peek
 from .format import inert, number
 
 _SHOWN = 300  # characters of a text

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..formats.writing.writers import REPORT
 from ..records import Fate, Row, Score
 from ..stores.files import replace_file
 from ..stores.ledger import Ledger
-from ..stores.regions import regions
-from ..stores.summary import PAIR, SETS, judging_lines, summarise
-from ..stores.writing.writers import REPORT
+from ..stores.queries.subspaces import regions
+from ..stores.queries.summary import PAIR, SETS, judging_lines, summarise
 from .format import duration, in_one_line, money, number
 from .report_rows import columns
 from .summary import flow

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..records import Fate, Row, Score, Verdict
-from ..stores.browse import FATES, RowFate
+from ..stores.queries.rows import FATES, RowFate
 from .format import inert
 
 # Characters of text that all rows together may have; a row has a fair share of them.

@@ -17,12 +17,12 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import UsageError
-from ..stores.browse import FATES, SORTS, Filter, Window, bins, count, page, points
-from ..stores.calls import Wanted, groups, since
 from ..stores.folder import is_held
 from ..stores.ledger import Ledger
-from ..stores.regions import regions
-from ..stores.summary import summarise
+from ..stores.queries.calls import Wanted, groups, since
+from ..stores.queries.rows import FATES, SORTS, Filter, Window, bins, count, page, points
+from ..stores.queries.subspaces import regions
+from ..stores.queries.summary import summarise
 from . import call as call_view
 from .format import inert
 from .report import plotly

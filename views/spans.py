@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..records import Attempt, Call
-from ..stores.calls import EMBEDDER, PAGE, Group, Wanted, answer_of, groups, since
 from ..stores.ledger import Ledger
+from ..stores.queries.calls import EMBEDDER, PAGE, Group, Wanted, answer_of, groups, since
 
 # Providers whose name in the conventions is not LangChain's.
 _PROVIDERS = {

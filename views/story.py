@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from ..errors import UsageError
 from ..records import LEAKS, Call, Check, Duel, Row, Score, Subspace, Task, Verdict
-from ..stores.checks import counted
 from ..stores.ledger import Ledger
+from ..stores.queries.screening import counted
 
 Kind = Literal[
     "origin",

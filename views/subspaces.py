@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..stores.regions import Region
+from ..stores.queries.subspaces import Region
 from .format import in_one_line, inert, money, number
 
 

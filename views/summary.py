@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..stores.checks import screen_lines
-from ..stores.summary import PAIR, SETS, Summary, judging_lines
-from ..stores.writing.writers import DATASET, QUARANTINE, REPORT
+from ..formats.writing.writers import DATASET, QUARANTINE, REPORT
+from ..stores.queries.screening import screen_lines
+from ..stores.queries.summary import PAIR, SETS, Summary, judging_lines
 from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
 

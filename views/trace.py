@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import UsageError
-from ..stores.calls import (
+from ..stores.ledger import Ledger
+from ..stores.queries.calls import (
     About,
     CallLine,
     Group,
@@ -25,7 +26,6 @@ from ..stores.calls import (
     newest,
     since,
 )
-from ..stores.ledger import Ledger
 from .format import duration, in_one_line, inert, money, number
 from .paging import print_line
 

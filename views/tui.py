@@ -16,8 +16,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Footer, Header, Input, Static, Tree
 from textual.widgets.tree import TreeNode
 
-from ..stores.calls import About, CallLine, Group, Wanted, by_subject, groups
 from ..stores.ledger import Ledger
+from ..stores.queries.calls import About, CallLine, Group, Wanted, by_subject, groups
 from .call import print_call, story_of
 from .format import inert
 from .trace import about_line, call_line, counts, when

@@ -1,0 +1,1 @@
+"""Files to rows (`reading`) and rows to files (`writing`)."""

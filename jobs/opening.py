@@ -1,0 +1,300 @@
+"""Opens the models and stores of a run, and builds its agents over them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..agents.analyst import CoverageAnalyst
+from ..agents.generator import Generator
+from ..agents.greeting import greet
+from ..agents.probes import ProbeWriter
+from ..agents.redundancy import RedundancyAgent
+from ..agents.selector import Selector, TopSelector
+from ..config import EMBEDDED, Agent, RunConfig
+from ..embedders import LazyEmbedder
+from ..errors import RunFolderError, RunStopped, UsageError
+from ..geometry.neighbours import Vectors
+from ..graph.progress import Progress
+from ..graph.screening import Yardsticks
+from ..graph.state import RunContext
+from ..llms.backend import Backend
+from ..llms.batches.batcher import Batcher
+from ..llms.budget import Budget, Caps
+from ..llms.gateway import CallCache, Gateway, Switch
+from ..llms.providers import FIRST_CONCURRENCY, open_backend
+from ..llms.tables import ModelTable
+from ..llms.throttle import Throttle
+from ..stores.cache import SharedCache, cache_path
+from ..stores.ledger import Ledger
+from ..stores.vectors import VECTORS, VectorStore, open_vectors
+from .batching import batcher_of
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a replay takes in place of models: their facts by name, and their answers."""
+
+    backends: dict[str, dict[str, Any]]
+    calls: CallCache
+
+    def backend(self, name: str) -> Backend:
+        """The backend that the recorded run opened by this name; it can be asked nothing."""
+        if name not in self.backends:
+            raise RunFolderError(f"the recorded run does not say what {name} was: resume it once")
+        return Backend(chat=None, **self.backends[name])
+
+
+@asynccontextmanager
+async def opened(
+    config: RunConfig,
+    ledger: Ledger,
+    progress: Progress,
+    switch: Switch,
+    recording: Recording | None = None,
+) -> AsyncIterator[RunContext]:
+    """Open everything that a run needs; close it when the run ends."""
+    backends: dict[str, Backend] = {}
+    batchers: dict[str, Batcher] = {}
+    gateways: dict[str, Gateway] = {}
+    budget = Budget(_caps(config), ledger.spent(), seconds=ledger.noted("seconds", 0.0))
+    shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
+    cache = recording.calls if recording else shared
+
+    def gateway(name: str) -> Gateway | None:
+        if name == "none":
+            return None
+        if name not in gateways:
+            progress.activity = f"opening {name}"
+            backend = recording.backend(name) if recording else open_named(name, config)
+            gateways[name] = asked(name, backend)
+        return gateways[name]
+
+    def asked(name: str, backend: Backend) -> Gateway:
+        """The gateway to an opened backend, which keeps the identity that it had in this run."""
+        _check_price(backend, config)
+        backends[name], table = backend, config.table(name)
+        known = ledger.noted("backends", {})
+        before = recording.backends if recording else known
+        _identify(backend, before.get(name))
+        ledger.note("backends", {**known, name: _facts(backend)})
+        if shared:
+            backend.learned.open(shared, f"{backend.name} {backend.identity}")
+        if not recording and (
+            batcher := batcher_of(backend, config, ledger, budget, switch, cache, progress.say)
+        ):
+            batchers[name] = batcher
+        return Gateway(
+            backend,
+            ledger,
+            budget,
+            _throttle(backend, config, table, budget, progress, switch),
+            cache=cache,
+            batcher=batchers.get(name),
+            timeout=(table and table.timeout) or config.timeout,
+            seed=config.seed,
+            max_error_rate=config.max_error_rate,
+            switch=switch,
+            usage=progress.usage,
+        )
+
+    def embedder() -> LazyEmbedder:
+        """The run's embedder, checked by a vector that it made before."""
+        return LazyEmbedder(
+            config.embedder,
+            None if recording else _known_vector(ledger, vectors),
+            **config.embedding,
+            gateway=lambda backend: asked(f"embedder {backend.name}", backend),
+            say=progress.say,
+        )
+
+    try:
+        models = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
+        analyst, generator = models.get("analyst"), models.get("generator")
+        judges = _judges(config, gateway, progress)
+        if not recording and not ledger.sources():
+            await _greet(gateways.values(), progress)
+        vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
+        yield RunContext(
+            config=config,
+            ledger=ledger,
+            vectors=vectors,
+            reference_vectors=reference_vectors,
+            embedder=None if config.embeddings else embedder(),
+            gateway=generator,
+            judges=judges,
+            analyst=CoverageAnalyst(analyst, config.seed) if analyst else None,
+            probes=ProbeWriter(analyst, config.seed) if analyst else None,
+            generator=Generator(generator, config.seed) if generator else None,
+            redundancy=RedundancyAgent(
+                _settling(config, models.get("redundancy"), progress),
+                config.candidate_cosine,
+                config.borderline_cosine,
+            ),
+            selector=_selector(config),
+            yardsticks=Yardsticks(config, ledger),
+            switch=switch,
+            progress=progress,
+        )
+    finally:
+        for batcher in batchers.values():
+            await batcher.close()
+        for backend in backends.values():
+            if backend.close:
+                await backend.close()
+        if shared:
+            shared.close()
+        ledger.note("seconds", budget.seconds)
+
+
+def open_named(name: str, config: RunConfig) -> Backend:
+    """Open the chat model that the settings call `name`.
+
+    Raises:
+        UsageError, ModelError: it cannot be opened.
+    """
+    backend = open_backend(
+        name,
+        config.base_url,
+        timeout=config.timeout,
+        prices=config.prices,
+        tables=config.llms,
+    )
+    backend.compact = config.compact(backend.small)
+    return backend
+
+
+def _check_price(backend: Backend, config: RunConfig) -> None:
+    if config.budget_usd is not None and backend.prices is None:
+        raise UsageError(
+            f"budget_usd needs the price of {backend.name}, which is unknown: give it as --prices "
+            f'"{backend.name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
+        )
+
+
+def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
+    """Let a model keep the identity that it had in this run: its address may have changed.
+
+    Raises:
+        RunFolderError: it is another model, by its weights or its script.
+    """
+    if before and before["identity"] != backend.identity:
+        if backend.name.partition(":")[0] in EMBEDDED:
+            raise RunFolderError(
+                f"{backend.name} is not the model that this run began with (its file has "
+                "changed): bring that back, or use another folder with --out"
+            )
+        backend.identity = before["identity"]
+
+
+def _facts(backend: Backend) -> dict[str, Any]:
+    """What decides a call's identity and the agents' prompts; no address, no secret."""
+    kept = ("name", "identity", "concurrency", "sampling", "openai_compatible", "prices")
+    return {name: getattr(backend, name) for name in (*kept, "context", "small", "compact")}
+
+
+def _caps(config: RunConfig) -> Caps:
+    return Caps(config.max_calls, config.max_tokens, config.budget_usd, config.max_time)
+
+
+def _throttle(
+    backend: Backend,
+    config: RunConfig,
+    table: ModelTable | None,
+    budget: Budget,
+    progress: Progress,
+    switch: Switch,
+) -> Throttle:
+    def check() -> None:
+        switch.check()
+        budget.check_time()
+
+    own = table and table.concurrency
+    most = own or config.concurrency or backend.concurrency
+    return Throttle(
+        backend.name,
+        most,
+        start=None if own or config.concurrency else min(FIRST_CONCURRENCY, most),
+        rpm=(table and table.rpm) or config.rpm,
+        tpm=(table and table.tpm) or config.tpm,
+        check=check,
+        say=progress.say,
+    )
+
+
+def _known_vector(ledger: Ledger, vectors: VectorStore) -> tuple[str, Vectors] | None:
+    """A row's text with the vector that it was given, if any row has one."""
+    for id in vectors.ids(limit=9):
+        for row in ledger.rows_by_id([id]).values():
+            return row.text, vectors.get([id])
+    return None
+
+
+def _selector(config: RunConfig) -> Selector | TopSelector:
+    if config.recipe == "paper":
+        return TopSelector(config.target_size)
+    seed_share = config.max_seed_share if config.max_rounds else 1.0
+    return Selector(
+        config.target_size,
+        seed_share,
+        config.quality_weight,
+        config.languages,
+        config.apart_cosine,
+    )
+
+
+async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
+    """Before anything is read or paid for, see that the models on servers answer.
+
+    Raises:
+        ModelError: a model cannot be used at all.
+    """
+    for gateway in gateways:
+        if gateway.backend.name.partition(":")[0] in EMBEDDED:
+            continue  # to open it was to try it
+        progress.activity = f"asking {gateway.backend.name} for a first word"
+        try:
+            fault = await greet(gateway)
+        except RunStopped:  # the first node will meet it, too
+            return
+        if fault:
+            progress.say(f"{gateway.backend.name} did not answer a small request: {fault}")
+
+
+def _agents(config: RunConfig) -> list[Agent]:
+    """The agents that ask a model in such a run, but for the judge."""
+    agents: list[Agent] = []
+    if config.scores:
+        return agents
+    if config.max_rounds:
+        agents += ["analyst", "generator"] if config.recipe == "lift" else ["generator"]
+    if config.recipe != "paper":
+        agents.append("redundancy")
+    return agents
+
+
+def _settling(config: RunConfig, model: Gateway | None, progress: Progress) -> Gateway | None:
+    """The model that settles doubts about near-duplicates, if one does."""
+    if model and not config.settles(small=model.backend.small):
+        progress.say(
+            f"{model.backend.name} is too small to settle doubts about near-duplicates: the rows' "
+            "responses do (--redundancy-llm names a model)"
+        )
+        return None
+    return model
+
+
+def _judges(
+    config: RunConfig, gateway: Callable[[str], Gateway | None], progress: Progress
+) -> dict[str, Gateway]:
+    """The judges' models by name, none where cheap signals judge instead."""
+    main = None if config.judges or config.scores else gateway(config.llm)
+    names = config.judging(small=bool(main and main.backend.small))
+    if main and not names:
+        progress.say(
+            f"{main.backend.name} is too small to judge: scoring by cheap signals "
+            "(--judge-llm names a judge)"
+        )
+    return {name: found for name in names if (found := gateway(name))}

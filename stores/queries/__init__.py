@@ -1,0 +1,1 @@
+"""What views and jobs read from a ledger; nothing here writes."""

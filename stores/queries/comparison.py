@@ -1,0 +1,56 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..ledger import Ledger
+from .summary import Summary, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """How many rows two runs share: of all rows, of the accepted ones, of the datasets."""
+
+    rows: int
+    accepted: int
+    dataset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The settings that differ (a pair by name), the two summaries, and the rows in common."""
+
+    settings: Mapping[str, tuple[Any, Any]]
+    one: Summary
+    other: Summary
+    common: Common
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return {
+            "settings": self.settings,
+            "one": self.one.as_dict(),
+            "other": self.other.as_dict(),
+            "common": asdict(self.common),
+        }
+
+
+def compare(one: Ledger, other: Ledger) -> Comparison:
+    """Compare two runs by their ledgers."""
+    before, after = one.noted("settings", {}), other.noted("settings", {})
+    names = [*before, *(name for name in after if name not in before)]
+    differing = {
+        name: (before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    }
+    conditions = ("1", "status = 'accepted'", "rank IS NOT NULL")
+    shared = (len(_ids(one, where) & _ids(other, where)) for where in conditions)
+    return Comparison(differing, summarise(one), summarise(other), Common(*shared))
+
+
+def _ids(ledger: Ledger, where: str) -> set[str]:
+    return {id for (id,) in ledger.read(f"SELECT id FROM rows WHERE {where}")}
