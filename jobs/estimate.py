@@ -15,7 +15,8 @@ from ..agents.judge import REPEATED
 from ..agents.probes import cluster_count, drawn_in, theme_count
 from ..agents.prompts import load
 from ..config import RunConfig
-from ..embedders import Embedder, kind_of
+from ..embedders import kind_of
+from ..embedders.base import Embedder
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import region_count
 from ..geometry.neighbours import nearest_others

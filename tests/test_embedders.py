@@ -16,7 +16,7 @@ from support import SCRIPTED, go, read_dataset
 
 from lift_agent.config import RunConfig, resolve
 from lift_agent.embedders import LazyEmbedder, open_embedder
-from lift_agent.embedders.onnx_cache import exported
+from lift_agent.embedders.onnx_cache import cached_export
 from lift_agent.embedders.onnx_model import OnnxEmbedder
 from lift_agent.embedders.sentence_transformers import LibraryEmbedder, load, packaged_folder
 from lift_agent.errors import ModelError, TooManyErrors, UsageError
@@ -114,11 +114,10 @@ def test_the_models_own_modules_and_prompts_hold(pooling, options, tmp_path):
     assert np.abs(other - unit(library.encode(TEXTS, prompt="query: "))).max() <= 1e-5
 
 
-def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(embedder):
-    said = []
-    made = open_embedder(embedder, say=said.append)
+def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(embedder, caplog):
+    made = open_embedder(embedder)
     assert isinstance(made, LibraryEmbedder)
-    assert "StaticEmbedding" in said[-1]
+    assert "StaticEmbedding" in caplog.messages[-1]
     assert np.allclose(made.embed(TEXTS[1:]), unit(load(embedder, None).encode(TEXTS[1:])))
 
 
@@ -131,7 +130,7 @@ def test_two_processes_at_once_export_once_and_whole(tmp_path, monkeypatch):
         return load(str(folder), folder)
 
     threads = [
-        threading.Thread(target=lambda: found.append(exported(folder, counted, print)))
+        threading.Thread(target=lambda: found.append(cached_export(folder, counted)))
         for _ in range(3)
     ]
     for thread in threads:
@@ -142,16 +141,15 @@ def test_two_processes_at_once_export_once_and_whole(tmp_path, monkeypatch):
     (folder / "1_Pooling" / "config.json").write_text(
         json.dumps({"embedding_dimension": 32, "pooling_mode": "cls"})
     )
-    assert exported(folder, counted, print) != found[0]  # another model in the same folder
+    assert cached_export(folder, counted) != found[0]  # another model in the same folder
 
 
-def test_a_cache_that_cannot_be_written_costs_only_speed(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_costs_only_speed(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path / "file"))
-    said = []
-    made = open_embedder(MINILM, say=said.append)
+    made = open_embedder(MINILM)
     assert isinstance(made, LibraryEmbedder)
-    assert "cannot be used" in said[-1]
+    assert "cannot be used" in caplog.messages[-1]
 
 
 # hosted -----------------------------------------------------------------------------------
