@@ -13,7 +13,8 @@ from ..agents import analyst, generator, judge, probes, redundancy
 from ..agents.forecasts import Forecast, Span, tokens_in
 from ..agents.probes import theme_count
 from ..config import RunConfig
-from ..embedders import Embedder, kind_of
+from ..embedders import kind_of
+from ..embedders.base import Embedder
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import region_count
 from ..graph.planning import SMALLEST_ROUND

@@ -108,7 +108,6 @@ async def opened(
             None if recording else _known_vector(ledger, vectors),
             **config.embedding,
             gateway=lambda backend: asked(f"embedder {backend.name}", backend),
-            say=progress.say,
         )
 
     try:
