@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..geometry.density import Region, region_count, regions_toward, sparse_regions
+from ..geometry.density import (
+    SparseSubspace,
+    sparse_subspaces,
+    subspace_count,
+    underrepresented_subspaces,
+)
 from ..geometry.neighbours import Vectors
-from ..geometry.places import found_again, merged
+from ..geometry.subspaces import match_centres, merge_subspaces
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, Subspace, TrackRecord
 from .asking import gathered, listed
@@ -79,7 +84,7 @@ class CoverageAnalyst:
         """
         latest = {subspace.id: subspace for subspace in known}
         given_up = {id for id, subspace in latest.items() if subspace.given_up}
-        count = min(region_count(max(len(rows), len(wanted.prompts) if wanted else 0)), size)
+        count = min(subspace_count(max(len(rows), len(wanted.prompts) if wanted else 0)), size)
         regions = _regions(vectors, wanted, count + len(given_up))
         subspaces = _placed(regions, rows, wanted, round, latest)
         live = [s for s in subspaces if s.id not in given_up][:count]
@@ -183,17 +188,17 @@ class _Shown:
         return [prompt.theme for prompt in prompts if prompt.theme]
 
 
-def _regions(vectors: Vectors, wanted: Wanted | None, count: int) -> list[Region]:
+def _regions(vectors: Vectors, wanted: Wanted | None, count: int) -> list[SparseSubspace]:
     if wanted is None:
-        return merged(sparse_regions(vectors, count))
+        return merge_subspaces(sparse_subspaces(vectors, count))
     k = _DENSITY_NEIGHBOURS[wanted.prompts[0].kind]
-    toward = regions_toward(wanted.vectors, vectors, count, k)
+    toward = underrepresented_subspaces(wanted.vectors, vectors, count, k)
     # Where the data lacks nothing that the reference has, it can still be broadened.
-    return merged(toward or sparse_regions(vectors, count))
+    return merge_subspaces(toward or sparse_subspaces(vectors, count))
 
 
 def _placed(
-    regions: Sequence[Region],
+    regions: Sequence[SparseSubspace],
     rows: Sequence[Row],
     wanted: Wanted | None,
     round: int,
@@ -204,7 +209,7 @@ def _placed(
     centres = np.asarray([region.centre for region in regions], dtype=np.float32)
     known = np.asarray([place.centre for place in places], dtype=np.float32)
     subspaces = []
-    for region, before in zip(regions, found_again(centres, known), strict=True):
+    for region, before in zip(regions, match_centres(centres, known), strict=True):
         prompts = wanted.prompts if wanted else ()
         place = Subspace(
             id="",

@@ -18,7 +18,7 @@ from ..config import RunConfig
 from ..embedders import kind_of
 from ..embedders.base import Embedder
 from ..embedders.hosted import TEXTS, price
-from ..geometry.density import region_count
+from ..geometry.density import subspace_count
 from ..geometry.neighbours import nearest_others
 from ..graph.planning import SMALLEST_ROUND
 from ..llms.backend import SMALL_MAX_TOKENS
@@ -192,7 +192,7 @@ def _small(config: RunConfig, judged: Span) -> bool:
 
 def _of_analyst(config: RunConfig, rows: int, tasks: Span) -> Iterator[tuple[str, Span, float]]:
     """Prompts of the analyst, how often each is asked, and bytes of the texts in it."""
-    regions = min(region_count(rows), config.round_size)
+    regions = min(subspace_count(rows), config.round_size)
     rounds = math.ceil(tasks.high / config.round_size)
     yield "name_subspace", Span(1, 2 * regions * rounds), 12 * 120
     if not config.toward:
