@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..geometry.density import Region, region_count, regions_toward, sparse_regions
+from ..geometry.density import (
+    SparseSubspace,
+    sparse_subspaces,
+    subspace_count,
+    underrepresented_subspaces,
+)
 from ..geometry.neighbours import Vectors
-from ..geometry.places import found_again, merged
+from ..geometry.subspaces import match_centres, merge_subspaces
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, Subspace, TrackRecord
 from .asking import bullet_list, gather_all
@@ -82,7 +87,7 @@ class CoverageAnalyst:
         latest = {subspace.id: subspace for subspace in known}
         given_up = {id for id, subspace in latest.items() if subspace.given_up}
         largest = max(len(rows), len(targets.prompts) if targets else 0)
-        count = min(region_count(largest), size)
+        count = min(subspace_count(largest), size)
         regions = _regions(vectors, targets, count + len(given_up))
         subspaces = _as_subspaces(regions, rows, targets, round, latest)
         live = [s for s in subspaces if s.id not in given_up][:count]
@@ -186,17 +191,17 @@ class _Shown:
         return [prompt.theme for prompt in prompts if prompt.theme]
 
 
-def _regions(vectors: Vectors, targets: TargetPrompts | None, count: int) -> list[Region]:
+def _regions(vectors: Vectors, targets: TargetPrompts | None, count: int) -> list[SparseSubspace]:
     if targets is None:
-        return merged(sparse_regions(vectors, count))
+        return merge_subspaces(sparse_subspaces(vectors, count))
     k = _DENSITY_NEIGHBOURS[targets.prompts[0].kind]
-    lacking = regions_toward(targets.vectors, vectors, count, k)
+    lacking = underrepresented_subspaces(targets.vectors, vectors, count, k)
     # Where the data lacks nothing that the prompts ask for, it can still be broadened.
-    return merged(lacking or sparse_regions(vectors, count))
+    return merge_subspaces(lacking or sparse_subspaces(vectors, count))
 
 
 def _as_subspaces(
-    regions: Sequence[Region],
+    regions: Sequence[SparseSubspace],
     rows: Sequence[Row],
     targets: TargetPrompts | None,
     round: int,
@@ -207,7 +212,7 @@ def _as_subspaces(
     centres = np.asarray([region.centre for region in regions], dtype=np.float32)
     known = np.asarray([subspace.centre for subspace in earlier], dtype=np.float32)
     subspaces = []
-    for region, before in zip(regions, found_again(centres, known), strict=True):
+    for region, before in zip(regions, match_centres(centres, known), strict=True):
         prompts = targets.prompts if targets else ()
         subspace = Subspace(
             id="",
