@@ -25,7 +25,7 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def pushed(finished, command, tmp_path):
+def pushed(finished, process, tmp_path):
     """Push to a hub of the test's own; yields the hub and the command."""
     with hub_server.serving() as (hub, address):
 
