@@ -60,10 +60,10 @@ class Score:
 
 def with_model(same: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> Score:
     """The mean score when a model that is right nine times in ten settles what is asked."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     scores = []
     for _ in range(DRAWS):
-        answers = truth ^ (dice.random(len(truth)) >= RIGHT)
+        answers = truth ^ (rng.random(len(truth)) >= RIGHT)
         scores.append(Score.of(np.where(asked, answers, same), truth))
     parts = [(s.precision, s.recall, s.f1, s.right) for s in scores]
     return Score(*map(float, np.mean(parts, axis=0)))
@@ -109,7 +109,7 @@ def rouge_says(pairs: Sequence[Pair], threshold: float = 0.7) -> np.ndarray:
 def removed_from(rows: Sequence[Row], vectors: Vectors) -> list[Verdict]:
     """The agent's verdicts on a whole file, what it would ask a model marked by its layer."""
     agent: Any = RedundancyAgent(NoModel(), CANDIDATE, BORDERLINE)  # type: ignore[arg-type]
-    verdicts, _ = asyncio.run(agent.check(rows, vectors, [], vectors[:0]))
+    verdicts, _ = asyncio.run(agent.find_duplicates(rows, vectors, [], vectors[:0]))
     return list(verdicts)
 
 

@@ -24,7 +24,7 @@ from damage import DEVELOPED, UNSEEN, Neighbours, wrong_number
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from lift_agent.agents import scoring, signals
-from lift_agent.agents.background import Background
+from lift_agent.agents.corpus_statistics import CorpusStatistics
 from lift_agent.geometry.neighbours import Floats
 from lift_agent.records import Row
 
@@ -41,25 +41,25 @@ class Half:
     """The rows of one half: good ones, and damaged ones by kind."""
 
     def __init__(self, folder: Path, parity: int) -> None:
-        dice = random.Random(parity)
+        rng = random.Random(parity)
         self.good: list[Row] = []
         self.bad: dict[str, list[Row]] = {kind: [] for kind in KINDS}
         for name in GOOD:
             rows = rows_of(folder, name)
             rows = rows[parity::2]
             tasks = TfidfVectorizer().fit_transform([row.task for row in rows])
-            for i in dice.sample(range(len(rows)), min(ROWS, len(rows))):
+            for i in rng.sample(range(len(rows)), min(ROWS, len(rows))):
                 row, cosines = rows[i], (tasks @ tasks[i].T).toarray().ravel()
                 nearest = rows[int(np.argmax(np.where(cosines < DISTINCT, cosines, -1)))]
-                lent = Neighbours(dice.choice(rows[:i] + rows[i + 1 :]), nearest)
+                lent = Neighbours(rng.choice(rows[:i] + rows[i + 1 :]), nearest)
                 self.good.append(row)
                 for kind, damage in KINDS.items():
-                    output = damage(row, lent, dice)
+                    output = damage(row, lent, rng)
                     # Some kinds do not apply to some rows: code to prose, a sentence to shuffle.
                     if output and output.split() != row.output.split():
                         self.bad[kind].append(replace(row, output=output))
         mixed = [row for kind, rows in self.bad.items() if kind != NUMBER for row in rows]
-        self.run = [*self.good, *dice.sample(mixed, len(self.good) // 5)]
+        self.run = [*self.good, *rng.sample(mixed, len(self.good) // 5)]
 
 
 def caught(good: Floats, bad: Floats) -> float:
@@ -73,7 +73,7 @@ def caught(good: Floats, bad: Floats) -> float:
     return float((bad < limit).mean() + share * (bad == limit).mean())
 
 
-def score(rows: Sequence[Row], background: Background | None) -> Floats:
+def score(rows: Sequence[Row], background: CorpusStatistics | None) -> Floats:
     """Points of rows by their text."""
     return np.array([sum(scoring.points(row, background).values()) for row in rows], dtype=float)
 
@@ -83,11 +83,11 @@ def main() -> None:
     args = parser(__doc__).parse_args()
     half, apart = Half(args.data, 1), Half(args.data, 0)
     begun = time.process_time()
-    own = Background.of(half.run)
+    own = CorpusStatistics.of(half.run)
     gathered = (time.process_time() - begun) / len(half.run) * 1000
     heads = ("a row alone", "with the run's background", "with that of other rows")
     columns, seconds = [], []
-    for background in (None, own, Background.of(apart.run)):
+    for background in (None, own, CorpusStatistics.of(apart.run)):
         begun = time.process_time()
         good = score(half.good, background)
         seconds.append((time.process_time() - begun) / len(half.good) * 1000)

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..geometry.neighbours import Vectors
 
-VECTORS = "vectors"
 _WRITE_BATCH = 5000  # Chroma refuses more than 5,461 at once
 _READ_BATCH = 1000  # reading by ids keeps its speed at any size; paging by offset does not
 

@@ -237,7 +237,7 @@ def test_other_dimensions_than_before_are_refused(server):
 
 def paid(folder):
     with opened_ledger(folder) as ledger:
-        return ledger.usage()["embedder"]
+        return ledger.calls.usage()["embedder"]
 
 
 def test_a_run_counts_keeps_and_replays_its_embeddings(server, seeds, tmp_path, command):
@@ -266,7 +266,7 @@ def test_a_run_counts_keeps_and_replays_its_embeddings(server, seeds, tmp_path, 
 
 def _calls(folder):
     with opened_ledger(folder) as ledger:
-        return ledger.calls(agent="embedder")
+        return ledger.calls.find(agent="embedder")
 
 
 def test_a_cap_holds_while_embedding_and_the_run_goes_on(server, seeds, tmp_path):
@@ -294,7 +294,7 @@ def test_a_stop_at_any_embedding_loses_nothing_and_lets_nothing_past_the_screen(
     options |= {"decontaminate": (exam,), "target_size": 50}
     go(seeds, tmp_path / "whole", **options)
     with opened_ledger(tmp_path / "whole") as ledger:
-        calls = sorted(ledger.calls(), key=lambda call: call.started)
+        calls = sorted(ledger.calls.find(), key=lambda call: call.started)
     caps = [i for i, call in enumerate(calls) if call.agent == "embedder" and i]
     assert len(caps) > 2  # the seeds or the exam, and the rows of a round
     for cap in caps:

@@ -48,10 +48,10 @@ class CallStory:
 
 def story_of(ledger: Ledger, key: str) -> CallStory:
     """Read the call with this key from the ledger."""
-    call = ledger.call(key)
+    call = ledger.calls.call(key)
     assert call is not None
     about = abouts(ledger, [call.subject], call.round)[call.subject]
-    attempts = tuple(ledger.attempts(key))
+    attempts = tuple(ledger.calls.attempts(key))
     if "schema" not in call.request or call.error:
         return CallStory(call, about, attempts)
     return CallStory(call, about, attempts, *_parsed(call))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..formats.writing.writers import DATASET, QUARANTINE, REPORT
+from ..stores.layout import DATASET, QUARANTINE, REPORT
 from ..stores.queries.screening import screen_lines
 from ..stores.queries.summary import PAIR, SETS, Summary, judging_lines
 from .estimate import print_estimated_and_actual

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from ..records import Call
 from ..stores.folder import is_held
+from ..stores.layout import VECTORS
 from ..stores.ledger import Ledger
-from ..stores.vectors import VECTORS, VectorStore
+from ..stores.vectors import VectorStore
 from .format import beginning, duration, in_one_line, inert, money, number
 from .story import NEIGHBOURS, Hit, Kind, Neighbours, Step, Story, find, story_of
 from .trace import SHORT

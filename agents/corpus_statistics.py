@@ -1,4 +1,4 @@
-"""What is usual among the rows of a run: what a single row's text is held against."""
+"""What is usual among the rows of a run: what a single row's text is compared with."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Association:
 
 
 @dataclass(frozen=True)
-class Background:
+class CorpusStatistics:
     """Statistics of a run's rows; nothing in it changes once it is made.
 
     Attributes:
@@ -136,7 +136,7 @@ class Background:
     counted: frozenset[str]
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Background:
+    def of(cls, rows: Iterable[Row]) -> CorpusStatistics:
         """Gather the statistics of rows, in whatever order they come.
 
         Of more than `ROWS` rows, those with the lowest ids (hashes of their texts) are read. Rows
