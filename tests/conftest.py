@@ -11,10 +11,13 @@ from support import SCRIPTED, TESTS, called, go, static_embedder
 
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1"}  # how commands print
 
-# One thread for OpenMP and BLAS, here and in child processes: arrays are small, the suite has two
-# workers on two cores, and threads that wait for each other on a busy processor take minutes.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+# For the workers and child processes. Arrays are small, and threads of OpenMP that wait for each
+# other on a busy processor take minutes; each run's threads leave a heap of their own behind.
+for name, value in (
+    *((f"{library}_NUM_THREADS", "1") for library in ("OMP", "OPENBLAS", "MKL")),
+    ("MALLOC_ARENA_MAX", "2"),
+):
+    os.environ.setdefault(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def pushed(finished, process, tmp_path):
     with hub_server.serving() as (hub, address):
 
         def push(name, *args, code=0, token=hub_server.TOKEN, endpoint=address):
-            done = command(
+            done = process(
                 *("export", finished, "--push", f"hf:{name}", *args),
                 code=code,
                 HF_ENDPOINT=endpoint,
