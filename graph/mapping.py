@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,8 +75,8 @@ def draw_missing_map(ledger: Ledger, folder: Path, say: Callable[[str], None]) -
     drawn = any(fate.x is not None for fate in ledger.rows.outcomes().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
         seed = ledger.facts.get("settings", {}).get("seed", 0)
-        with spared(say, ends=()):
-            draw_map(ledger, VectorStore(folder / VECTORS), seed)
+        with spared(say, ends=()), closing(VectorStore(folder / VECTORS)) as vectors:
+            draw_map(ledger, vectors, seed)
 
 
 def _centres(subspaces: list[Subspace]) -> Vectors:
