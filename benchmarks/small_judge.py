@@ -58,7 +58,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.sqlite")
         backend = open_backend(args.llm)
-        judge = Judge(Gateway(backend, ledger, Budget()), longest=1000)
+        judge = Judge(Gateway(backend, ledger, Budget()), length_cap=1000)
         begun = time.monotonic()
         scores = await asyncio.gather(*(judge.score(row) for row in rows))
         seconds = time.monotonic() - begun
