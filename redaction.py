@@ -40,6 +40,7 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
+
 class Secrets:
     """The secrets that a process used: they are cut out of texts, whatever they look like."""
 

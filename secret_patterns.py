@@ -1,6 +1,6 @@
 """How the keys of services look: one table, for redaction and for personal data in rows.
 
-A *whole* key has its full length and stands alone: in a row, text that only resembles a key is data.
+A *whole* key has its full length and stands alone: in a row, what only resembles a key is data.
 A *piece* may be shorter and stand against other text: an error shows keys cut or run together, and
 hiding too much there costs nothing. Keys of Cohere, Mistral, Azure OpenAI, Baseten and IBM have no
 form of their own; they are known by where they stand, or because this process uses them.
@@ -30,7 +30,7 @@ def _prefixed(issuer: str, prefix: str, alphabet: str, whole: int, piece: int) -
 
 
 KEY_FORMS = (
-    # sk-proj-, sk-svcacct-, sk-ant-, sk-or-; DeepSeek's, LiteLLM's and many others', pk- and rk- too.
+    # sk-proj-, sk-svcacct-, sk-ant-, sk-or-; of DeepSeek, LiteLLM and many others; pk-, rk-.
     KeyForm(
         "OpenAI, Anthropic, OpenRouter",
         f"sk-[{_BASE64URL}]{{20,}}",

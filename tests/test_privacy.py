@@ -5,7 +5,6 @@ import string
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from stdnum import luhn
 
 from lift_agent.agents.privacy import finds, masked, masked_row, personal
