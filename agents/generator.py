@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ..geometry.neighbours import Vectors
 from ..geometry.parents import parent_sets
-from ..llms.gateway import Gateway, Request
+from ..llms.gateway import Gateway
+from ..llms.messages import Request
 from ..records import Row, Score, Subspace, Tally, Task, row_id
 from .checks import answer_fault, task_fault
 from .prompts import load

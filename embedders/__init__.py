@@ -18,8 +18,8 @@ from ..geometry.neighbours import Vectors, unit
 from ..plugins import declared, package_of, plugin
 
 if TYPE_CHECKING:
-    from ..llms.backend import Backend
-    from ..llms.gateway import Gateway
+    from ..llms.calls import CallGateway
+    from .hosted import EmbeddingBackend
 
 KINDS = ("sentence-transformers", "openai", "static")
 
@@ -63,7 +63,7 @@ def open_embedder(
     prompt: str | None = None,
     base_url: str | None = None,
     prices: Mapping[str, Sequence[float]] | None = None,
-    gateway: Callable[[Backend], Gateway] | None = None,
+    gateway: Callable[[EmbeddingBackend], CallGateway[EmbeddingBackend]] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Embedder:
     """Open the embedder called ``kind:model``; a bare name or folder is a sentence transformer.

@@ -24,9 +24,10 @@ from .. import __version__
 from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
 from ..errors import RunFolderError, RunStopped, UsageError
-from ..llms.gateway import Switch
 from ..llms.names import check_name
+from ..llms.stopping import StopSignal
 from ..llms.tables import decisive
+from ..llms.timing import Timing
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.given import load_embeddings, load_scores
@@ -55,6 +56,7 @@ def run(
     force: bool = False,
     estimate: Mapping[str, Any] | None = None,
     recorded: tuple[Ledger, Recording] | None = None,
+    timing: Timing | None = None,
 ) -> Summary:
     """Run to the end, or to a reason to stop; return the summary of the run.
 
@@ -67,6 +69,7 @@ def run(
         estimate: what the run was thought to take, kept for its summary.
         recorded: a finished run's ledger and its answers, which take the place of the sources
             and the models.
+        timing: how long servers are waited for.
 
     Raises:
         UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
@@ -88,7 +91,8 @@ def run(
                 _settle_settings(config, ledger, progress)
                 if estimate and ledger.noted("estimate") is None:
                     ledger.note("estimate", estimate)
-                return asyncio.run(_run(config, ledger, progress, recorded and recorded[1]))
+                recording = recorded and recorded[1]
+                return asyncio.run(_run(config, ledger, progress, recording, timing))
     except (OSError, sqlite3.Error) as error:
         raise RunFolderError(
             f"cannot write in {config.out}: {error}; what was answered is saved: mend that (is "
@@ -243,16 +247,20 @@ def _shown(value: Any) -> str:
 
 
 async def _run(
-    config: RunConfig, ledger: Ledger, progress: Progress, recording: Recording | None
+    config: RunConfig,
+    ledger: Ledger,
+    progress: Progress,
+    recording: Recording | None,
+    timing: Timing | None,
 ) -> Summary:
     import aiosqlite
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     progress.target, progress.max_rounds = config.target_size, config.max_rounds
-    switch = Switch()
+    switch = StopSignal()
     gc.freeze()  # what was imported lives on: collections need not look through it again
     async with (
-        opened(config, ledger, progress, switch, recording) as context,
+        opened(config, ledger, progress, switch, recording, timing) as context,
         # Without isolation each statement commits: no lock is held while this loop goes on and
         # writes to the ledger.
         aiosqlite.connect(str(ledger.path), isolation_level=None) as checkpoints,
@@ -333,7 +341,7 @@ def _heartbeat(ledger: Ledger) -> Iterator[None]:
 
 
 @contextmanager
-def _stop_on_interrupt(switch: Switch, progress: Progress) -> Iterator[None]:
+def _stop_on_interrupt(switch: StopSignal, progress: Progress) -> Iterator[None]:
     """First Ctrl-C: finish the calls under way, then stop. Second: stop at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None

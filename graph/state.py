@@ -17,7 +17,8 @@ from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
-from ..llms.gateway import Gateway, Switch
+from ..llms.gateway import Gateway
+from ..llms.stopping import StopSignal
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
 from .progress import Progress
@@ -61,5 +62,5 @@ class RunContext:
     redundancy: RedundancyAgent
     selector: Selector | TopSelector
     yardsticks: Yardsticks
-    switch: Switch
+    switch: StopSignal
     progress: Progress = field(default_factory=Progress)

@@ -26,7 +26,7 @@ from lift_agent.geometry.places import SAME_PLACE, found_again, merged
 from lift_agent.graph.progress import Progress
 from lift_agent.graph.replay import first_difference, replay
 from lift_agent.graph.run import run
-from lift_agent.llms.gateway import Parsed
+from lift_agent.llms.messages import Parsed
 from lift_agent.records import Reference, Rejected, Row, TrackRecord, reference_id
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.reading.prompts import read_prompts

@@ -30,7 +30,7 @@ from lift_agent.errors import UsageError
 from lift_agent.graph.estimate import estimate
 from lift_agent.graph.progress import Progress
 from lift_agent.graph.replay import first_difference, replay
-from lift_agent.llms.gateway import Parsed
+from lift_agent.llms.messages import Parsed
 from lift_agent.records import Duel, Row, Score, row_id
 from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.reading.readers import read_rows

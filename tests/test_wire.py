@@ -14,7 +14,8 @@ from support import TESTS
 
 from lift_agent.config import resolve
 from lift_agent.llms.batches.openai import OpenAIBatches
-from lift_agent.llms.gateway import Request, call_key
+from lift_agent.llms.calls import call_key
+from lift_agent.llms.messages import Request
 from lift_agent.llms.providers import open_backend
 
 RECORDED = json.loads((TESTS / "data" / "wire.json").read_text(encoding="utf-8"))
@@ -93,8 +94,8 @@ def sent(case, address):
     }
     backend = open_backend("mine", tables=resolve({"llms": {"mine": table}}).llms)
     if case["mode"]:
-        backend.learned.way = case["mode"]
-    backend.learned.refused |= set(case["drops"])
+        backend.capabilities.output_mode = case["mode"]
+    backend.capabilities.refused |= set(case["drops"])
     body = backend.body(asked_for(case), Mark if case["mode"] else None, 7)
 
     async def both():
