@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -332,6 +333,28 @@ def test_the_head_of_a_gguf_file_tells_parameters_and_context(tmp_path):
     (tmp_path / "none.gguf").write_bytes(b"GGUF but no more")
     assert sizes.read_gguf(tmp_path / "none.gguf") is None
     assert local.weights(PACKAGE) == local.weights("") == packaged_model(PACKAGE)
+
+
+def gguf(pairs, rest, key=3):
+    head = struct.pack("<4sIQQ", b"GGUF", 3, 1, pairs) + struct.pack("<Q", key) + b"abc"
+    return head + rest + bytes(200)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gguf(1, b"", key=1 << 62),
+        gguf(1 << 60, struct.pack("<IB", 0, 1)),
+        gguf(1, struct.pack("<IIQ", 9, 8, 1 << 60)),
+        gguf(1, struct.pack("<IIQ", 9, 10, (1 << 64) - 1)),
+        gguf(1, struct.pack("<I", 77)),
+        gguf(1, struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 5000),
+    ],
+    ids=["a long key", "many pairs", "many words", "a long array", "no kind", "nested arrays"],
+)
+def test_a_hostile_gguf_file_says_nothing(content, tmp_path):
+    (tmp_path / "bad.gguf").write_bytes(content)
+    assert sizes.read_gguf(tmp_path / "bad.gguf") is None
 
 
 def test_the_short_form_of_a_prompt_is_shorter_and_has_its_own_version():

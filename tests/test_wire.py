@@ -14,6 +14,7 @@ from support import TESTS
 
 from lift_agent.config import resolve
 from lift_agent.llms.batches.openai import OpenAIBatches
+from lift_agent.llms.batches.opening import service_of
 from lift_agent.llms.calls import call_key
 from lift_agent.llms.messages import Request
 from lift_agent.llms.providers import open_backend
@@ -150,6 +151,100 @@ def test_organization_and_project_come_from_the_environment(variable, monkeypatc
         "openai-project": "proj-1",
         "content-type": "application/json",
     }
+
+
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 0,
+    "status": "completed",
+    "model": "m",
+    "output": [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hi.", "annotations": []}],
+        }
+    ],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 4},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": 1},
+        "total_tokens": 11,
+    },
+}
+CALL = {
+    "id": "fc_1",
+    "type": "function_call",
+    "call_id": "call_1",
+    "name": "Mark",
+    "arguments": '{"label": "good", "points": 3}',
+    "status": "completed",
+}
+
+
+def responded(model, mode, response):
+    """What a model of OpenAI's responses API is sent, and the reply to it."""
+    with serving(lambda *asked: (200, {}, response)) as (address, seen):
+        backend = open_backend(f"openai:{model}", f"{address}/v1")
+        backend.capabilities.output_mode = mode
+        body = backend.body(asked_for({"stops": True, "turns": True}), Mark if mode else None, 7)
+
+        async def both():
+            try:
+                return await backend.send(body)
+            finally:
+                await backend.close()
+
+        got = asyncio.run(both())
+    ((_, path, sent, headers),) = seen
+    assert path == "/v1/responses"
+    assert {k.lower(): v for k, v in headers.items()}["authorization"] == "Bearer sk-test"
+    return sent, got
+
+
+def test_a_model_of_responses_only_is_asked_for_them():
+    sent, got = responded("gpt-5-pro", "", RESPONSE)
+    assert sent["model"] == "gpt-5-pro"
+    assert tuple(sent["input"][0][name] for name in ("role", "content")) == TURNS[0]
+    assert sent["max_output_tokens"] == 64
+    assert not {"seed", "stop", "max_tokens", "max_completion_tokens", "messages"} & set(sent)
+    assert (got.text, got.finish_reason) == ("Hi.", "stop")
+    assert (got.input_tokens, got.cached_tokens, got.output_tokens) == (9, 4, 2)
+    assert got.reasoning_tokens == 1
+
+
+def test_a_response_that_was_cut_is_known_as_such():
+    ended = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    assert responded("gpt-5-pro", "", RESPONSE | ended)[1].finish_reason == "length"
+
+
+def test_a_model_of_responses_only_is_given_the_schema_where_they_take_it():
+    sent, got = responded("gpt-5-pro", "json_schema", RESPONSE)
+    form = sent["text"]["format"]
+    assert (form["type"], form["name"], form["strict"]) == ("json_schema", "Mark", True)
+    assert form["schema"]["required"] == ["label", "points"]
+    assert "response_format" not in sent
+    assert got.output_mode == "json_schema"
+
+
+def test_a_model_that_takes_tools_by_responses_is_asked_for_them():
+    sent, got = responded("gpt-6-sol", "tool", RESPONSE | {"output": [CALL]})
+    (tool,) = sent["tools"]
+    assert (tool["type"], tool["name"]) == ("function", "Mark")
+    assert sent["tool_choice"] == {"type": "function", "name": "Mark"}
+    assert json.loads(got.text) == {"label": "good", "points": 3}
+
+
+def test_a_model_of_responses_only_has_no_batches():
+    assert service_of(open_backend("openai:gpt-5-pro")) is None
+    assert service_of(open_backend("openai:gpt-5-mini"))
 
 
 if __name__ == "__main__":

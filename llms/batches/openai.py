@@ -10,6 +10,7 @@ import aiohttp
 
 from ...records import Batch
 from ..backend import Backend
+from ..completion_reading import message_of
 from ..completions import ChatCompletions, refusal
 from ..faults import Fault
 from ..replies import Reply, reply_of
@@ -107,8 +108,7 @@ class OpenAIBatches:
         if status >= 400:
             return refused(self._backend, refusal(status, json.dumps(body), {}), output_mode)
         try:
-            message: Any = self._chat.result(body).generations[0].message
-            return reply_of(message, output_mode)
+            return reply_of(message_of(body), output_mode)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             return Fault("otherwise", f"not a chat completion ({type(error).__name__})")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backend import Backend
 from ..ports import ModelBackend
 from .service import BatchService
@@ -15,8 +17,11 @@ def service_of(backend: ModelBackend) -> BatchService | None:
         from .anthropic import AnthropicBatches
 
         return AnthropicBatches(backend)
-    if type(backend.chat).__name__ == "ChatCompletions" and not backend.name.startswith("local:"):
-        from .openai import OpenAIBatches
+    chat: Any = backend.chat
+    if type(chat).__name__ != "ChatCompletions" or backend.name.startswith("local:"):
+        return None
+    if chat.responds:  # a batch of ours holds chat completions
+        return None
+    from .openai import OpenAIBatches
 
-        return OpenAIBatches(backend)
-    return None
+    return OpenAIBatches(backend)
