@@ -49,11 +49,11 @@ class Fused(BaseModel):
 def rows() -> Iterator[Row]:
     """The seeds, then each with a response of another, and so on without an end."""
     seeds = [row for row in read_rows(sorted(SEEDS.glob("*.jsonl"))) if isinstance(row, Row)]
-    dice = random.Random(0)
+    rng = random.Random(0)
     yield from seeds
     while True:
         for row in seeds:
-            yield replace(row, output=dice.choice(seeds).output)
+            yield replace(row, output=rng.choice(seeds).output)
 
 
 def judgement(gateway: Gateway, row: Row) -> Awaitable[Parsed[Rubric]]:

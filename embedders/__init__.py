@@ -73,7 +73,7 @@ def open_embedder(
         prompt: put before each text, or the name of one of the model's own prompts. Default: the
             model's own prompt, if it has one.
         base_url: address of an OpenAI-compatible server, for ``openai:``.
-        prices: USD per million input and output tokens, by name, before the package's table.
+        prices: USD per million input and output tokens, by name, before the list prices.
         gateway: makes the gateway through which a hosted model is asked; without one, requests
             are tried again, but neither counted nor kept.
         say: told what takes long, and why a slower way is taken.

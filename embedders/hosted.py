@@ -163,8 +163,8 @@ class EmbeddingBackend:
     concurrency: int = REMOTE_CONCURRENCY
     prices: Sequence[float] | None = None
     close: Callable[[], Awaitable[None]] | None = None
-    _client: httpx.AsyncClient | None = field(default=None, repr=False)
-    _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+    _client: httpx.AsyncClient | None = field(default=None, init=False, repr=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
 
     @property
     def address(self) -> str:

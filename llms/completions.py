@@ -12,10 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-import httpx
 import yarl
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -26,6 +24,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr, SecretStr
 
 from .completion_reading import message_of
+from .connections import refusal, session_for
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -36,21 +35,6 @@ _REASONING = re.compile(r"o\d")  # models whose system turn is called the develo
 # Names of OpenAI's models of which LangChain knows whether they take responses only.
 _PERHAPS_RESPONSES = re.compile(r"gpt-[5-9]|o\d|.*codex")
 _TOOLS_BY_RESPONSES = re.compile(r"gpt-6", re.IGNORECASE)
-
-
-class RefusedError(Exception):
-    """The server answered with an error: its status, what it said, and its headers.
-
-    `param` is the parameter that it names, if it does.
-    """
-
-    def __init__(
-        self, status_code: int, said: str, headers: Mapping[str, str], param: str = ""
-    ) -> None:
-        super().__init__(said)
-        self.status_code = status_code
-        self.headers = headers
-        self.param = param
 
 
 class ChatCompletions(BaseChatModel):
@@ -218,31 +202,3 @@ def with_finish_reason(message: AIMessage) -> AIMessage:
 
 def _variable(*names: str) -> str:
     return next((os.environ[name] for name in names if os.environ.get(name)), "")
-
-
-def session_for(url: str) -> aiohttp.ClientSession:
-    """Connections to a server, as many as are asked for, through the proxy that is set for it."""
-    address = yarl.URL(url)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=httpx.create_ssl_context()),
-        timeout=aiohttp.ClientTimeout(None),  # the gateway's
-        proxy=_proxy(address.scheme, address.host or ""),
-    )
-
-
-def _proxy(scheme: str, host: str) -> str | None:
-    """The proxy that the environment names for a host; aiohttp would ask for every request."""
-    return None if proxy_bypass(host) else getproxies().get(scheme)
-
-
-def refusal(status: int, text: str, headers: Mapping[str, str]) -> RefusedError:
-    """The error that a server's answer is: what it says, or its beginning."""
-    try:
-        error = json.loads(text)["error"]
-        if isinstance(error, str):
-            return RefusedError(status, error, headers)
-        code = error.get("code") or ""
-        said = f"{error['message']}{f' ({code})' if code else ''}"
-        return RefusedError(status, said, headers, str(error.get("param") or ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return RefusedError(status, " ".join(text.split())[:2000] or "no explanation", headers)

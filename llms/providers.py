@@ -58,7 +58,7 @@ def prospect(
 
 
 def _list_price(table: ModelTable) -> Sequence[float] | None:
-    """The package's price of a model; another server's price is its own."""
+    """The list price of a model; another server's price is its own."""
     from .prices import price_of
 
     return None if _address(table) else price_of(table.model)

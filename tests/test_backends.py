@@ -782,7 +782,10 @@ def test_the_tables_of_the_documentation_are_those_of_the_code():
         ("openai:gpt-4o-mini-2024-07-18", (0.15, 0.6, 0.075)),
         ("anthropic:claude-haiku-4-5-20251001", (1.0, 5.0, 0.1)),
         ("openai:text-embedding-3-small", (0.02, 0.0)),
+        ("anthropic:claude-haiku-4-5-of-mine", None),
         ("anthropic:gpt-4o-mini", None),
+        ("google_genai:gemini-2.5-pro", (1.25, 10.0, 0.125)),  # of short prompts
+        ("deepseek:deepseek-chat", None),  # its price depends on the hour
         ("openai:gpt-4o-mini-2024-07-181", None),
     ],
 )

@@ -20,7 +20,7 @@ from lift_agent.graph.replay import RecordedCalls
 from lift_agent.llms.answers import parse
 from lift_agent.llms.backend import Backend
 from lift_agent.llms.capabilities import THINKING_TOKENS
-from lift_agent.llms.completions import RefusedError
+from lift_agent.llms.connections import RefusedError
 from lift_agent.llms.faults import refused_part
 from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.messages import Request

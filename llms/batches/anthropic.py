@@ -11,7 +11,7 @@ import aiohttp
 
 from ...records import Batch
 from ..backend import Backend
-from ..completions import refusal, session_for
+from ..connections import refusal, session_for
 from ..faults import Fault
 from ..replies import Reply, reply_of
 from .service import Standing, refused

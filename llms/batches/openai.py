@@ -11,7 +11,8 @@ import aiohttp
 from ...records import Batch
 from ..backend import Backend
 from ..completion_reading import message_of
-from ..completions import ChatCompletions, refusal
+from ..completions import ChatCompletions
+from ..connections import refusal
 from ..faults import Fault
 from ..replies import Reply, reply_of
 from .service import BatchRefusedError, Standing, refused
