@@ -48,11 +48,11 @@ GROUPS = {
 
 def unrelated(folder: Path, pairs: Sequence[Pair]) -> list[Row]:
     """Rows of the same files that are no pair's."""
-    dice, used = random.Random(0), {pair.first.id for pair in pairs}
+    rng, used = random.Random(0), {pair.first.id for pair in pairs}
     return [
         row
         for name in OTHERS
-        for row in dice.sample([r for r in rows_of(folder, name) if r.id not in used], UNRELATED)
+        for row in rng.sample([r for r in rows_of(folder, name) if r.id not in used], UNRELATED)
     ]
 
 

@@ -60,10 +60,10 @@ class Score:
 
 def with_model(same: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> Score:
     """The mean score when a model that is right nine times in ten settles what is asked."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     scores = []
     for _ in range(DRAWS):
-        answers = truth ^ (dice.random(len(truth)) >= RIGHT)
+        answers = truth ^ (rng.random(len(truth)) >= RIGHT)
         scores.append(Score.of(np.where(asked, answers, same), truth))
     parts = [(s.precision, s.recall, s.f1, s.right) for s in scores]
     return Score(*map(float, np.mean(parts, axis=0)))

@@ -41,25 +41,25 @@ class Half:
     """The rows of one half: good ones, and damaged ones by kind."""
 
     def __init__(self, folder: Path, parity: int) -> None:
-        dice = random.Random(parity)
+        rng = random.Random(parity)
         self.good: list[Row] = []
         self.bad: dict[str, list[Row]] = {kind: [] for kind in KINDS}
         for name in GOOD:
             rows = rows_of(folder, name)
             rows = rows[parity::2]
             tasks = TfidfVectorizer().fit_transform([row.task for row in rows])
-            for i in dice.sample(range(len(rows)), min(ROWS, len(rows))):
+            for i in rng.sample(range(len(rows)), min(ROWS, len(rows))):
                 row, cosines = rows[i], (tasks @ tasks[i].T).toarray().ravel()
                 nearest = rows[int(np.argmax(np.where(cosines < DISTINCT, cosines, -1)))]
-                lent = Neighbours(dice.choice(rows[:i] + rows[i + 1 :]), nearest)
+                lent = Neighbours(rng.choice(rows[:i] + rows[i + 1 :]), nearest)
                 self.good.append(row)
                 for kind, damage in KINDS.items():
-                    output = damage(row, lent, dice)
+                    output = damage(row, lent, rng)
                     # Some kinds do not apply to some rows: code to prose, a sentence to shuffle.
                     if output and output.split() != row.output.split():
                         self.bad[kind].append(replace(row, output=output))
         mixed = [row for kind, rows in self.bad.items() if kind != NUMBER for row in rows]
-        self.run = [*self.good, *dice.sample(mixed, len(self.good) // 5)]
+        self.run = [*self.good, *rng.sample(mixed, len(self.good) // 5)]
 
 
 def caught(good: Floats, bad: Floats) -> float:
