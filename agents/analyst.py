@@ -1,13 +1,12 @@
-"""The coverage analyst: finds where the data is thin, names the place and says what is missing."""
+"""The coverage analyst: finds the subspaces that the data lacks and has each named and briefed."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from ..geometry.density import (
     SparseSubspace,
@@ -18,48 +17,26 @@ from ..geometry.density import (
 from ..geometry.neighbours import Vectors
 from ..geometry.subspaces import match_centres, merge_subspaces
 from ..llms.gateway import Gateway
-from ..records import Reference, Row, Subspace, TrackRecord
-from .asking import gathered, listed
-from .bandit import Arm, hopeless, quotas
-from .prompts import load
-from .reference import ReferenceTexts
-from .texts import first_words, whole_sentences, word_runs
+from ..records import Row, Subspace, TrackRecord
+from .bandit import SubspaceArm, hopeless, quotas
+from .subspace_naming import SubspaceNamer
+from .target_prompts import TargetPrompts
 
-SHOWN = 4  # example instructions of each side in the prompt
-_TRIES = 2  # times that a name is asked for, when what comes shows the reference
-_TAKEN = 32  # names of other subspaces in the prompt
 _DENSITY_NEIGHBOURS = {"toward": 10, "probe": 5}  # a theme has few probes
-
-
-class Brief(BaseModel):
-    """What the model says of a subspace."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-    name: str = Field(min_length=2, max_length=48)
-    brief: str = Field(min_length=2, max_length=240)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The reference in use: its prompts, and their (m, d) unit vectors."""
-
-    prompts: Sequence[Reference]
-    vectors: Vectors
 
 
 class CoverageAnalyst:
     """Finds sparse subspaces, has each named, and shares a round's work among them."""
 
     def __init__(self, gateway: Gateway, seed: int) -> None:
-        self._gateway = gateway
+        self._namer = SubspaceNamer(gateway)
         self._seed = seed
 
     async def find(
         self,
         rows: Sequence[Row],
         vectors: Vectors,
-        wanted: Wanted | None,
+        targets: TargetPrompts | None,
         *,
         round: int,
         size: int,
@@ -74,7 +51,7 @@ class CoverageAnalyst:
         Args:
             rows: the rows whose coverage counts, in order.
             vectors: their (n, d) unit vectors.
-            wanted: the reference that they are compared with; without one, the data's own
+            targets: the prompts that the rows are compared with; without any, the data's own
                 sparse regions are found.
             round: number of the round.
             size: tasks to share out.
@@ -84,11 +61,12 @@ class CoverageAnalyst:
         """
         latest = {subspace.id: subspace for subspace in known}
         given_up = {id for id, subspace in latest.items() if subspace.given_up}
-        count = min(subspace_count(max(len(rows), len(wanted.prompts) if wanted else 0)), size)
-        regions = _regions(vectors, wanted, count + len(given_up))
-        subspaces = _placed(regions, rows, wanted, round, latest)
+        largest = max(len(rows), len(targets.prompts) if targets else 0)
+        count = min(subspace_count(largest), size)
+        regions = _regions(vectors, targets, count + len(given_up))
+        subspaces = _as_subspaces(regions, rows, targets, round, latest)
         live = [s for s in subspaces if s.id not in given_up][:count]
-        named = await self._names(live, rows, wanted, latest)
+        named = await self._namer.name(live, rows, targets, latest)
         return self._shared(named, record, round, size)
 
     def _shared(
@@ -112,106 +90,31 @@ class CoverageAnalyst:
             for s, arm, hope in zip(subspaces, arms, hopes, strict=True)
         ]
 
-    async def _names(
-        self,
-        subspaces: Sequence[Subspace],
-        rows: Sequence[Row],
-        wanted: Wanted | None,
-        latest: Mapping[str, Subspace],
-    ) -> list[Subspace]:
-        """Have the new subspaces named, each apart from all others.
 
-        Where two are given one name, the later is asked for another; then it is numbered.
-        """
-        texts = ReferenceTexts(prompt.task for prompt in (wanted.prompts if wanted else ()))
-        shown = _Shown(rows, wanted)
-        known = [subspace.name for subspace in latest.values()]
-        new = [subspace for subspace in subspaces if subspace.id not in latest]
-        first = await gathered(self._named(s, shown, texts, known) for s in new)
-        named: dict[str, Subspace] = {}
-        for subspace in first:
-            names = [*known, *(other.name for other in named.values())]
-            if subspace.name.casefold() in map(str.casefold, names):
-                subspace = await self._named(subspace, shown, texts, names)  # noqa: PLW2901
-            named[subspace.id] = replace(subspace, name=_numbered(subspace.name, names))
-        return [named.get(subspace.id, subspace) for subspace in subspaces]
-
-    async def _named(
-        self, subspace: Subspace, shown: _Shown, texts: ReferenceTexts, taken: Sequence[str]
-    ) -> Subspace:
-        """Have a subspace named and briefed from contrasting examples.
-
-        The name and the brief go to the generator: what shows a prompt of the reference is asked
-        for once more, then left out.
-        """
-        members, nearby, wanted = shown.around(subspace)
-        said = None
-        for sample in range(_TRIES):
-            request = load("name_subspace").ask(
-                inside=listed(members),
-                nearby=listed(nearby),
-                wanted=listed(wanted),
-                taken="; ".join(taken[-_TAKEN:]) or "none",
-                sample=sample,
-            )
-            answer = await self._gateway.ask_for(
-                Brief, request, agent="analyst", subject=subspace.id, round=subspace.round
-            )
-            said = answer.value
-            if said is None or not texts.shown_in(f"{said.name}\n{said.brief}"):
-                break
-        # Without a usable answer the place is still worth filling; its rows name it.
-        name = said.name if said else ""
-        if not name or _is_example_name(name) or texts.shown_in(name):
-            texts_there = members or shown.themes(subspace) or nearby or [subspace.id]
-            name = first_words(texts_there[0], 5)
-        brief = texts.trimmed(_own_sentences(said.brief)) if said else ""
-        return replace(subspace, name=name, brief=brief)
-
-
-class _Shown:
-    """The texts of rows and prompts, of which some are shown to the model that names a place."""
-
-    def __init__(self, rows: Sequence[Row], wanted: Wanted | None) -> None:
-        self._rows = {row.id: row.task for row in rows}
-        self._prompts = {p.id: p for p in wanted.prompts} if wanted else {}
-
-    def around(self, place: Subspace) -> tuple[list[str], list[str], list[str]]:
-        """Tasks inside the place, tasks around it, and prompts that want it."""
-        inside = [self._rows[id] for id in place.members[:SHOWN]]
-        around = [self._rows[id] for id in place.nearby[: SHOWN - 1]]
-        return inside, around, [self._prompts[id].task for id in place.wanted[:SHOWN]]
-
-    def themes(self, place: Subspace) -> list[str]:
-        """The themes of the probes that want the place."""
-        prompts = (self._prompts[id] for id in place.wanted)
-        return [prompt.theme for prompt in prompts if prompt.theme]
-
-
-def _regions(vectors: Vectors, wanted: Wanted | None, count: int) -> list[SparseSubspace]:
-    if wanted is None:
+def _regions(vectors: Vectors, targets: TargetPrompts | None, count: int) -> list[SparseSubspace]:
+    if targets is None:
         return merge_subspaces(sparse_subspaces(vectors, count))
-    k = _DENSITY_NEIGHBOURS[wanted.prompts[0].kind]
-    toward = underrepresented_subspaces(wanted.vectors, vectors, count, k)
-    # Where the data lacks nothing that the reference has, it can still be broadened.
-    return merge_subspaces(toward or sparse_subspaces(vectors, count))
+    k = _DENSITY_NEIGHBOURS[targets.prompts[0].kind]
+    lacking = underrepresented_subspaces(targets.vectors, vectors, count, k)
+    # Where the data lacks nothing that the prompts ask for, it can still be broadened.
+    return merge_subspaces(lacking or sparse_subspaces(vectors, count))
 
 
-def _placed(
+def _as_subspaces(
     regions: Sequence[SparseSubspace],
     rows: Sequence[Row],
-    wanted: Wanted | None,
+    targets: TargetPrompts | None,
     round: int,
     latest: Mapping[str, Subspace],
 ) -> list[Subspace]:
-    """The regions as subspaces, under the ids of the places that they were found at before."""
-    places = list(latest.values())
+    """The regions as subspaces; one that was found before keeps its id, name and brief."""
+    earlier = list(latest.values())
     centres = np.asarray([region.centre for region in regions], dtype=np.float32)
-    known = np.asarray([place.centre for place in places], dtype=np.float32)
+    known = np.asarray([subspace.centre for subspace in earlier], dtype=np.float32)
     subspaces = []
     for region, before in zip(regions, match_centres(centres, known), strict=True):
-        prompts = wanted.prompts if wanted else ()
-        place = Subspace(
+        prompts = targets.prompts if targets else ()
+        subspace = Subspace(
             id="",
             round=round,
             centre=tuple(region.centre.tolist()),
@@ -224,21 +127,22 @@ def _placed(
             wanted_density=region.wanted_density,
         )
         if before is None:
-            place = replace(place, id=_new_id(place))
+            subspace = replace(subspace, id=_new_id(subspace))
         else:
-            same = places[before]
-            place = replace(place, id=same.id, name=same.name, brief=same.brief)
-        subspaces.append(place)
+            same = earlier[before]
+            subspace = replace(subspace, id=same.id, name=same.name, brief=same.brief)
+        subspaces.append(subspace)
     return subspaces
 
 
-def _new_id(place: Subspace) -> str:
-    """An id from what the place was first found by, and when."""
-    found_by = (*place.wanted[:1], *place.members[:1], *place.nearby[:1], place.round)
+def _new_id(subspace: Subspace) -> str:
+    """An id from what the subspace was first found by, and when."""
+    first = (*subspace.wanted[:1], *subspace.members[:1], *subspace.nearby[:1])
+    found_by = (*first, subspace.round)
     return f"s-{hashlib.sha256(repr(found_by).encode()).hexdigest()[:8]}"
 
 
-def _arms(subspaces: Sequence[Subspace], record: Mapping[str, TrackRecord]) -> list[Arm]:
+def _arms(subspaces: Sequence[Subspace], record: Mapping[str, TrackRecord]) -> list[SubspaceArm]:
     """The subspaces for the bandit; where little was tried, a task costs what it does elsewhere."""
     tried = sum(r.tried for r in record.values())
     usual = max(1.0, sum(r.tokens for r in record.values()) / max(1, tried))
@@ -246,28 +150,5 @@ def _arms(subspaces: Sequence[Subspace], record: Mapping[str, TrackRecord]) -> l
     for subspace in subspaces:
         done = record.get(subspace.id, TrackRecord())
         cost = (done.tokens + usual) / (done.tried + 1)
-        arms.append(Arm(max(subspace.gap, 1e-6), done.tried, done.landed, cost / usual))
+        arms.append(SubspaceArm(max(subspace.gap, 1e-6), done.tried, done.landed, cost / usual))
     return arms
-
-
-def _examples() -> str:
-    return " ".join(text for _, text in load("name_subspace").turns[:-1])
-
-
-def _is_example_name(name: str) -> bool:
-    """Whether the model gave a worked example's name instead of one of its own."""
-    return f'"{name.casefold()}"' in _examples().casefold()
-
-
-def _own_sentences(brief: str) -> str:
-    """The brief without a cut last sentence; nothing if it repeats a worked example."""
-    return "" if word_runs(brief) & word_runs(_examples()) else whole_sentences(brief)
-
-
-def _numbered(name: str, taken: Sequence[str]) -> str:
-    """The name, with a number if it is taken."""
-    used, number, made = {other.casefold() for other in taken}, 1, name
-    while made.casefold() in used:
-        number += 1
-        made = f"{name} {number}"
-    return made

@@ -11,7 +11,7 @@ from .texts import clip
 Result = TypeVar("Result")
 
 
-async def gathered(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+async def gather_all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Do all of it at once; when some of it raises, the rest still ends before the first error.
 
     So nothing that was asked is left without its answer being kept.
@@ -25,6 +25,6 @@ async def gathered(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     return done
 
 
-def listed(tasks: Iterable[str], size: int = 200) -> str:
+def bullet_list(tasks: Iterable[str], size: int = 200) -> str:
     """Tasks as a list, each on one line of at most `size` bytes; "(none)" if there is none."""
     return "\n".join(f"- {clip(' '.join(task.split()), size)}" for task in tasks) or "(none)"

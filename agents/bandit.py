@@ -19,7 +19,7 @@ DOUBT = 0.05  # chance of reaching half the common rate below which it is given 
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class SubspaceArm:
     """A subspace as the bandit sees it: what a success is worth, and what its tasks brought.
 
     `cost` is what one task takes, in any unit that is the same for all arms.
@@ -36,7 +36,7 @@ class Arm:
         return (1 + self.won) / (2 + self.tried)
 
 
-def quotas(size: int, arms: Sequence[Arm], seed: str) -> list[int]:
+def quotas(size: int, arms: Sequence[SubspaceArm], seed: str) -> list[int]:
     """Share `size` tasks among arms: each goes where a draw of rate × worth / cost is largest.
 
     Within the round nobody sees an arm fill up, so what it is worth falls as 1 / (1 + tasks given
@@ -47,23 +47,23 @@ def quotas(size: int, arms: Sequence[Arm], seed: str) -> list[int]:
     """
     if not arms:
         return []
-    dice = np.random.default_rng(list(seed.encode()))
+    rng = np.random.default_rng(list(seed.encode()))
     value = np.asarray([arm.worth / arm.cost for arm in arms])
     won = np.asarray([arm.won for arm in arms])
     lost = np.asarray([arm.tried - arm.won for arm in arms])
-    given = np.zeros(len(arms), dtype=np.int64)
-    given[best_arm(arms)] = size // len(arms)
-    for rates in dice.beta(1 + won, 1 + lost, (size - int(given.sum()), len(arms))):
-        given[np.argmax(rates * value / (1 + given * len(arms) / size))] += 1
-    return [int(n) for n in given]
+    shares = np.zeros(len(arms), dtype=np.int64)
+    shares[best_arm(arms)] = size // len(arms)
+    for rates in rng.beta(1 + won, 1 + lost, (size - int(shares.sum()), len(arms))):
+        shares[np.argmax(rates * value / (1 + shares * len(arms) / size))] += 1
+    return [int(n) for n in shares]
 
 
-def best_arm(arms: Sequence[Arm]) -> int:
+def best_arm(arms: Sequence[SubspaceArm]) -> int:
     """The arm with the largest posterior mean of rate × worth / cost."""
     return max(range(len(arms)), key=lambda i: arms[i].rate * arms[i].worth / arms[i].cost)
 
 
-def hopeless(arms: Sequence[Arm]) -> list[bool]:
+def hopeless(arms: Sequence[SubspaceArm]) -> list[bool]:
     """Tell which arms are given up: no success in PATIENCE tasks, or hardly a chance of one.
 
     That is a chance under DOUBT that the arm's rate reaches half the rate of all arms together.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
@@ -15,9 +14,10 @@ import numpy as np
 from ..geometry.neighbours import Floats
 from ..geometry.selection import percentile_ranks
 from ..records import Duel, Score
+from .final_score import JUDGE_WEIGHT
+from .near_ties import position_consistency
+from .repeatability import repeatability, repeatability_coefficient
 
-JUDGE_WEIGHT, LENGTH_WEIGHT = 0.9, 0.1  # of the final score, as in the LIFT paper
-STEP = 1.0  # a point of the rubric: no judge is finer than that
 _FEW = 20  # rows below which nothing is said of a judge's habits
 _BINS = 10
 
@@ -31,123 +31,6 @@ def spearman(first: Floats, second: Floats) -> float:
         return 0.0
     one, other = (ranks - ranks.mean() for ranks in map(percentile_ranks, (first, second)))
     return float(np.clip(one @ other / np.sqrt((one @ one) * (other @ other)), -1, 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Repeatability:
-    """How a judge repeats itself over `rows` rows that were judged `samples` times each.
-
-    `deviation` is the standard deviation within a row, in points; `icc` the share of the
-    variance of single scores that is between rows, 1 for a judge without noise.
-    """
-
-    rows: int
-    samples: int
-    deviation: float
-    icc: float
-
-
-def repeatability_coefficient(deviation: float) -> float:
-    """√2 · 1.96 · deviation: two scores of one row differ by less in 95 of 100 cases.
-
-    Bland and Altman (1986).
-    """
-    return float(np.sqrt(2) * 1.96 * deviation)
-
-
-def repeatability(judgements: Sequence[Sequence[float]]) -> Repeatability | None:
-    """Measure a judge's noise from repeated judgements, one sequence a row.
-
-    One-way random effects, ICC(1,1) of Shrout and Fleiss (1979): (MSB - MSW) / (MSB + (k - 1)
-    MSW) with the mean squares between and within rows. Rows with fewer than the most judgements
-    k are left out; None if fewer than two rows are left, or k < 2.
-    """
-    samples = max(map(len, judgements), default=0)
-    table = np.asarray([row for row in judgements if len(row) == samples], dtype=np.float64)
-    rows = len(table)
-    if rows < 2 or samples < 2:
-        return None
-    means = table.mean(axis=1)
-    between = samples * means.var(ddof=1)
-    within = ((table - means[:, None]) ** 2).sum() / (rows * (samples - 1))
-    total = between + (samples - 1) * within
-    icc = float((between - within) / total) if total > 0 else 0.0
-    return Repeatability(rows, samples, float(np.sqrt(within)), icc)
-
-
-def noise(scores: Mapping[str, Score]) -> float:
-    """Standard deviation of a judge score in points: as measured, and at least one point."""
-    measured = repeatability([score.judgements for score in scores.values()])
-    return max(STEP, measured.deviation if measured else 0.0)
-
-
-def close_pairs(
-    scores: Mapping[str, float], places: int, deviation: float
-) -> Iterator[tuple[str, str]]:
-    """Pairs of a row among the best `places` and one below that noise does not tell apart.
-
-    They differ by the repeatability coefficient at most, in the order of their difference in
-    whole deviations (> 0), the nearest to the cut first, and each row of a step comes once
-    before any comes twice: in `benchmarks/tie_breaks.py` the best of the orders that were tried.
-    Equal scores are parted by their id, a hash.
-    """
-    ranked = sorted(scores, key=lambda row: (-scores[row], row))
-    above, below = ranked[:places][::-1], ranked[places:]
-    reach = repeatability_coefficient(deviation)
-
-    def entry(i: int, j: int) -> tuple[int, int, int, int]:
-        return int((scores[above[i]] - scores[below[j]]) / deviation), abs(i - j), i, j
-
-    heads = [entry(0, 0)] if above and below else []  # of each diagonal, whose differences grow
-    while heads:
-        _, _, i, j = heapq.heappop(heads)
-        if scores[above[i]] - scores[below[j]] > reach:
-            continue
-        yield above[i], below[j]
-        opened = [(0, j + 1)] * (i == 0) + [(i + 1, 0)] * (j == 0)
-        for row, other in [(i + 1, j + 1), *opened]:
-            if row < len(above) and other < len(below):
-                heapq.heappush(heads, entry(row, other))
-
-
-def after_duels(
-    scores: Mapping[str, float], duels: Sequence[Duel], deviation: float
-) -> dict[str, float]:
-    """Correct scores by the duels that have a winner, as far as the noise of the scores allows.
-
-    The most probable qualities q, when each score is q with Gaussian noise of this standard
-    deviation s > 0, and i beats j with the probability 1 / (1 + exp((q_j - q_i) / s)) of Bradley
-    and Terry (1952). A win moves a row by less than s; the sum of all scores stays; rows
-    without a decided duel keep their score.
-    """
-    decided = [duel for duel in duels if duel.winner in scores and duel.loser in scores]
-    if not decided:
-        return dict(scores)
-    rows = sorted({row for duel in decided for row in (duel.winner, duel.loser)})
-    place = {row: i for i, row in enumerate(rows)}
-    winners = np.asarray([place[duel.winner] for duel in decided])
-    losers = np.asarray([place[duel.loser] for duel in decided])
-    fought = np.bincount(np.concatenate([winners, losers]), minlength=len(rows))
-    # Gradient steps that the curvature, at most 1 + (most duels of a row) / 2, makes contract.
-    step = 1 / (1 + fought.max() / 2)
-    prior = np.asarray([scores[row] for row in rows]) / deviation
-    quality = prior.copy()
-    for _ in range(int(30 / step)):
-        surprise = 1 / (1 + np.exp(np.clip(quality[winners] - quality[losers], -500, 500)))
-        gained = np.bincount(winners, surprise, len(rows))
-        lost = np.bincount(losers, surprise, len(rows))
-        change = step * (prior + gained - lost - quality)
-        quality += change
-        if np.abs(change).max() < 1e-12:
-            break
-    moved = (quality - prior) * deviation
-    return dict(scores) | {row: scores[row] + float(moved[i]) for i, row in enumerate(rows)}
-
-
-def position_consistency(duels: Sequence[Duel]) -> float | None:
-    """Share of pairs with the same verdict in both orders (arXiv 2406.07791), None of none."""
-    answered = [duel for duel in duels if not duel.failed]
-    return sum(duel.consistent for duel in answered) / len(answered) if answered else None
 
 
 def agreement(scores: Sequence[Score]) -> dict[str, Any] | None:
@@ -180,9 +63,9 @@ def agreement(scores: Sequence[Score]) -> dict[str, Any] | None:
     }
 
 
-def described(
+def judging_summary(
     scores: Mapping[str, Score],
-    duels: Sequence[Duel] = (),
+    comparisons: Sequence[Duel] = (),
     *,
     pool: Mapping[str, float] | None = None,
     places: int = 0,
@@ -191,7 +74,7 @@ def described(
 
     Args:
         scores: of all judged rows; failed judgements are left out.
-        duels: the pairs that were compared.
+        comparisons: the pairs that were compared.
         pool: final scores of the rows that may be chosen.
         places: rows of the dataset.
 
@@ -229,14 +112,14 @@ def described(
             reach = JUDGE_WEIGHT * told["repeats"]["reach"]
             near = np.abs(finals - finals[places - 1]) <= reach
             told["repeats"]["undecided"] = int(near.sum()) - 1
-    if duels:
-        answered = [duel for duel in duels if not duel.failed]
-        leanings = [_leaning(duel) for duel in answered]
+    if comparisons:
+        answered = [pair for pair in comparisons if not pair.failed]
+        leanings = [_leaning(pair) for pair in answered]
         told["ties"] = {
-            "pairs": len(duels),
-            "failed": len(duels) - len(answered),
-            "decided": sum(bool(duel.winner) for duel in duels),
-            "consistency": position_consistency(duels),
+            "pairs": len(comparisons),
+            "failed": len(comparisons) - len(answered),
+            "decided": sum(bool(pair.winner) for pair in comparisons),
+            "consistency": position_consistency(comparisons),
             "first_favoured": sum(leaning > 0 for leaning in leanings),
             "second_favoured": sum(leaning < 0 for leaning in leanings),
         }
@@ -244,10 +127,10 @@ def described(
     return told
 
 
-def _leaning(duel: Duel) -> int:
+def _leaning(pair: Duel) -> int:
     """How much a comparison favoured the row shown first (> 0), or shown second (< 0)."""
-    places = {"": 0, duel.first: 1, duel.second: -1}
-    return places[duel.forward] - places[duel.backward]
+    leaning = {"": 0, pair.first: 1, pair.second: -1}
+    return leaning[pair.forward] - leaning[pair.backward]
 
 
 def _notes(told: Mapping[str, Any], counts: Mapping[float, int]) -> Iterator[str]:

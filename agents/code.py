@@ -11,6 +11,9 @@ import re
 import textwrap
 import warnings
 
+from ..records import Row
+from .reasons import CODE_DOES_NOT_PARSE, NO_CODE
+
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.M)
 _KINDS = (
     r"function|method|class|program|script|(sql |database )?quer(y|ies)|statement|regex|"
@@ -59,12 +62,23 @@ _LIST_MARK = re.compile(r"^\s*[\w]{1,3}\)|[:;]-?[)(]", re.MULTILINE)
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n]){0,200}\"|'(?:\\.|[^'\\\n]){1,3}'")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
+_CODE_WORD = re.compile(
+    r"```|\b(code|function|program|script|python|java(script)?|c\+\+|c#|sql|query|html|css|bash|"
+    r"regex|algorithm|compile|debug|api|golang|rust|php|ruby|kotlin|swift)\b",
+    re.IGNORECASE,
+)
+
 
 def wants_code(task: str) -> bool:
     """Whether a task asks for program code: a verb of making with a kind of program."""
     if _ASKS_OTHERWISE.search(task):
         return False
     return bool(_WANTS.search(task) and (_LANGUAGE.search(task) or _PROGRAM.search(task)))
+
+
+def is_code(row: Row) -> bool:
+    """Whether a row is a programming task, for which there is a family of prompts."""
+    return bool(_CODE_WORD.search(row.instruction))
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -104,7 +118,7 @@ def code_fault(task: str, answer: str) -> str:
     that language and the whole answer is code.
     """
     if wants_code(task) and not has_code(answer):
-        return "no code in the answer to a code task"
+        return NO_CODE
     found = blocks(answer)
     if not found and _all_code(answer):
         found = [("", answer)]
@@ -112,7 +126,7 @@ def code_fault(task: str, answer: str) -> str:
     for marked, code in found:
         language = marked or (named.copy().pop() if len(named) == 1 else "")
         if not _holds(language, code):
-            return "the code does not parse"
+            return CODE_DOES_NOT_PARSE
     return ""
 
 

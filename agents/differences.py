@@ -8,27 +8,14 @@ order, and how far the two outputs agree decide.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
-from ..records import Row
-from .lexicon import (
-    ALIASES,
-    CREATION,
-    DEGREES,
-    LANGUAGES,
-    LIGHT,
-    NEGATIONS,
-    NUMBERS,
-    QUANTITIES,
-)
-from .texts import normalised, script
-from .wording import agreement, canonical, matched, misspelt, moved, opposite, stem
+from .task_text import TaskText
+from .texts import lcs_f1
+from .word_lists import CREATION, DEGREES, LANGUAGES, LIGHT, QUANTITIES
+from .word_matching import matched, misspelt, moved, opposite, stem
 
 Kind = Literal["duplicate", "distinct", "borderline"]
 
@@ -37,17 +24,6 @@ Kind = Literal["duplicate", "distinct", "borderline"]
 ANSWERS_AGREE = 0.9
 ANSWERS_DIFFER = 0.5
 _TELLING = 8  # words from which two equal outputs are no coincidence
-
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]\+\+|[^\W\d_]#(?!\w)|\w+|[$£€¥%<>=+*/^&|~@#]")
-_MARKER = re.compile(r"^\s*(?:[-*•>#]+|\d{1,3}[.)]|[a-z][.)]|[QA]:)\s+", re.MULTILINE)
-_NO_INPUT = frozenset(
-    ("", "none", "n/a", "na", "noinput", "<noinput>", "not applicable", "no input")
-)
-_CANNOT = re.compile(r"\b(?:cannot|can['’]t)\b", re.IGNORECASE)
-_NOT = re.compile(r"(?<=\w)n['’]t\b", re.IGNORECASE)
-_EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,3}|`)(\w(?:[^*_`\n]*\w)?)\1(?!\w)")
-_OR_NOT = re.compile(r"\bor not\b", re.IGNORECASE)
-_UNSPACED = ("CJK", "HANGUL", "THAI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,68 +38,7 @@ class Finding:
     same: bool
 
 
-class Task:
-    """A row's task as it is compared: its words, numbers and names, read once."""
-
-    def __init__(self, row: Row) -> None:
-        self.row = row
-        given = normalised(row.input)
-        self.input = "" if given in _NO_INPUT else given
-        self.context = normalised(
-            " ".join((row.system, *(t for turn in row.history for t in turn)))
-        )
-        text = row.task if self.input else row.instruction
-        plain = _OR_NOT.sub("", _EMPHASIS.sub(r"\2", _MARKER.sub("", _plain(text))))
-        self._original = _NOT.sub(" not", _CANNOT.sub("can not", plain))
-        self.tokens = tokens(self._original)
-        self.numbers = Counter(t for t in self.tokens if t[0].isdigit())
-        self.negations = sum(t in NEGATIONS for t in self.tokens)
-        said = [t for t in self.tokens if not t[0].isdigit() and t not in LIGHT | NEGATIONS]
-        self.words = Counter(said)
-        self.stems = Counter(map(stem, said))
-
-    @cached_property
-    def given(self) -> list[str]:
-        """The tokens of the input."""
-        return tokens(_plain(self.row.input)) if self.input else []
-
-    @cached_property
-    def answer(self) -> list[str]:
-        """The tokens of the output."""
-        return tokens(_plain(self.row.output))
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Words with a capital that no sentence begins with, unless most words have one."""
-        inner = re.findall(r"(?<=[^\s.!?:;\"'”’]) +[\"'(`]*([^\W\d_]\w*)", self._original)
-        capital = [word for word in inner if word[0].isupper()]
-        few = len(capital) <= max(3, 0.4 * len(inner))
-        return frozenset(word.casefold() for word in capital if few)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Equal for tasks whose words are the same but for order, light words and synonyms."""
-        words = sorted({canonical(word) for word in set(self.words) - CREATION})
-        return "\0".join((*words, *sorted(self.numbers.elements()), self.input, self.context))
-
-
-def tokens(text: str) -> list[str]:
-    """Words, numbers and the signs that carry meaning, in one form; see `texts.words`."""
-    found: list[str] = []
-    for token in _TOKEN.findall(text):
-        word = token.casefold()
-        if word[0].isdigit():
-            found.append(_number(word))
-        elif word in NUMBERS:
-            found.append(NUMBERS[word])
-        elif not word.isascii() and script(word) in _UNSPACED:
-            found.extend(word)
-        else:
-            found.append(ALIASES.get(word, word))
-    return found
-
-
-def compare(first: Task, second: Task, cosine: float, borderline: float) -> Finding:
+def compare(first: TaskText, second: TaskText, cosine: float, borderline: float) -> Finding:
     """Say whether two rows set the same task, and what differs.
 
     Args:
@@ -139,12 +54,12 @@ def compare(first: Task, second: Task, cosine: float, borderline: float) -> Find
     )
 
 
-def _one_answer(first: Task, second: Task) -> bool:
+def _one_answer(first: TaskText, second: TaskText) -> bool:
     """Whether the outputs are the same, and so long that this is no coincidence."""
     return first.row.output == second.row.output and len(first.answer) >= _TELLING
 
 
-def _settled(first: Task, second: Task) -> Finding | None:
+def _settled(first: TaskText, second: TaskText) -> Finding | None:
     """What can be said without looking at the words: context, numbers, input."""
     if first.context != second.context:
         return _distinct("another system prompt or conversation before it")
@@ -155,17 +70,19 @@ def _settled(first: Task, second: Task) -> Finding | None:
             f"another input: {_quote(first.row.input)} against {_quote(second.row.input)}"
         )
     if first.numbers != second.numbers:
-        return _apart(first, second, first.numbers - second.numbers, second.numbers - first.numbers)
+        return _separate(
+            first, second, first.numbers - second.numbers, second.numbers - first.numbers
+        )
     return None
 
 
-def _by_facts(first: Task, second: Task) -> Finding | None:
+def _by_facts(first: TaskText, second: TaskText) -> Finding | None:
     """What single words settle: programming languages, negations, opposites, names."""
     one, two = _surplus(first, second), _surplus(second, first)
     lost = {word for word in one if stem(word) not in second.stems}
     new = {word for word in two if stem(word) not in first.stems}
     if (lost | new) & LANGUAGES:
-        return _apart(first, second, lost & LANGUAGES, new & LANGUAGES)
+        return _separate(first, second, lost & LANGUAGES, new & LANGUAGES)
     if first.negations != second.negations:
         kind: Kind = "borderline" if first.row.output == second.row.output else "distinct"
         return Finding(kind, "a negation in one of them only", False)
@@ -173,15 +90,15 @@ def _by_facts(first: Task, second: Task) -> Finding | None:
     if turned := next(((a, b) for a in fewer for b in more if opposite(a, b)), None):
         return _distinct("{} against {}".format(*turned))
     if lost & first.names or new & second.names:
-        return _apart(first, second, lost & first.names, new & second.names)
+        return _separate(first, second, lost & first.names, new & second.names)
     if one & first.names and two & second.names:
         return _distinct(_against(one & first.names, two & second.names))
     return None
 
 
-def _by_words(first: Task, second: Task, close: bool) -> Finding:
+def _by_words(first: TaskText, second: TaskText, close: bool) -> Finding:
     """What the words that one task says more often than the other come to."""
-    agree = agreement(first.answer, second.answer)
+    agree = lcs_f1(first.answer, second.answer)
     reworded, one, two = matched(_surplus(first, second), _surplus(second, first))
     if agree >= ANSWERS_AGREE:
         one, two = _unless_misspelt(one, second), _unless_misspelt(two, first)
@@ -194,7 +111,7 @@ def _by_words(first: Task, second: Task, close: bool) -> Finding:
 
 
 def _worded_alike(
-    first: Task, second: Task, reworded: Sequence[tuple[str, str]], agree: float
+    first: TaskText, second: TaskText, reworded: Sequence[tuple[str, str]], agree: float
 ) -> Finding:
     """A duplicate, unless the answers go with the words that stand for one another."""
     said = f"only {_against(*zip(*reworded, strict=True))}" if reworded else "the same words"
@@ -206,19 +123,23 @@ def _worded_alike(
     return Finding("duplicate", f"worded alike: {said}", True)
 
 
-def _apart(first: Task, second: Task, one: Collection[str], two: Collection[str]) -> Finding:
+def _separate(
+    first: TaskText, second: TaskText, one: Collection[str], two: Collection[str]
+) -> Finding:
     """What makes two tasks by itself; a doubt if it is only added, and the answer stayed."""
     if (one and two) or not _one_answer(first, second):
         return _distinct(_against(one, two))
     return Finding("borderline", f"{_against(one, two)}, yet one answer", False)
 
 
-def _surplus(own: Task, other: Task) -> set[str]:
+def _surplus(own: TaskText, other: TaskText) -> set[str]:
     """The words that one task says more often than the other, whatever their endings."""
     return {word for word in own.words if own.stems[stem(word)] > other.stems[stem(word)]}
 
 
-def _by_leftovers(first: Task, second: Task, one: set[str], two: set[str], agree: float) -> Finding:
+def _by_leftovers(
+    first: TaskText, second: TaskText, one: set[str], two: set[str], agree: float
+) -> Finding:
     """Judge words that stand in one task only, and for none of the other's."""
     evidence = _against(one, two)
     if _answered(one, first, second) and _answered(two, second, first):
@@ -235,38 +156,23 @@ def _by_leftovers(first: Task, second: Task, one: set[str], two: set[str], agree
     return Finding("borderline", evidence, agree >= ANSWERS_AGREE)
 
 
-def _unless_misspelt(words: set[str], other: Task) -> set[str]:
+def _unless_misspelt(words: set[str], other: TaskText) -> set[str]:
     """The words that are not a misspelling of one in the other task."""
     return {w for w in words if not any(w != v and misspelt(w, v) for v in (*other.words, *LIGHT))}
 
 
-def _answered(words: Iterable[str], own: Task, other: Task) -> bool:
+def _answered(words: Iterable[str], own: TaskText, other: TaskText) -> bool:
     """Whether one of a task's own words is in its answer, and not in the other's."""
     mine, others = own.row.output.casefold(), other.row.output.casefold()
     return any(word in mine and word not in others for word in words)
 
 
-def _other_input(first: Task, second: Task) -> bool:
+def _other_input(first: TaskText, second: TaskText) -> bool:
     """Whether the inputs differ, rather than one of them standing in the instruction."""
     if first.input and second.input:
-        return first.given != second.given
-    return not (set(first.given) <= set(second.tokens) and set(second.given) <= set(first.tokens))
-
-
-def _number(digits: str) -> str:
-    plain = digits.replace(",", "")
-    try:
-        return f"{float(plain):g}" if "." in plain else str(int(plain))
-    except ValueError:
-        return digits
-
-
-def _plain(text: str) -> str:
-    """NFKC without invisible characters."""
-    if text.isascii():
-        return text
-    folded = unicodedata.normalize("NFKC", text)
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf")
+        return first.input_tokens != second.input_tokens
+    inputs = set(first.input_tokens), set(second.input_tokens)
+    return not (inputs[0] <= set(second.tokens) and inputs[1] <= set(first.tokens))
 
 
 def _distinct(evidence: str) -> Finding:

@@ -10,14 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..geometry.neighbours import Floats
 from ..llms.gateway import Gateway
 from ..records import Duel, Row, Score
-from . import scoring
-from .background import Background
-from .calibration import JUDGE_WEIGHT, LENGTH_WEIGHT
+from . import reasons, scoring
+from .acceptance import REPEATED
+from .corpus_statistics import CorpusStatistics
+from .final_score import final_score
+from .forecasts import REPAIRS, Forecast, Span
 from .prompts import load
 from .texts import clip
 
 ATTEMPTS = 3  # at one judgement, before it has failed
-REPEATED = 30  # rows that are judged several times where the judge's noise is measured
 REPEAT_TEMPERATURE = 0.7  # at 0 a model mostly repeats its words, which says nothing of its doubt
 
 
@@ -52,15 +53,15 @@ class Judge:
     """Scores a row by a model; without one, by cheap signals of its text."""
 
     def __init__(
-        self, gateway: Gateway | None, longest: float, background: Background | None = None
+        self, gateway: Gateway | None, length_cap: float, statistics: CorpusStatistics | None = None
     ) -> None:
         """Take the length in characters at which the length score reaches 100.
 
-        The cheap signals hold rows against the `background`, where there is one.
+        Without a gateway the cheap signals score, beside the `statistics` of the run's rows.
         """
         self._gateway = gateway
-        self._longest = longest
-        self._background = background
+        self._length_cap = length_cap
+        self._statistics = statistics
 
     async def score(self, row: Row, *, round: int = 0, samples: int = 1) -> Score:
         """Score one row; a judgement that fails three times comes back as `failed`.
@@ -69,8 +70,10 @@ class Judge:
         temperature and then at 0.7, and its score is the mean; repetitions that fail are left out.
         """
         if self._gateway is None:
-            parts = scoring.points(row, self._background)
-            return combined(row, sum(parts.values()), self._longest, scoring.reason(parts), parts)
+            parts = scoring.points(row, self._statistics)
+            return final_score(
+                row, sum(parts.values()), self._length_cap, scoring.reason(parts), parts
+            )
         rubrics: list[Rubric] = []
         for number in range(samples):
             answer = await self._judgement(self._gateway, row, number, round)
@@ -105,10 +108,10 @@ class Judge:
                 name: round(sum(rubric.points[name] for rubric in rubrics) / len(rubrics), 2)
                 for name in parts
             }
-        return combined(
+        return final_score(
             row,
             sum(totals) / len(totals),
-            self._longest,
+            self._length_cap,
             rubrics[0].reason,
             parts,
             judgements=totals if len(totals) > 1 else (),
@@ -142,45 +145,18 @@ class Judge:
         return Duel(first.id, second.id, preferred[0], preferred[1], reasons[0])
 
 
-class GivenScores:
-    """Stands in for the judge where the judge scores are given, by the position of the row."""
+class PrecomputedScores:
+    """Stands in for the judge where the user gives the judge scores, by the row's position."""
 
-    def __init__(self, judged: Floats, longest: float) -> None:
+    def __init__(self, judged: Floats, length_cap: float) -> None:
         self._judged = judged
-        self._longest = longest
+        self._length_cap = length_cap
 
     async def score(self, row: Row, *, round: int = 0, samples: int = 1) -> Score:
-        """Combine the row's given score with its length score."""
-        return combined(row, float(self._judged[row.position]), self._longest, "given")
-
-
-def combined(
-    row: Row,
-    judge: float,
-    longest: float,
-    reason: str,
-    parts: Mapping[str, float] | None = None,
-    *,
-    judgements: tuple[float, ...] = (),
-    concatenation: bool = False,
-    panel: Mapping[str, Mapping[str, float]] | None = None,
-) -> Score:
-    """Combine judge score and length score as the paper does: 0.9 × judge + 0.1 × length.
-
-    The length score is 100 × length / `longest`, at most 100.
-    """
-    length = min(100.0, 100.0 * text_length(row) / longest)
-    final = JUDGE_WEIGHT * judge + LENGTH_WEIGHT * length
-    return Score(
-        *(row.id, judge, length, final, parts or {}, reason, ""),
-        *(judgements, concatenation, panel or {}),
-    )
-
-
-def text_length(row: Row) -> int:
-    """The paper's length of a row: characters of its texts without tabs and line ends."""
-    text = row.instruction + row.input + row.output
-    return len(text) - text.count("\t") - text.count("\n")
+        """Combine the row's precomputed score with its length score."""
+        return final_score(
+            row, float(self._judged[row.position]), self._length_cap, reasons.PRECOMPUTED
+        )
 
 
 def _shown(row: Row, size: int | None, prefix: str = "") -> dict[str, str]:
@@ -196,3 +172,24 @@ def _asked(row: Row) -> str:
     """The instruction as the judge sees it: a conversation's earlier turns stand before it."""
     turns = [f"User: {ask}\nAssistant: {answer}" for ask, answer in row.history]
     return "\n".join([*turns, row.instruction])
+
+
+def forecast(
+    judged: Span, pool: Span, row_bytes: float, *, samples: int, tie_breaks: int
+) -> list[Forecast]:
+    """What it takes one judge to score rows and to break near-ties.
+
+    Args:
+        judged: rows that are judged.
+        pool: usable rows, of which some are judged several times.
+        row_bytes: mean size of a row.
+        samples: how often these are judged.
+        tie_breaks: most pairs that are compared, in both orders.
+    """
+    repeated = Span(min(REPEATED, pool.low), min(REPEATED, pool.high))
+    scored = judged.plus(repeated.times(Span(samples - 1, samples - 1)))
+    calls = [Forecast("judge", "judge", scored.times(Span(1, REPAIRS)), row_bytes)]
+    if tie_breaks:
+        pairs = Span(0, 2 * tie_breaks)
+        calls.append(Forecast("judge", "compare", pairs.times(Span(1, REPAIRS)), 2 * row_bytes))
+    return calls

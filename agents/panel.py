@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from ..records import Duel, Row, Score
-from .asking import gathered
-from .judge import Judge, combined
+from .asking import gather_all
+from .final_score import final_score
+from .judge import Judge
 
 
 class Panel:
     """Asks each of its judges; one that fails leaves the others."""
 
-    def __init__(self, judges: Mapping[str, Judge], longest: float) -> None:
+    def __init__(self, judges: Mapping[str, Judge], length_cap: float) -> None:
         """Take the judges by name, and the length at which the length score reaches 100."""
         self._judges = judges
-        self._longest = longest
+        self._length_cap = length_cap
 
     async def score(self, row: Row, *, round: int = 0, samples: int = 1) -> Score:
         """Score one row by the mean of the judges, criterion by criterion.
@@ -26,16 +27,16 @@ class Panel:
         half of the judges say so, and `failed` if all of them fail.
         """
         asked = (judge.score(row, round=round, samples=samples) for judge in self._judges.values())
-        scores = dict(zip(self._judges, await gathered(asked), strict=True))
+        scores = dict(zip(self._judges, await gather_all(asked), strict=True))
         judged = [score for score in scores.values() if not score.failed]
         if not judged:
             causes = (f"{name}: {score.failed}" for name, score in scores.items())
             return Score(row.id, failed="; ".join(causes))
         mean = fmean(score.judge for score in judged)
-        return combined(
+        return final_score(
             row,
             mean,
-            self._longest,
+            self._length_cap,
             min(judged, key=lambda score: abs(score.judge - mean)).reason,
             _means([score.parts for score in judged]),
             judgements=_repeats([score.judgements for score in judged]),
@@ -46,12 +47,12 @@ class Panel:
     async def compare(self, first: Row, second: Row, *, round: int = 0) -> Duel:
         """Have each judge compare two rows in both orders; in each order the majority counts."""
         asked = (judge.compare(first, second, round=round) for judge in self._judges.values())
-        duels = await gathered(asked)
-        answered = [duel for duel in duels if not duel.failed]
+        comparisons = await gather_all(asked)
+        answered = [pair for pair in comparisons if not pair.failed]
         if not answered:
-            return duels[0]
-        forward = _majority([duel.forward for duel in answered])
-        backward = _majority([duel.backward for duel in answered])
+            return comparisons[0]
+        forward = _majority([pair.forward for pair in answered])
+        backward = _majority([pair.backward for pair in answered])
         return Duel(first.id, second.id, forward, backward, answered[0].reason)
 
 

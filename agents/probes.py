@@ -14,10 +14,12 @@ from ..geometry.clusters import cluster_rows
 from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, reference_id
-from .asking import gathered, listed
-from .checks import COPY_OVERLAP, task_fault
+from . import reasons
+from .asking import bullet_list, gather_all
+from .draft_faults import COPY_ROUGE_L, task_fault
+from .forecasts import REPAIRS, TASK_BYTES, Forecast, Span
 from .prompts import load
-from .texts import normalised, overlap
+from .texts import normalised, rouge_l
 
 PROBES = 6  # requests that are asked for on a theme
 FEWEST_THEMES, MOST_THEMES = 4, 24
@@ -26,7 +28,6 @@ FEWEST = 12  # plausible probes below which they are no reference
 REDRAWN_EVERY = 3  # rounds after which a quarter as many new themes are drawn
 _SHOWN = 6  # tasks of a cluster in a prompt
 _THEMES_A_CLUSTER = 3
-_REFUSED = "not plausible, says the model"
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 
 
@@ -104,12 +105,12 @@ class ProbeWriter:
         """
         groups = cluster_rows(vectors, cluster_count(themes), self._seed + round)
         covered = list(dict.fromkeys(probe.theme for probe in before))
-        named = await gathered(
+        named = await gather_all(
             self._neighbours([rows[i] for i in group], covered, round) for group in groups
         )
         # One of each cluster first: the themes are spread over the data.
-        wanted = _distinct([t for turn in zip(*named, strict=True) for t in turn], covered)
-        written = await gathered(self._write(theme, round) for theme in wanted[:themes])
+        new = _distinct([t for turn in zip(*named, strict=True) for t in turn], covered)
+        written = await gather_all(self._write(theme, round) for theme in new[:themes])
         position = len(before)
         probes: list[Reference] = []
         known = {probe.id for probe in before}
@@ -118,8 +119,8 @@ class ProbeWriter:
             id = reference_id(text)
             if id in known:
                 continue
-            copied = any(overlap(text, other) >= COPY_OVERLAP for other in texts)
-            fault = fault or ("a copy of another probe" if copied else "")  # noqa: PLW2901
+            copied = any(rouge_l(text, other) >= COPY_ROUGE_L for other in texts)
+            fault = fault or (reasons.COPY_OF_PROBE if copied else "")  # noqa: PLW2901
             known.add(id)
             texts.append(text)
             probes.append(
@@ -143,7 +144,7 @@ class ProbeWriter:
         shown = [row for row in group[::step] if not row.history][:_SHOWN]
         tasks = tuple(row.task for row in shown)
         request = load("neighbours").ask(
-            tasks=listed(tasks), covered="; ".join(covered[-MOST_THEMES:]) or "nothing"
+            tasks=bullet_list(tasks), covered="; ".join(covered[-MOST_THEMES:]) or "nothing"
         )
         answer = await self._gateway.ask_for(
             Neighbours, request, agent="analyst", subject=f"round {round}", round=round
@@ -157,7 +158,7 @@ class ProbeWriter:
         """Probes on a theme: text, theme, and what is wrong with it, if anything."""
         prompt = load("probes")
         answer = await self._gateway.ask(
-            prompt.ask(theme=theme.name, tasks=listed(theme.tasks)),
+            prompt.ask(theme=theme.name, tasks=bullet_list(theme.tasks)),
             agent="analyst",
             subject=f"round {round}",
             round=round,
@@ -167,11 +168,12 @@ class ProbeWriter:
             task_fault(text, "", theme.tasks, prompt=prompt.own_text, truncated=False)
             for text in texts
         ]
-        faults = [fault.replace("a parent", "a row") for fault in faults]
+        renamed = {reasons.COPY_OF_PARENT: reasons.COPY_OF_ROW}
+        faults = [renamed.get(fault, fault) for fault in faults]
         good = [text for text, fault in zip(texts, faults, strict=True) if not fault]
         refused = await self._refused(theme, good, round)
         return [
-            (text, theme.name, fault or (_REFUSED if text in refused else ""))
+            (text, theme.name, fault or (reasons.IMPLAUSIBLE if text in refused else ""))
             for text, fault in zip(texts, faults, strict=True)
         ]
 
@@ -213,3 +215,21 @@ def _lines(text: str, *, truncated: bool) -> list[str]:
     lines = [_BULLET.sub("", line).strip().strip('"') for line in text.splitlines()]
     whole = lines[:-1] if truncated else lines
     return list(dict.fromkeys(line for line in whole if line))[:PROBES]
+
+
+def forecast(themes: Span, rounds: int) -> list[Forecast]:
+    """What the probes of a run take.
+
+    Args:
+        themes: themes that a round is worth: in the smallest round, and in the largest.
+        rounds: rounds at most.
+    """
+    least = drawn_in(1, round(themes.low))
+    drawn = [drawn_in(number, round(themes.high)) for number in range(1, rounds + 1)]
+    groups = [cluster_count(count) for count in drawn]
+    text = _SHOWN * TASK_BYTES
+    return [
+        Forecast("analyst", "neighbours", Span(cluster_count(least), sum(groups) * REPAIRS), text),
+        Forecast("analyst", "probes", Span(0, sum(drawn)), text, in_words=True),
+        Forecast("analyst", "plausible", Span(0, sum(drawn) * REPAIRS), text),
+    ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from .texts import UNSPACED, normalised, script, word_runs, words
+from .reasons import REPEATS_REFERENCE
+from .texts import UNSPACED, normalised, script, word_ngrams, words
 
 BRIEF_RUN = 5  # words in a row that a name or brief may not share with the reference
 ROW_RUN = 8  # words in a row that a generated row may not share with it
@@ -34,12 +35,12 @@ class ReferenceTexts:
         repeated = (_runs(task, ROW_RUN) | _runs(answer, ROW_RUN)) & self._long
         own: Runs = set().union(*(_runs(parent, ROW_RUN) for parent in parents if repeated))
         if normalised(task) in self._whole or repeated - own:
-            return "repeats the reference"
+            return REPEATS_REFERENCE
         return ""
 
     def shown_in(self, text: str) -> bool:
         """Whether a name or brief has a run of words of a prompt in it, or a short one whole."""
-        found = _runs(text, BRIEF_RUN).union(*(word_runs(text, length) for length in _SHORT))
+        found = _runs(text, BRIEF_RUN).union(*(word_ngrams(text, length) for length in _SHORT))
         return bool(found & self._short)
 
     def trimmed(self, brief: str) -> str:
@@ -49,4 +50,4 @@ class ReferenceTexts:
 
 def _runs(text: str, length: int) -> Runs:
     """Runs of words; twice as long where each character of an unspaced script counts as one."""
-    return word_runs(text, 2 * length if script(text) in UNSPACED else length)
+    return word_ngrams(text, 2 * length if script(text) in UNSPACED else length)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ..records import Row
-from .background import Background
+from .corpus_statistics import CorpusStatistics
 from .signals import fault, values
 
 # What each group of signals finds where it is at fault; 20 points each.
@@ -30,21 +30,21 @@ SIGNALS = {
 _FULL = 100 / len(FAULTS)
 _USUAL = 0.2  # the tail at which a signal begins to cost points
 _NAT = 2.0  # points that a signal of weight 1 costs for each e-fold that it is rarer
-_RARE = 0.04  # the tail that stands for the worst value where there is no background
+_RARE = 0.04  # the tail that stands for the worst value where there are no statistics
 
 
-def points(row: Row, background: Background | None = None) -> dict[str, float]:
+def points(row: Row, statistics: CorpusStatistics | None = None) -> dict[str, float]:
     """Points by group of signals, 100 in all; a row with a fault has none.
 
     A signal costs points by the logarithm of its tail probability, the share of the run's rows
     whose value is as low, from a fifth down. The sum of such logarithms is the truncated product
-    of Zaykin et al. (2002); weights are those of Good (1955). Without a background, only what a
+    of Zaykin et al. (2002); weights are those of Good (1955). Without statistics, only what a
     row shows alone costs points.
     """
     if fault(row):
         return dict.fromkeys(FAULTS, 0.0)
     left = dict.fromkeys(FAULTS, _FULL)
-    tails = background.tails(row) if background else _alone(row)
+    tails = statistics.tails(row) if statistics else _alone(row)
     for name, tail in tails.items():
         group, weight = SIGNALS[name]
         left[group] -= weight * _NAT * max(0.0, math.log(_USUAL / tail))

@@ -5,57 +5,64 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from ..records import LEAKS, Check, Reference, Rejected, Row, reference_id, row_id
-from . import privacy, scoring
-from .background import Background
+from ..records import Check, Reference, Rejected, Row, reference_id, row_id
+from . import privacy, reasons, scoring
 from .code import prose
 from .contamination import Benchmarks
+from .corpus_statistics import CorpusStatistics
 from .language import language_of, other_language
 from .signals import fault
 
-PERSONAL = "personal data"
-LANGUAGE = "language not wanted"
 _CERTAIN = 0.9  # probability of both languages from which a response is broken for its own
 
 Record = TypeVar("Record", bound="Row | Reference | Rejected")
 
 
+class Objection(NamedTuple):
+    """Why a row is rejected, "" if it passes; `detail` is the benchmark that it leaks."""
+
+    reason: str = ""
+    detail: str = ""
+    evidence: str = ""
+
+
 class Screen:
-    """Checks rows one by one: contamination, fatal faults, personal data, language."""
+    """Screens rows one by one: contamination, fatal faults, personal data, language."""
 
     def __init__(
         self,
         benchmarks: Benchmarks | None,
-        background: Background,
+        statistics: CorpusStatistics,
         *,
         faults: bool,
         pii: str,
         languages: Collection[str],
     ) -> None:
-        """Take what no row may leak, and what the cheap signals hold rows against.
+        """Take what no row may leak, and what the cheap signals compare rows with.
 
         Args:
             benchmarks: None where nothing is to be compared.
-            background: statistics of the run's seeds.
+            statistics: of the run's seeds.
             faults: whether a fatal fault rejects a row.
             pii: off, report, mask or drop.
             languages: those that are wanted; empty for all.
         """
         self._benchmarks = benchmarks
-        self._background = background
+        self._statistics = statistics
         self._faults = faults
         self._pii = pii
         self._languages = languages
 
-    def check(self, row: Row, near: tuple[int, float] | None = None) -> Check:
-        """Check a row, which may come `near` an item of a benchmark: its index, the cosine."""
+    def screen(self, row: Row, near: tuple[int, float] | None = None) -> Check:
+        """Screen a row, which may come `near` an item of a benchmark: its index, the cosine."""
         language = language_of(row)
         personal = self._personal(row)
-        reason, evidence = self._objection(row, near, language, personal)
-        parts = scoring.points(row, self._background)
-        return Check(row.id, language, parts, personal, reason, evidence)
+        objection = self._objection(row, near, language, personal)
+        parts = scoring.points(row, self._statistics)
+        reason = reasons.worded(objection.reason, objection.detail, " ")
+        return Check(row.id, language, parts, personal, reason, objection.evidence)
 
     def _objection(
         self,
@@ -63,19 +70,19 @@ class Screen:
         near: tuple[int, float] | None,
         language: str,
         personal: Mapping[str, int],
-    ) -> tuple[str, str]:
-        """Why a row is rejected, with the evidence; both "" if it passes."""
+    ) -> Objection:
         if self._benchmarks and (leaks := self._benchmarks.leaks(row, near)):
-            return f"{LEAKS}{leaks[0].name}", leaks[0].evidence
+            return Objection(reasons.LEAK, leaks[0].name, leaks[0].evidence)
         if self._faults and (found := fault(row)):
-            return found, ""
+            return Objection(found)
         if self._faults and other_language(prose(row.output), row.task, _CERTAIN):
-            return "another language than the task", ""
+            return Objection(reasons.LANGUAGE_OF_RESPONSE)
         if self._pii == "drop" and personal:
-            return PERSONAL, ", ".join(f"{kind} {n}" for kind, n in sorted(personal.items()))
+            counts = ", ".join(f"{kind} {n}" for kind, n in sorted(personal.items()))
+            return Objection(reasons.PERSONAL_DATA, evidence=counts)
         if self._languages and language not in self._languages:
-            return LANGUAGE, language or "it does not tell"
-        return "", ""
+            return Objection(reasons.LANGUAGE_NOT_WANTED, evidence=language or "it does not tell")
+        return Objection()
 
     def _personal(self, row: Row) -> Mapping[str, int]:
         if self._pii == "off":

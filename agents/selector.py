@@ -54,7 +54,7 @@ class Selector:
         self._quality_weight = quality_weight
         self._shares = languages or {}
 
-    def reachable(self, pool: Sequence[Row]) -> int:
+    def fillable_count(self, pool: Sequence[Row]) -> int:
         """How many rows of the target the pool can fill."""
         seeds = sum(row.origin == "seed" for row in pool)
         return min(self._target, len(pool) - seeds + min(seeds, self._seed_cap))
@@ -77,7 +77,7 @@ class Selector:
         for place, row in enumerate(pool):
             groups[languages.get(row.id, "") if languages and self._shares else ""].append(place)
         rooms = {name: _room(seeds[places]) for name, places in groups.items()}
-        allotted = allot(rooms, self._shares, self.reachable(pool), self._seed_cap)
+        allotted = allot(rooms, self._shares, self.fillable_count(pool), self._seed_cap)
         turns: list[tuple[float, int]] = []
         margins = np.full(len(pool), np.nan)
         for name, (count, cap) in allotted.items():
@@ -143,7 +143,7 @@ class TopSelector:
     def __init__(self, target: int) -> None:
         self._target = target
 
-    def reachable(self, pool: Sequence[Row]) -> int:
+    def fillable_count(self, pool: Sequence[Row]) -> int:
         """How many rows of the target the pool can fill."""
         return min(self._target, len(pool))
 

@@ -6,6 +6,7 @@ import re
 import zlib
 
 from ..records import Row
+from . import reasons
 from .code import closed, looks_like_code, parses
 from .texts import distinct_trigrams, normalised, script, words
 
@@ -141,21 +142,21 @@ def fault(row: Row) -> str:
     """Name a fault for which a row needs no judge, "" if there is none."""
     text = row.output
     if is_empty(text):
-        return "empty response"
+        return reasons.EMPTY_RESPONSE
     if is_refusal(text):
-        return "refusal"
+        return reasons.REFUSAL
     if has_leftovers(text, row.task):
-        return "leftover tokens"
+        return reasons.LEFTOVER_TOKENS
     if is_garbled(text):
-        return "garbled"
+        return reasons.GARBLED
     if echoes(row):
-        return "echo of the instruction"
+        return reasons.ECHO
     if repeats(text):
-        return "repetition"
+        return reasons.REPETITION
     if is_unfilled(row):
-        return "placeholder"
+        return reasons.PLACEHOLDER
     if is_cut(text):
-        return "cut off"
+        return reasons.CUT_OFF
     return ""
 
 

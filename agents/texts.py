@@ -7,6 +7,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from rapidfuzz.distance import LCSseq
+
 _WORD = re.compile(r"\w+")
 UNSPACED = ("CJK", "HANGUL", "THAI")
 _PROSE_MARKS = str.maketrans(dict.fromkeys(".,;:!?'\"`´’‘“”„«»…。、，！？；：·–—", " "))
@@ -64,29 +66,23 @@ def whole_sentences(text: str) -> str:
     return text[: end + 1] if end > 0 else text
 
 
-def overlap(first: str, second: str) -> float:
+def rouge_l(first: str, second: str) -> float:
     """ROUGE-L F1 of two texts: the share of their words in the longest common subsequence."""
     a, b = words(first), words(second)
-    return 2 * common_subsequence(a, b) / (len(a) + len(b)) if a and b else 0.0
+    return lcs_f1(a, b) if a and b else 0.0
 
 
-def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence, bit-parallel (Hyyrö 2004, algorithm LLCS)."""
-    places: dict[str, int] = {}
-    for i, word in enumerate(first):
-        places[word] = places.get(word, 0) | 1 << i
-    full = (1 << len(first)) - 1
-    open_places = full
-    for word in second:
-        matches = open_places & places.get(word, 0)
-        open_places = ((open_places + matches) | (open_places - matches)) & full
-    return len(first) - open_places.bit_count()
+def lcs_f1(first: Sequence[str], second: Sequence[str]) -> float:
+    """F1 of the longest common subsequence of two token sequences; 1 if both are empty."""
+    if first == second:
+        return 1.0
+    return 2 * LCSseq.similarity(first, second) / (len(first) + len(second))
 
 
-def word_runs(text: str, length: int = 5) -> set[tuple[str, ...]]:
-    """Return the runs of so many words in a text."""
+def word_ngrams(text: str, n: int = 5) -> set[tuple[str, ...]]:
+    """Return the distinct runs of `n` words in a text."""
     found = words(text)
-    return set(zip(*(found[i:] for i in range(length)), strict=False))
+    return set(zip(*(found[i:] for i in range(n)), strict=False))
 
 
 def distinct_trigrams(text: str) -> float:

@@ -40,11 +40,11 @@ async def ask_all(provider: str, address: str, folder: Path, questions: int) -> 
     backend = open_backend(MODELS[provider], f"{address}/v1" if provider == "openai" else None)
     backend.learned.worked.add("text")
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
-        budget, switch, service = Budget(None, ledger.spent()), Switch(), service_of(backend)
+        budget, switch, service = Budget(None, ledger.calls.spent()), Switch(), service_of(backend)
         assert service
-        batcher = Batcher(service, backend, ledger, budget, switch, poll=0.05, gather=0.05)
+        batcher = Batcher(service, backend, ledger.batches, budget, switch, poll=0.05, gather=0.05)
         batcher.start()
-        gateway = Gateway(backend, ledger, budget, switch=switch, batcher=batcher)
+        gateway = Gateway(backend, ledger.calls, budget, switch=switch, batcher=batcher)
         print(READY, flush=True)
 
         async def twice(number: int) -> bool:
@@ -57,7 +57,7 @@ async def ask_all(provider: str, address: str, folder: Path, questions: int) -> 
 
         done = await asyncio.gather(*(twice(n) for n in range(questions)))
         await batcher.close()
-        same = budget.spent.tokens == ledger.spent().tokens
+        same = budget.spent.tokens == ledger.calls.spent().tokens
     if backend.close:
         await backend.close()
     return done.count(False) + (not same)
@@ -94,8 +94,8 @@ def crash(provider: str, crashes: int, questions: int, dice: random.Random) -> b
             killed += child.wait() == -signal.SIGKILL
             child.stdout.close()
         with closing(Ledger(Path(folder) / "ledger.sqlite")) as ledger:
-            kept = {call.key for call in ledger.calls() if not call.error}
-            made, open_ones = ledger.batches(), ledger.open_batches()
+            kept = {call.key for call in ledger.calls.find() if not call.error}
+            made, open_ones = ledger.batches.batches(), ledger.batches.open_batches()
         paid, single = server.state.paid, server.state.single
         lost = 2 * questions - len(kept)
         # A single request that was in flight at a crash is sent again, as without batches.

@@ -94,83 +94,83 @@ FOREIGN = {
 }
 
 
-def _cut_between_words(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _cut_between_words(row: Row, lent: Neighbours, rng: random.Random) -> str:
     words = re.findall(r"\S+\s*", row.output)
-    return "".join(words[: int(len(words) * dice.uniform(0.3, 0.8))]).rstrip()
+    return "".join(words[: int(len(words) * rng.uniform(0.3, 0.8))]).rstrip()
 
 
-def _cut_in_word(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _cut_in_word(row: Row, lent: Neighbours, rng: random.Random) -> str:
     inner = [m.start() + len(m.group()) // 2 for m in re.finditer(r"\w{4,}", row.output)]
     if not inner:
         return ""
     low, high = len(row.output) * 0.2, len(row.output) * 0.9
-    return row.output[: dice.choice([i for i in inner if low < i < high] or inner)]
+    return row.output[: rng.choice([i for i in inner if low < i < high] or inner)]
 
 
-def _looped(row: Row, lent: Neighbours, dice: random.Random) -> str:
-    return " ".join([row.output[: dice.randint(40, 120)]] * dice.randint(5, 20))
+def _looped(row: Row, lent: Neighbours, rng: random.Random) -> str:
+    return " ".join([row.output[: rng.randint(40, 120)]] * rng.randint(5, 20))
 
 
-def _stuck(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _stuck(row: Row, lent: Neighbours, rng: random.Random) -> str:
     words = row.output.split()
     start = row.output[: len(row.output) // 2]
-    return f"{start} {(dice.choice(words) + ' ') * dice.randint(15, 60)}".strip()
+    return f"{start} {(rng.choice(words) + ' ') * rng.randint(15, 60)}".strip()
 
 
-def _code_without_a_bracket(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _code_without_a_bracket(row: Row, lent: Neighbours, rng: random.Random) -> str:
     marks = [i for i, c in enumerate(row.output) if c in "()[]{}\"'"]
     if not looks_like_code(row.output) or not marks:
         return ""
-    at = dice.choice(marks)
+    at = rng.choice(marks)
     return row.output[:at] + row.output[at + 1 :]
 
 
-def _code_without_lines(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _code_without_lines(row: Row, lent: Neighbours, rng: random.Random) -> str:
     lines = row.output.splitlines()
     if not looks_like_code(row.output) or len(lines) < 4:
         return ""
-    lost = set(dice.sample(range(len(lines)), max(1, round(0.3 * len(lines)))))
+    lost = set(rng.sample(range(len(lines)), max(1, round(0.3 * len(lines)))))
     return "\n".join(line for i, line in enumerate(lines) if i not in lost)
 
 
-def _one_word(row: Row, lent: Neighbours, dice: random.Random) -> str:
-    return dice.choice((" ", "ok", "N/A", "None", "...", "Yes.", "Answer:", "response"))
+def _one_word(row: Row, lent: Neighbours, rng: random.Random) -> str:
+    return rng.choice((" ", "ok", "N/A", "None", "...", "Yes.", "Answer:", "response"))
 
 
-def _shuffled_words(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _shuffled_words(row: Row, lent: Neighbours, rng: random.Random) -> str:
     words = row.output.split()
-    dice.shuffle(words)
+    rng.shuffle(words)
     return " ".join(words)
 
 
-def _shuffled_sentences(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _shuffled_sentences(row: Row, lent: Neighbours, rng: random.Random) -> str:
     parts = _sentences(row.output)
     if len(parts) < 3:
         return ""
-    dice.shuffle(parts)
+    rng.shuffle(parts)
     return "\n".join(part.strip("\n") for part in parts)
 
 
-def _noise(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _noise(row: Row, lent: Neighbours, rng: random.Random) -> str:
     signs = "abcdefghijklmnopqrstuvwxyz0123456789#$%&*+<>@^~|\ufffd\x07"
-    return "".join(dice.choice(signs) if dice.random() < 0.15 else c for c in row.output)
+    return "".join(rng.choice(signs) if rng.random() < 0.15 else c for c in row.output)
 
 
-def _mojibake(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _mojibake(row: Row, lent: Neighbours, rng: random.Random) -> str:
     typeset = row.output.replace("'", "’").replace(" - ", " – ").replace('"', "”")
     typeset = re.sub(r" (?=\d)", "\u00a0", typeset)
-    typeset = re.sub(r"e(?=\w)", lambda _: "é" if dice.random() < 0.2 else "e", typeset)
+    typeset = re.sub(r"e(?=\w)", lambda _: "é" if rng.random() < 0.2 else "e", typeset)
     return typeset.encode().decode("cp1252", errors="replace")
 
 
-def _escaped(row: Row, lent: Neighbours, dice: random.Random) -> str:
-    if dice.random() < 0.5:
+def _escaped(row: Row, lent: Neighbours, rng: random.Random) -> str:
+    if rng.random() < 0.5:
         lines = html.escape(row.output).splitlines()
         return f'<div class="text"><p>{"<br/>&nbsp;".join(lines)}</p></div>'
     return json.dumps(json.dumps(row.output))
 
 
-def _echo(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _echo(row: Row, lent: Neighbours, rng: random.Random) -> str:
     return row.task
 
 
@@ -178,83 +178,83 @@ def _sentences(text: str) -> list[str]:
     return re.findall(r".+?(?:[.!?;]\s+|\n+|$)", text, re.DOTALL)
 
 
-def _first_half(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _first_half(row: Row, lent: Neighbours, rng: random.Random) -> str:
     parts = _sentences(row.output)
     return "".join(parts[: (len(parts) + 1) // 2]).rstrip() if len(parts) > 1 else ""
 
 
-def _without_middle(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _without_middle(row: Row, lent: Neighbours, rng: random.Random) -> str:
     parts = _sentences(row.output)
     lost = max(1, round(0.3 * len(parts)))
     if len(parts) < lost + 2:
         return ""
-    at = dice.randint(1, len(parts) - lost - 1)
+    at = rng.randint(1, len(parts) - lost - 1)
     return "".join(parts[:at] + parts[at + lost :])
 
 
-def _cut_at_clause(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _cut_at_clause(row: Row, lent: Neighbours, rng: random.Random) -> str:
     found = re.finditer(r"[,;:] |\n| (?=and |or |which |because |so )", row.output)
     ends = [m.start() for m in found if m.start() > 0.2 * len(row.output)]
-    return row.output[: dice.choice(ends)].rstrip() if ends else ""
+    return row.output[: rng.choice(ends)].rstrip() if ends else ""
 
 
-def _own_numbers(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _own_numbers(row: Row, lent: Neighbours, rng: random.Random) -> str:
     own = re.findall(r"\d+", row.task)
-    return re.sub(r"\d+", lambda _: dice.choice(own), lent.nearest.output) if own else ""
+    return re.sub(r"\d+", lambda _: rng.choice(own), lent.nearest.output) if own else ""
 
 
-def _drifted(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _drifted(row: Row, lent: Neighbours, rng: random.Random) -> str:
     own, other = _sentences(row.output), _sentences(lent.other.output)
     if len(own) < 2 or len(other) < 2:
         return ""
     return "".join(own[: len(own) // 2] + other[len(other) // 2 :])
 
 
-def _undefined_name(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _undefined_name(row: Row, lent: Neighbours, rng: random.Random) -> str:
     # A name that is used as a value: before a dot, an index or a closing bracket.
     names = list(re.finditer(r"\b[a-z_]\w*(?=[.\[)])", row.output))
     if not looks_like_code(row.output) or not names:
         return ""
-    at = dice.choice(names)
-    new = dice.choice(["result2", "tmp_val", "self_obj", "dataFrame", "xs", "node_ptr"])
+    at = rng.choice(names)
+    new = rng.choice(["result2", "tmp_val", "self_obj", "dataFrame", "xs", "node_ptr"])
     return row.output[: at.start()] + new + row.output[at.end() :]
 
 
-def _code_without_a_line(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _code_without_a_line(row: Row, lent: Neighbours, rng: random.Random) -> str:
     lines = row.output.splitlines()
     full = [i for i, line in enumerate(lines) if line.strip()]
     if not looks_like_code(row.output) or len(full) < 3:
         return ""
-    lost = dice.choice(full)
+    lost = rng.choice(full)
     return "\n".join(line for i, line in enumerate(lines) if i != lost)
 
 
-def _code_elsewhere(row: Row, lent: Neighbours, dice: random.Random) -> str:
-    return dice.choice(ELSEWHERE) if looks_like_code(row.output) else ""
+def _code_elsewhere(row: Row, lent: Neighbours, rng: random.Random) -> str:
+    return rng.choice(ELSEWHERE) if looks_like_code(row.output) else ""
 
 
-def _last_paragraph_twice(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _last_paragraph_twice(row: Row, lent: Neighbours, rng: random.Random) -> str:
     parts = row.output.rstrip().split("\n\n")
     last = parts[-1] if len(parts) > 1 else _sentences(row.output.rstrip())[-1]
     return f"{row.output.rstrip()}\n\n{last.strip()}"
 
 
-def _chat_header(row: Row, lent: Neighbours, dice: random.Random) -> str:
-    return dice.choice(HEADERS).format(output=row.output, asked=row.instruction)
+def _chat_header(row: Row, lent: Neighbours, rng: random.Random) -> str:
+    return rng.choice(HEADERS).format(output=row.output, asked=row.instruction)
 
 
-def _promise(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def _promise(row: Row, lent: Neighbours, rng: random.Random) -> str:
     asked = row.instruction.strip()
-    return dice.choice(PROMISES).format(asked=asked[:1].lower() + asked[1:])
+    return rng.choice(PROMISES).format(asked=asked[:1].lower() + asked[1:])
 
 
 def _canned(*texts: str) -> Damage:
-    return lambda row, lent, dice: dice.choice(texts)
+    return lambda row, lent, rng: rng.choice(texts)
 
 
 DEVELOPED: dict[str, Damage] = {
     "cut between words": _cut_between_words,
-    "another row's response": lambda row, lent, dice: lent.other.output,
+    "another row's response": lambda row, lent, rng: lent.other.output,
     "a sentence over and over": _looped,
     "echo of the instruction": _echo,
     "refusal": _canned(*REFUSALS),
@@ -262,11 +262,11 @@ DEVELOPED: dict[str, Damage] = {
     "one word, or nothing": _one_word,
     "words shuffled": _shuffled_words,
     "characters replaced by noise": _noise,
-    "special tokens, prompt text": lambda row, lent, dice: dice.choice(LEFTOVERS).format(
+    "special tokens, prompt text": lambda row, lent, rng: rng.choice(LEFTOVERS).format(
         output=row.output, asked=lent.other.task
     ),
     "cut in a word": _cut_in_word,
-    "response of the nearest row": lambda row, lent, dice: lent.nearest.output,
+    "response of the nearest row": lambda row, lent, rng: lent.nearest.output,
     "stuck on a word": _stuck,
     "code without a third of its lines": _code_without_lines,
     "sentences shuffled": _shuffled_sentences,
@@ -291,11 +291,11 @@ UNSEEN: dict[str, Damage] = {
 }
 
 
-def wrong_number(row: Row, lent: Neighbours, dice: random.Random) -> str:
+def wrong_number(row: Row, lent: Neighbours, rng: random.Random) -> str:
     """The response with another last number, which no cheap signal can know."""
     found = list(re.finditer(r"\d+", row.output))
     if not found:
         return ""
     last = found[-1]
-    other = int(last.group()[-9:]) + dice.randint(1, 9)
+    other = int(last.group()[-9:]) + rng.randint(1, 9)
     return row.output[: last.start()] + str(other) + row.output[last.end() :]

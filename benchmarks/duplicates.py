@@ -109,7 +109,7 @@ def rouge_says(pairs: Sequence[Pair], threshold: float = 0.7) -> np.ndarray:
 def removed_from(rows: Sequence[Row], vectors: Vectors) -> list[Verdict]:
     """The agent's verdicts on a whole file, what it would ask a model marked by its layer."""
     agent: Any = RedundancyAgent(NoModel(), CANDIDATE, BORDERLINE)  # type: ignore[arg-type]
-    verdicts, _ = asyncio.run(agent.check(rows, vectors, [], vectors[:0]))
+    verdicts, _ = asyncio.run(agent.find_duplicates(rows, vectors, [], vectors[:0]))
     return list(verdicts)
 
 

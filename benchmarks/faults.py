@@ -31,15 +31,15 @@ def lost_rows(folder: Path) -> tuple[int, dict[str, int]]:
     """Rows and tasks without an end and a reason for it; and how many ended how."""
     lost, ends = 0, dict.fromkeys(("accepted", "duplicate", "rejected", "quarantined"), 0)
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
-        counts = ledger.counts()
+        counts = ledger.rows.counts()
         lost += SEEDS - sum(n for (origin, _, _), n in counts.items() if origin == "seed")
         for (_, status, reason), n in counts.items():
             if status == "accepted" or (status in ends and reason):
                 ends[status] += n
             else:
                 lost += n
-        planned = sum(round["planned"] for round in ledger.rounds())
-        outcomes = ledger.task_outcomes()
+        planned = sum(round["planned"] for round in ledger.rounds.all())
+        outcomes = ledger.rounds.task_outcomes()
         written = sum(n for (origin, _, _), n in counts.items() if origin == "generated")
         lost += planned - sum(outcomes.values())
         lost += abs(written - outcomes.get(("row", ""), 0))

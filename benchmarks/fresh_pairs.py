@@ -137,17 +137,17 @@ def one_word(table: Table) -> Change:
 
 def persona(row: Row, maker: Maker) -> Row | None:
     """A sentence in front that gives the model a part to play, of no consequence here."""
-    return with_ask(row, f"{maker.dice.choice(PERSONAS)} {ask(row)[1]}")
+    return with_ask(row, f"{maker.rng.choice(PERSONAS)} {ask(row)[1]}")
 
 
 def labelled(row: Row, maker: Maker) -> Row | None:
     """The labels of a prompt template around the request."""
-    return with_ask(row, maker.dice.choice(LABELS).format(ask(row)[1]))
+    return with_ask(row, maker.rng.choice(LABELS).format(ask(row)[1]))
 
 
 def nudged(row: Row, maker: Maker) -> Row | None:
     """A sentence at the end that pushes the model, and asks for nothing more."""
-    return with_ask(row, f"{ask(row)[1].rstrip()} {maker.dice.choice(NUDGES)}")
+    return with_ask(row, f"{ask(row)[1].rstrip()} {maker.rng.choice(NUDGES)}")
 
 
 def telegraphic(row: Row, maker: Maker) -> Row | None:
@@ -159,7 +159,7 @@ def moved_input(row: Row, maker: Maker) -> Row | None:
     """The input written into the instruction."""
     if not row.input.strip() or row.input.strip().lower() in ("noinput", "none", "n/a"):
         return None
-    link = maker.dice.choice(["\n", "\n\n", ": ", "\nInput: ", "\n\n### Input:\n"])
+    link = maker.rng.choice(["\n", "\n\n", ": ", "\nInput: ", "\n\n### Input:\n"])
     return replace(row, instruction=row.instruction.rstrip(" .:") + link + row.input, input="")
 
 
@@ -168,7 +168,7 @@ def asked_twice(row: Row, maker: Maker) -> Row | None:
     text = ask(row)[1]
     if len(text) > 300:
         return None
-    again = maker.dice.choice(["Again: ", "In short: ", "To repeat: ", "So: "])
+    again = maker.rng.choice(["Again: ", "In short: ", "To repeat: ", "So: "])
     return with_ask(row, f"{text.rstrip()}\n{again}{text}")
 
 
@@ -360,7 +360,7 @@ def literal(row: Row, maker: Maker) -> Row | None:
     found = [quoted for _, quoted in QUOTED.findall(ask(row)[1])]
     if not found:
         return None
-    old, new = maker.dice.choice(found), maker.dice.choice(LITERALS)
+    old, new = maker.rng.choice(found), maker.rng.choice(LITERALS)
     other = everywhere(row, lambda text: text.replace(old, new))
     return other if other.output != row.output else None
 

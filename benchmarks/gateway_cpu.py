@@ -73,7 +73,7 @@ def main() -> int:
         cache = SharedCache(Path(folder) / "calls.sqlite", print)
         gateway = Gateway(
             InstantBackend("bench", None, prices=(1.0, 1.0)),
-            ledger,
+            ledger.calls,
             Budget(Caps(10**9, 10**12, 1e9, 1e9)),
             Throttle("bench", CONCURRENCY, rpm=10**9, tpm=10**12),
             cache=cache,

@@ -84,7 +84,7 @@ async def gateway_rate(url: str, numbers: range, concurrency: int, folder: Path)
     ):
         gateway = Gateway(
             backend,
-            ledger,
+            ledger.calls,
             Budget(Caps(10**9, 10**12, 1e9, 1e9)),
             Throttle("bench", concurrency),
             cache=cache,

@@ -24,7 +24,8 @@ from corpora import MIXTURE, parser, report, rows_of
 from harness import installed, serving
 
 from lift_agent.records import Row, Score
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 from lift_agent.views.report import write_report
 
 SECONDS, MEGABYTES = 2.0, 8.0  # to reach, by the report
@@ -55,19 +56,19 @@ def make(folder: Path, rows: list[Row], size: int) -> None:
     centres = places.uniform(size=(GROUPS, 2))
     points = np.clip(centres[np.arange(size) % GROUPS] + places.normal(0, 0.03, (size, 2)), 0, 1)
     with closing(Ledger(folder / LEDGER)) as ledger:
-        ledger.add_rows(made)
-        ledger.set_statuses([(row.id, *fate) for row, fate in zip(made, fates, strict=True)])
-        ledger.add_scores(
+        ledger.rows.add(made)
+        ledger.rows.set_statuses([(row.id, *fate) for row, fate in zip(made, fates, strict=True)])
+        ledger.judgements.add_scores(
             Score(row.id, 70, 50, min(100, max(0, dice.gauss(70, 12))), reason="Clear, but thin.")
             for row in made
         )
         accepted = [row.id for row, fate in zip(made, fates, strict=True) if not fate[1]]
-        ledger.select(accepted[: size // 5], {})
-        ledger.set_map(
+        ledger.dataset.choose(accepted[: size // 5], {})
+        ledger.rows.set_map(
             {row.id: (float(x), float(y)) for row, (x, y) in zip(made, points, strict=True)}, {}
         )
         for name, value in {"target": size // 5, "stop": "target", "settings": {}}.items():
-            ledger.note(name, value)
+            ledger.facts.set(name, value)
 
 
 def opened(browser: Any, address: str) -> float:

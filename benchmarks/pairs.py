@@ -47,16 +47,16 @@ Table = Sequence[tuple[str, ...]]
 
 
 class Maker:
-    """Draws changes for one row: its dice, and the entries of the tables that its half may use."""
+    """Draws changes for one row: its rng, and the entries of the tables that its half may use."""
 
-    def __init__(self, odd: bool, dice: random.Random) -> None:
+    def __init__(self, odd: bool, rng: random.Random) -> None:
         self.odd = odd
-        self.dice = dice
+        self.rng = rng
 
     def entries(self, table: Table) -> list[tuple[str, ...]]:
         """The table's entries, in random order."""
         allowed = list(table if self.odd else table[::2])
-        self.dice.shuffle(allowed)
+        self.rng.shuffle(allowed)
         return allowed
 
 
@@ -130,17 +130,17 @@ def surface(row: Row, maker: Maker) -> Row | None:
         str.lower,
         str.title,
         lambda t: re.sub(r"(?<!\d)[.,;:!?](?!\w)", "", t),
-        lambda t: t.rstrip(".!? ") + maker.dice.choice([" .", "!", "...", " :", ""]),
+        lambda t: t.rstrip(".!? ") + maker.rng.choice([" .", "!", "...", " :", ""]),
         lambda t: "  " + re.sub(" ", "  ", t) + "\n",
         lambda t: re.sub(r"(?<=[.,]) ", "\n", t, count=2).replace(" ", "\u00a0"),
         lambda t: t.replace("'", "\u2019").replace(" - ", " \u2014 ") + "\u200b",
         lambda t: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in t),
         lambda t: unicodedata.normalize("NFD", t).replace('"', "\u201d"),
-        lambda t: maker.dice.choice(["- ", "1. ", "* ", "• ", "Q: ", "a) "]) + t,
+        lambda t: maker.rng.choice(["- ", "1. ", "* ", "• ", "Q: ", "a) "]) + t,
         politely,
         politely,
     ]
-    return with_ask(row, maker.dice.choice(changes)(ask(row)[1]))
+    return with_ask(row, maker.rng.choice(changes)(ask(row)[1]))
 
 
 VERBS: Table = [
@@ -274,7 +274,7 @@ def _reordered(text: str, maker: Maker) -> str:
     if text.split() and text.split(maxsplit=1)[0].lower() in starts and "?" not in text:
         body = text.rstrip(". ")
         ways.append(maker.entries(FRAMES)[0][0].format(body[0].lower() + body[1:]))
-    return maker.dice.choice(ways) if ways else text
+    return maker.rng.choice(ways) if ways else text
 
 
 def _synonyms(text: str, maker: Maker, most: int) -> str:
@@ -284,7 +284,7 @@ def _synonyms(text: str, maker: Maker, most: int) -> str:
     for entry in maker.entries(VERBS):
         if text.lower().startswith(entry[0]) and entry[0].split()[0] == first:
             text = (
-                swap_words(text[: len(entry[0])], {entry[0]: maker.dice.choice(entry[1:])})
+                swap_words(text[: len(entry[0])], {entry[0]: maker.rng.choice(entry[1:])})
                 + (text[len(entry[0]) :])
             )
             done += 1
@@ -292,7 +292,7 @@ def _synonyms(text: str, maker: Maker, most: int) -> str:
     for entry in maker.entries(PHRASES):
         if done >= most:
             break
-        changed = swap_words(text, {entry[0]: maker.dice.choice(entry[1:])})
+        changed = swap_words(text, {entry[0]: maker.rng.choice(entry[1:])})
         done += changed != text
         text = changed
     return text
@@ -301,9 +301,9 @@ def _synonyms(text: str, maker: Maker, most: int) -> str:
 def reworded(row: Row, maker: Maker) -> Row | None:
     """The instruction in other words, or in another order, or both."""
     text = ask(row)[1]
-    if maker.dice.random() < 0.7:
-        new = _synonyms(text, maker, maker.dice.choice([1, 2, 3]))
-        if new == text or maker.dice.random() < 0.4:
+    if maker.rng.random() < 0.7:
+        new = _synonyms(text, maker, maker.rng.choice([1, 2, 3]))
+        if new == text or maker.rng.random() < 0.4:
             new = _reordered(new, maker)
     else:
         new = _reordered(text, maker)
@@ -346,14 +346,14 @@ IDENTIFIERS: Table = [
 
 def _other_output(text: str, maker: Maker) -> str:
     if looks_like_code(text):
-        names = {entry[0]: maker.dice.choice(entry[1:]) for entry in maker.entries(IDENTIFIERS)[:6]}
+        names = {entry[0]: maker.rng.choice(entry[1:]) for entry in maker.entries(IDENTIFIERS)[:6]}
         new = re.sub(r"\b\w+\b", lambda word: names.get(word.group(), word.group()), text)
-        if maker.dice.random() < 0.5:
+        if maker.rng.random() < 0.5:
             new = f"Here is the code:\n```\n{new}\n```"
         return new
     for entry in maker.entries(OUTPUT_WORDS):
-        text = swap_words(text, {entry[0]: maker.dice.choice(entry[1:])})
-    if re.search(r"\d [-+*/x] \d", text) and maker.dice.random() < 0.5:
+        text = swap_words(text, {entry[0]: maker.rng.choice(entry[1:])})
+    if re.search(r"\d [-+*/x] \d", text) and maker.rng.random() < 0.5:
         text = re.sub(r"(\d) \* (\d)", r"\1 x \2", text) + " That is the answer."
     return text
 
@@ -372,18 +372,16 @@ TYPOS = re.compile(r"(?<![\w'\"`\\(])[a-z]{5,}(?![\w'\"`(])")
 
 def typos(row: Row, maker: Maker) -> Row | None:
     """One to three words spelled wrongly."""
-    text, dice = ask(row)[1], maker.dice
+    text, rng = ask(row)[1], maker.rng
     places = [found.span() for found in TYPOS.finditer(text)]
-    for start, end in sorted(dice.sample(places, min(len(places), dice.choice([1, 1, 2, 3]))))[
-        ::-1
-    ]:
-        word, at = text[start:end], dice.randrange(1, end - start - 1)
-        wrong = dice.choice(
+    for start, end in sorted(rng.sample(places, min(len(places), rng.choice([1, 1, 2, 3]))))[::-1]:
+        word, at = text[start:end], rng.randrange(1, end - start - 1)
+        wrong = rng.choice(
             [
                 word[:at] + word[at + 1] + word[at] + word[at + 2 :],
                 word[:at] + word[at + 1 :],
                 word[:at] + word[at] + word[at:],
-                word[:at] + dice.choice("aeinorst") + word[at + 1 :],
+                word[:at] + rng.choice("aeinorst") + word[at + 1 :],
             ]
         )
         text = text[:start] + wrong + text[end:]
@@ -441,7 +439,7 @@ THANKS = (
 
 def politeness(row: Row, maker: Maker) -> Row | None:
     """A polite sentence at the end."""
-    return with_ask(row, f"{ask(row)[1].rstrip()} {maker.dice.choice(THANKS)}")
+    return with_ask(row, f"{ask(row)[1].rstrip()} {maker.rng.choice(THANKS)}")
 
 
 def sentences(row: Row, maker: Maker) -> Row | None:
@@ -464,18 +462,18 @@ def sentences(row: Row, maker: Maker) -> Row | None:
         ways.append(
             f"{head}. {'Also, ' + first if first in ('return', 'print') else first.title()}{rest}"
         )
-    return with_ask(row, maker.dice.choice(ways)) if ways else None
+    return with_ask(row, maker.rng.choice(ways)) if ways else None
 
 
 def emphasis(row: Row, maker: Maker) -> Row | None:
     """Words set off in the manner of Markdown: bold, italic, code, a heading, a rule."""
-    text, dice = ask(row)[1], maker.dice
+    text, rng = ask(row)[1], maker.rng
     words = list(re.finditer(r"(?<![\w'\"`*_])\w{3,}(?![\w'\"`*_])", text))
-    for found in sorted(dice.sample(words, min(len(words), 3)), key=lambda f: -f.start()):
-        mark = dice.choice(["**", "*", "`", "__"])
+    for found in sorted(rng.sample(words, min(len(words), 3)), key=lambda f: -f.start()):
+        mark = rng.choice(["**", "*", "`", "__"])
         text = f"{text[: found.start()]}{mark}{found.group()}{mark}{text[found.end() :]}"
     frames = ("{}", "## {}", "> {}", "{}\n\n---", "### Task\n\n{}")
-    return with_ask(row, dice.choice(frames).format(text)) if words else None
+    return with_ask(row, rng.choice(frames).format(text)) if words else None
 
 
 CONTEXTS = (
@@ -492,7 +490,7 @@ CONTEXTS = (
 
 def context(row: Row, maker: Maker) -> Row | None:
     """A sentence in front that says why one asks, and changes nothing in what is asked."""
-    return with_ask(row, f"{maker.dice.choice(CONTEXTS)} {ask(row)[1]}")
+    return with_ask(row, f"{maker.rng.choice(CONTEXTS)} {ask(row)[1]}")
 
 
 SHORT: Table = [
@@ -540,10 +538,10 @@ FILLING = word_list("basically actually simply really essentially quickly carefu
 
 def filling(row: Row, maker: Maker) -> Row | None:
     """Words put in that add nothing."""
-    text, dice = ask(row)[1], maker.dice
+    text, rng = ask(row)[1], maker.rng
     places = [found.start() for found in re.finditer(r"(?<=[a-z] )(?=[a-z])", text)]
-    for at in sorted(dice.sample(places, min(len(places), dice.choice([1, 1, 2]))), reverse=True):
-        text = f"{text[:at]}{dice.choice(FILLING)} {text[at:]}"
+    for at in sorted(rng.sample(places, min(len(places), rng.choice([1, 1, 2]))), reverse=True):
+        text = f"{text[:at]}{rng.choice(FILLING)} {text[at:]}"
     return with_ask(row, text)
 
 
@@ -612,12 +610,12 @@ def other_numbers(row: Row, maker: Maker) -> Row | None:
     if not found:
         return None
     changed = {}
-    for number in maker.dice.sample(found, min(len(found), maker.dice.choice([1, 1, 2]))):
+    for number in maker.rng.sample(found, min(len(found), maker.rng.choice([1, 1, 2]))):
         value = float(number)
         new = (
-            value * maker.dice.choice([2, 3])
+            value * maker.rng.choice([2, 3])
             if "." in number
-            else value + maker.dice.choice([1, 2, 3, 4, 5, 10, int(value)])
+            else value + maker.rng.choice([1, 2, 3, 4, 5, 10, int(value)])
         )
         changed[number] = _shown(new)
     request = with_ask(row, _numbers(ask(row)[1], changed))
@@ -699,8 +697,8 @@ def other_entities(row: Row, maker: Maker) -> Row | None:
         if n not in NOT_NAMES
     ]
     nouns = [e for e in maker.entries(NOUNS) if re.search(rf"\b{e[0]}\b", text, re.IGNORECASE)]
-    if names and (not nouns or maker.dice.random() < 0.5):
-        old, new = names[0].lower(), maker.dice.choice(PEOPLE)
+    if names and (not nouns or maker.rng.random() < 0.5):
+        old, new = names[0].lower(), maker.rng.choice(PEOPLE)
     elif nouns:
         old, new = nouns[0]
         forms = {old, old.title(), old.upper()}
@@ -736,15 +734,15 @@ def other_input(row: Row, maker: Maker) -> Row | None:
     """The same instruction with another input: other numbers or words in it and the output."""
     if not row.input:
         return None
-    numbers = {n: _shown(float(n) + maker.dice.randint(1, 9)) for n in NUMBER.findall(row.input)}
-    if numbers and maker.dice.random() < 0.7:
+    numbers = {n: _shown(float(n) + maker.rng.randint(1, 9)) for n in NUMBER.findall(row.input)}
+    if numbers and maker.rng.random() < 0.7:
         new = replace(row, input=_numbers(row.input, numbers), output=_numbers(row.output, numbers))
     else:
         words = re.findall(r"\b[A-Za-z]{4,}\b", row.input)[:40]
         if not words:
             return None
-        size = min(len(words), maker.dice.choice([1, 2, 4]))
-        swaps = {w.lower(): maker.dice.choice(FILLERS) for w in maker.dice.sample(words, size)}
+        size = min(len(words), maker.rng.choice([1, 2, 4]))
+        swaps = {w.lower(): maker.rng.choice(FILLERS) for w in maker.rng.sample(words, size)}
         new = replace(row, input=swap_words(row.input, swaps), output=swap_words(row.output, swaps))
     return new if new.input != row.input and new.output != row.output else None
 
@@ -876,7 +874,7 @@ def other_language(row: Row, maker: Maker) -> Row | None:
     if len(named) != 1 or not looks_like_code(row.output):
         return None
     old = named.pop()
-    new = maker.dice.choice([name for name in LANGUAGES if name != old])
+    new = maker.rng.choice([name for name in LANGUAGES if name != old])
     return with_ask(replace(row, output=_transliterated(row.output, new)), LANGUAGE.sub(new, text))
 
 
@@ -1112,7 +1110,7 @@ def constrained(row: Row, maker: Maker) -> Row | None:
         )
     elif last and len(lines) > 1:
         ways.append(("Only give the final number.", last[-1]))
-    words, output = maker.dice.choice(ways)
+    words, output = maker.rng.choice(ways)
     text = ask(row)[1].rstrip()
     added = f"{text} {words}" if text.endswith((".", "?", "!")) else f"{text}. {words}"
     return replace(with_ask(row, added) or row, output=output) if output != row.output else None
@@ -1166,9 +1164,9 @@ def labelled_pairs(folder: Path, a_kind: int = A_KIND) -> list[Pair]:
     files = [list(enumerate(rows_of(folder, name))) for name in MIXTURE]
     pairs = list(_real_pairs(files, a_kind // 2))
     for kind, change in {**SAME, **OTHER}.items():
-        dice = random.Random(kind)
+        rng = random.Random(kind)
         for odd in (True,) if kind in ODD_ONLY else (False, True):
-            pairs.extend(made(kind, change, kind in SAME, files, Maker(odd, dice), a_kind))
+            pairs.extend(made(kind, change, kind in SAME, files, Maker(odd, rng), a_kind))
     return pairs
 
 
@@ -1184,7 +1182,7 @@ def made(
     turns = []
     for rows in files:
         half = [row for i, row in rows if i % 2 == maker.odd]
-        maker.dice.shuffle(half)
+        maker.rng.shuffle(half)
         turns.append(iter(half))
     count = 0
     while turns and count < most:

@@ -44,7 +44,7 @@ async def main() -> int:
     backend = open_backend(args.llm, args.base_url)
     source, until = rows(), time.monotonic() + args.seconds
     with closing(Ledger(args.folder / "ledger.sqlite")) as ledger:
-        gateway = Gateway(backend, ledger, max_error_rate=1.0, timeout=600)
+        gateway = Gateway(backend, ledger.calls, max_error_rate=1.0, timeout=600)
         size = gateway.room(3)
 
         async def judge(row: Row) -> None:
@@ -57,7 +57,7 @@ async def main() -> int:
                 await gateway.ask(replace(request, max_tokens=ANSWER), agent="judge")
 
         await for_each((next(source) for _ in range(args.rows)), judge, gateway.concurrency)
-        calls = ledger.calls()
+        calls = ledger.calls.find()
     if backend.close:
         await backend.close()
     sent = sum(call.input_tokens for call in calls)

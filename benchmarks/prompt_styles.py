@@ -17,13 +17,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lift_agent.agents.analyst import Brief
-from lift_agent.agents.asking import listed
-from lift_agent.agents.checks import task_fault
-from lift_agent.agents.generator import WrittenTask
+from lift_agent.agents.asking import bullet_list
+from lift_agent.agents.draft_faults import task_fault
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.agents.redundancy import SameTask
+from lift_agent.agents.subspace_naming import Brief
+from lift_agent.agents.written_task import WrittenTask
 from lift_agent.formats.reading.readers import read_rows
 from lift_agent.llms.answers import parse, plain
 from lift_agent.llms.gateway import Gateway, Request
@@ -59,7 +59,7 @@ def asked(rows: list[Row]) -> list[tuple[str, Request, type[BaseModel] | None, U
 
         tasks = "\n\n".join(f"Task {n}: {p.task}" for n, p in zip("AB", pair, strict=True))
         texts = {"instruction": row.task, "input": "", "response": row.output}
-        near = listed([p.task for p in pair])
+        near = bullet_list([p.task for p in pair])
         pool = {"count": "two", "tasks": tasks, "subspace": "Everyday tasks"}
         work += [
             ("fuse", load("fuse").ask(**pool, brief="", room=""), None, fused),
@@ -98,7 +98,7 @@ async def main() -> None:
         for style in STYLES:
             backend.compact = style == "compact"
             ledger = Ledger(Path(folder) / f"{style}.sqlite")
-            gateway = Gateway(backend, ledger, max_error_rate=1.0)
+            gateway = Gateway(backend, ledger.calls, max_error_rate=1.0)
             usable: dict[str, list[bool]] = {}
             tokens: dict[str, list[int]] = {}
             for prompt, request, schema, fit in work:

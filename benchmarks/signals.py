@@ -24,7 +24,7 @@ from damage import DEVELOPED, UNSEEN, Neighbours, wrong_number
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from lift_agent.agents import scoring, signals
-from lift_agent.agents.background import Background
+from lift_agent.agents.corpus_statistics import CorpusStatistics
 from lift_agent.geometry.neighbours import Floats
 from lift_agent.records import Row
 
@@ -73,7 +73,7 @@ def caught(good: Floats, bad: Floats) -> float:
     return float((bad < limit).mean() + share * (bad == limit).mean())
 
 
-def score(rows: Sequence[Row], background: Background | None) -> Floats:
+def score(rows: Sequence[Row], background: CorpusStatistics | None) -> Floats:
     """Points of rows by their text."""
     return np.array([sum(scoring.points(row, background).values()) for row in rows], dtype=float)
 
@@ -83,11 +83,11 @@ def main() -> None:
     args = parser(__doc__).parse_args()
     half, apart = Half(args.data, 1), Half(args.data, 0)
     begun = time.process_time()
-    own = Background.of(half.run)
+    own = CorpusStatistics.of(half.run)
     gathered = (time.process_time() - begun) / len(half.run) * 1000
     heads = ("a row alone", "with the run's background", "with that of other rows")
     columns, seconds = [], []
-    for background in (None, own, Background.of(apart.run)):
+    for background in (None, own, CorpusStatistics.of(apart.run)):
         begun = time.process_time()
         good = score(half.good, background)
         seconds.append((time.process_time() - begun) / len(half.good) * 1000)

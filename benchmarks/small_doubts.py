@@ -24,7 +24,8 @@ from verdicts import NoModel, agent_verdicts
 from lift_agent.llms.budget import Budget
 from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.providers import open_backend
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 
 
 async def main() -> None:
@@ -45,7 +46,7 @@ async def main() -> None:
     alone = await agent_verdicts(doubts, first, second, None)
     backend = open_backend(given.llm, given.base_url)
     with tempfile.TemporaryDirectory() as folder, closing(Ledger(Path(folder) / LEDGER)) as ledger:
-        gateway = Gateway(backend, ledger, Budget())
+        gateway = Gateway(backend, ledger.calls, Budget())
         began = time.monotonic()
         found = await agent_verdicts(doubts, first, second, gateway)
         seconds = (time.monotonic() - began) / len(doubts)

@@ -47,18 +47,18 @@ async def main() -> None:
     parser.add_argument("--rows", type=int, default=30, help="good rows, and as many damaged")
     parser.add_argument("--llm", default="local:")
     args = parser.parse_args()
-    dice = random.Random(0)
+    rng = random.Random(0)
     seeds = [row for row in read_rows(sorted(SEEDS.glob("*.jsonl"))) if isinstance(row, Row)]
-    good = dice.sample([row for row in seeds if "note" not in row.extra], args.rows)
+    good = rng.sample([row for row in seeds if "note" not in row.extra], args.rows)
     kinds = ("another row's response", "cut in half", "repeated")
-    bad = [damaged(row, dice.choice(seeds), kinds[i % len(kinds)]) for i, row in enumerate(good)]
+    bad = [damaged(row, rng.choice(seeds), kinds[i % len(kinds)]) for i, row in enumerate(good)]
     rows, labels = [*good, *bad], [1] * len(good) + [0] * len(bad)
 
     cheap = [sum(scoring.points(row).values()) for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.sqlite")
         backend = open_backend(args.llm)
-        judge = Judge(Gateway(backend, ledger, Budget()), longest=1000)
+        judge = Judge(Gateway(backend, ledger.calls, Budget()), length_cap=1000)
         begun = time.monotonic()
         scores = await asyncio.gather(*(judge.score(row) for row in rows))
         seconds = time.monotonic() - begun

@@ -48,11 +48,11 @@ class Fused(BaseModel):
 def rows() -> Iterator[Row]:
     """The seeds, then each with a response of another, and so on without an end."""
     seeds = [row for row in read_rows(sorted(SEEDS.glob("*.jsonl"))) if isinstance(row, Row)]
-    dice = random.Random(0)
+    rng = random.Random(0)
     yield from seeds
     while True:
         for row in seeds:
-            yield replace(row, output=dice.choice(seeds).output)
+            yield replace(row, output=rng.choice(seeds).output)
 
 
 def judgement(gateway: Gateway, row: Row) -> Awaitable[Parsed[Rubric]]:
@@ -98,7 +98,7 @@ async def main() -> int:
     kinds = (args.kind,) if args.kind else KINDS
     found: dict[str, list[Parsed]] = {kind: [] for kind in kinds}
     with closing(Ledger(args.folder / "ledger.sqlite")) as ledger:
-        gateway = Gateway(backend, ledger, max_error_rate=1.0, timeout=600)
+        gateway = Gateway(backend, ledger.calls, max_error_rate=1.0, timeout=600)
 
         async def judge(row: Row) -> None:
             if time.monotonic() < until:

@@ -16,11 +16,7 @@ from itertools import islice
 import corpora
 import numpy as np
 
-from lift_agent.agents.calibration import (
-    after_duels,
-    close_pairs,
-    position_consistency,
-)
+from lift_agent.agents.near_ties import close_pairs, corrected_scores, position_consistency
 from lift_agent.records import Duel
 
 ROWS, WANTED, STEP, SIMULATIONS = 400, 200, 5, 200
@@ -33,19 +29,19 @@ def share_found(scores: dict[str, float], best: set[str]) -> float:
 
 
 def simulated(
-    dice: np.random.Generator, noise: float, swayed: float, pairs: Sequence[int]
+    rng: np.random.Generator, noise: float, swayed: float, pairs: Sequence[int]
 ) -> dict[str, float]:
     """Shares of the best rows that each way finds, and the comparisons' consistency."""
-    ids = [f"{number:05d}" for number in dice.permutation(ROWS)]
-    quality = dict(zip(ids, dice.normal(65, 12, ROWS).tolist(), strict=True))
+    ids = [f"{number:05d}" for number in rng.permutation(ROWS)]
+    quality = dict(zip(ids, rng.normal(65, 12, ROWS).tolist(), strict=True))
     best = set(sorted(ids, key=lambda row: -quality[row])[:WANTED])
 
     def judged() -> dict[str, float]:
-        return {row: STEP * round((q + dice.normal(0, noise)) / STEP) for row, q in quality.items()}
+        return {row: STEP * round((q + rng.normal(0, noise)) / STEP) for row, q in quality.items()}
 
     def preferred(shown: str, after: str) -> str:
         gap = (quality[shown] - quality[after]) / noise
-        if dice.random() < swayed or dice.random() < 1 / (1 + np.exp(-gap)):
+        if rng.random() < swayed or rng.random() < 1 / (1 + np.exp(-gap)):
             return shown
         return after
 
@@ -55,7 +51,7 @@ def simulated(
     duels = [Duel(a, b, preferred(a, b), preferred(b, a)) for a, b in close]
     order = sorted(ids, key=lambda row: -once[row])
     for count in pairs:
-        settled = after_duels(once, duels[:count], noise)
+        settled = corrected_scores(once, duels[:count], noise)
         found[f"{count} pairs"] = share_found(settled, best)
         around = order[WANTED - count : WANTED + count]
         mean = once | {row: (once[row] + again[row]) / 2 for row in around}

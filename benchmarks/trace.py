@@ -23,7 +23,8 @@ import numpy as np
 
 from lift_agent.config import RunConfig
 from lift_agent.records import Call, Row, Score, Spending, Subspace, Task, Verdict, row_id
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 
 SCREEN = 50  # lines
 SYSTEM = "You grade one row of a training set by these anchors. " * 40
@@ -53,13 +54,13 @@ def ask(ledger: Ledger, i: int, agent: str, subject: str, round: int, text: str)
         *(seconds, 0 if cached else 1 + i % 17 // 16, started, cached),
     )
     if cached:
-        ledger.add_call(call)
+        ledger.calls.add_call(call)
         return
     if call.attempts > 1:
-        refused = ledger.begin_attempt(key, started, Spending(1, 1000, 1e-3))
-        ledger.end_attempt(refused, 0.1, "HTTP 429: too many requests", Spending(1))
-    attempt = ledger.begin_attempt(key, started, Spending(1, 1000, 1e-3))
-    ledger.add_call(call, attempt, Spending(1, call.input_tokens + call.output_tokens, 1e-5))
+        refused = ledger.calls.begin_attempt(key, started, Spending(1, 1000, 1e-3))
+        ledger.calls.end_attempt(refused, 0.1, "HTTP 429: too many requests", Spending(1))
+    attempt = ledger.calls.begin_attempt(key, started, Spending(1, 1000, 1e-3))
+    ledger.calls.add_call(call, attempt, Spending(1, call.input_tokens + call.output_tokens, 1e-5))
 
 
 def make(folder: Path, calls: int) -> None:
@@ -68,12 +69,12 @@ def make(folder: Path, calls: int) -> None:
     seeds = calls * 4 // 10
     tasks = (calls - seeds) // 3 // ROUNDS  # a draft, an answer and a judgement each
     with closing(Ledger(folder / LEDGER)) as ledger:
-        ledger.note("settings", json.loads(RunConfig().model_dump_json(exclude={"out"})))
-        ledger.note("run_id", "made-up")
-        ledger.note("target", seeds // 2)
+        ledger.facts.set("settings", json.loads(RunConfig().model_dump_json(exclude={"out"})))
+        ledger.facts.set("run_id", "made-up")
+        ledger.facts.set("target", seeds // 2)
         rows = [a_row(i, source="made-up.jsonl", line=i + 1) for i in range(seeds)]
-        ledger.add_rows(rows)
-        ledger.add_sources([("made-up.jsonl", "0", seeds, 0)])
+        ledger.rows.add(rows)
+        ledger.sources.add([("made-up.jsonl", "0", seeds, 0)])
         number = 0
         for row in rows:
             ask(ledger, number, "judge", row.id, 0, row.instruction)
@@ -81,8 +82,10 @@ def make(folder: Path, calls: int) -> None:
         settle(ledger, rows, 0)
         for round in range(1, ROUNDS + 1):
             number = play(ledger, rows, round, tasks, number)
-        ledger.select([row.id for row in rows[: seeds // 2]], {rows[0].id: 0.5, rows[-1].id: -0.5})
-        ledger.note("stop", "target")
+        ledger.dataset.choose(
+            [row.id for row in rows[: seeds // 2]], {rows[0].id: 0.5, rows[-1].id: -0.5}
+        )
+        ledger.facts.set("stop", "target")
 
 
 def play(ledger: Ledger, seeds: list[Row], round: int, tasks: int, number: int) -> int:
@@ -97,7 +100,7 @@ def play(ledger: Ledger, seeds: list[Row], round: int, tasks: int, number: int) 
         place = places[i % PLACES].id
         at = len(seeds) + round * tasks + i
         planned.append(Task(f"r{round}-{i:05d}", at, round, "fusion", parents, place, "two"))
-    ledger.plan_round(round, places, planned)
+    ledger.rounds.plan(round, places, planned)
     made = []
     for task in planned:
         for prompt in ("draft", "answer"):
@@ -105,24 +108,24 @@ def play(ledger: Ledger, seeds: list[Row], round: int, tasks: int, number: int) 
             number += 1
         about = {"origin": "generated", "round": round, "strategy": "fusion"}
         row = a_row(task.position, parents=task.parents, subspace=task.subspace, **about)
-        ledger.finish_task(task.id, "row", "", row.instruction, row)
+        ledger.rounds.finish_task(task.id, "row", "", row.instruction, row)
         ask(ledger, number, "judge", row.id, round, row.instruction)
         number += 1
         made.append(row)
-    ledger.set_landing({row.id: (i % 2 == 0, 0.1 + i % 3 / 10) for i, row in enumerate(made)})
+    ledger.rows.set_landing({row.id: (i % 2 == 0, 0.1 + i % 3 / 10) for i, row in enumerate(made)})
     settle(ledger, made, round)
     return number
 
 
 def settle(ledger: Ledger, rows: list[Row], round: int) -> None:
-    ledger.add_verdicts(Verdict(row.id, False, "none") for row in rows)
+    ledger.judgements.add_verdicts(Verdict(row.id, False, "none") for row in rows)
     failed = {row.id for i, row in enumerate(rows) if i % 500 == 7}
-    ledger.add_scores(
+    ledger.judgements.add_scores(
         Score(row.id, failed="HTTP 500" if row.id in failed else "", judge=50, final=50)
         for row in rows
     )
-    ledger.set_statuses((row.id, "accepted", "") for row in rows if row.id not in failed)
-    ledger.close_round(round, len(rows))
+    ledger.rows.set_statuses((row.id, "accepted", "") for row in rows if row.id not in failed)
+    ledger.rounds.close(round, len(rows))
 
 
 def first_screen(*args: str) -> tuple[float, float, int]:
@@ -163,8 +166,8 @@ def main() -> None:
             )
         run = str(folder)
         with closing(Ledger(folder / LEDGER)) as ledger:
-            call = ledger.calls(subjects=["r3-00001"])[0].key
-            row = ledger.rows("accepted", round=3)[5].id
+            call = ledger.calls.find(subjects=["r3-00001"])[0].key
+            row = ledger.rows.find("accepted", round=3)[5].id
         print(f"{'command, best of 3':44} {'lines':>6} {'seconds':>8} {'CPU s':>6}")
         for args in (
             ("--help",),

@@ -37,6 +37,6 @@ async def agent_verdicts(
     agent = RedundancyAgent(gateway, CANDIDATE, BORDERLINE)
     found = []
     for pair, a, b in zip(pairs, first, second, strict=True):
-        verdicts, _ = await agent.check([pair.second], b[None], [pair.first], a[None])
+        verdicts, _ = await agent.find_duplicates([pair.second], b[None], [pair.first], a[None])
         found += verdicts
     return found

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import MAY_CHANGE, RunConfig, resolve
+from ..config import MAY_CHANGE, NO_FILE, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
-from .common import NO_FILE, quieten_libraries
+from .common import quieten_libraries
 from .flags import (
     ConfigFile,
     Json,
@@ -146,12 +146,12 @@ def runs(
 def _begun(folder: Path) -> bool:
     """Whether there is a run in the folder that has read its sources."""
     from ..stores.folder import opened_ledger
-    from ..stores.ledger import LEDGER
+    from ..stores.layout import LEDGER
 
     if not (folder / LEDGER).is_file():
         return False
     with opened_ledger(folder) as ledger:
-        return bool(ledger.sources())
+        return bool(ledger.sources.all())
 
 
 def _estimate(

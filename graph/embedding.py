@@ -60,15 +60,15 @@ async def mend_vectors(context: RunContext, last: int) -> None:
 
     The rows of the rounds up to `last` have been embedded; later ones are about to be.
     """
-    rounds = context.ledger.ids_by_round(last)
+    rounds = context.ledger.rows.ids_by_round(last)
     known = {id for ids in rounds.values() for id in ids}
     stored = set(context.vectors.ids())
     lost = known - stored
-    if strangers := stored - set(context.ledger.ids()):
+    if strangers := stored - set(context.ledger.rows.ids()):
         context.vectors.remove(sorted(strangers))
     if not lost:
         return
     context.progress.say(f"{len(lost):,} vectors are missing: making them again from the ledger")
     for round, ids in rounds.items():
         if lost.intersection(ids):
-            await embed_rows(context.ledger.rows(round=round), context)
+            await embed_rows(context.ledger.rows.find(round=round), context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,8 +14,9 @@ from ..geometry.neighbours import Floats, Vectors
 from ..geometry.projection import interpolate, project
 from ..records import Point, Subspace
 from ..stores.folder import is_held
+from ..stores.layout import VECTORS
 from ..stores.ledger import Ledger
-from ..stores.vectors import VECTORS, VectorStore
+from ..stores.vectors import VectorStore
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -39,11 +40,11 @@ def spared(
 def draw_map(ledger: Ledger, vectors: VectorStore, seed: int) -> None:
     """Lay out all rows that have a vector, and the subspaces by their centres; keep it."""
     known = set(vectors.ids())
-    rows = [id for id in ledger.ids() if id in known]
+    rows = [id for id in ledger.rows.ids() if id in known]
     if rows:
-        subspaces = ledger.subspaces()
+        subspaces = ledger.rounds.subspaces()
         placed, centred = project(vectors.get(rows), _centres(subspaces), seed)
-        ledger.set_map(_points(rows, placed), _points(map(_place, subspaces), centred))
+        ledger.rows.set_map(_points(rows, placed), _points(map(_place, subspaces), centred))
 
 
 def extend_map(ledger: Ledger, vectors: VectorStore, seed: int) -> None:
@@ -51,17 +52,19 @@ def extend_map(ledger: Ledger, vectors: VectorStore, seed: int) -> None:
 
     Without a map one is drawn.
     """
-    mapped = {fate.id: (fate.x, fate.y) for fate in ledger.fates().values() if fate.x is not None}
+    mapped = {
+        fate.id: (fate.x, fate.y) for fate in ledger.rows.outcomes().values() if fate.x is not None
+    }
     if not mapped:
         draw_map(ledger, vectors, seed)
         return
     known = set(vectors.ids()) - mapped.keys()
-    rows = [id for id in ledger.ids() if id in known]
+    rows = [id for id in ledger.rows.ids() if id in known]
     laid, landmarks = np.asarray(list(mapped.values())), vectors.get(list(mapped))
-    subspaces = ledger.subspaces()
+    subspaces = ledger.rounds.subspaces()
     placed = interpolate(vectors.get(rows), landmarks, laid) if rows else np.empty((0, 2))
     centred = interpolate(_centres(subspaces), landmarks, laid)
-    ledger.set_map(_points(rows, placed), _points(map(_place, subspaces), centred))
+    ledger.rows.set_map(_points(rows, placed), _points(map(_place, subspaces), centred))
 
 
 def draw_missing_map(ledger: Ledger, folder: Path, say: Callable[[str], None]) -> None:
@@ -69,11 +72,11 @@ def draw_missing_map(ledger: Ledger, folder: Path, say: Callable[[str], None]) -
 
     While a process works there, nothing is drawn: the vectors are that process's own.
     """
-    drawn = any(fate.x is not None for fate in ledger.fates().values())
+    drawn = any(fate.x is not None for fate in ledger.rows.outcomes().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
-        seed = ledger.noted("settings", {}).get("seed", 0)
-        with spared(say, ends=()):
-            draw_map(ledger, VectorStore(folder / VECTORS), seed)
+        seed = ledger.facts.get("settings", {}).get("seed", 0)
+        with spared(say, ends=()), closing(VectorStore(folder / VECTORS)) as vectors:
+            draw_map(ledger, vectors, seed)
 
 
 def _centres(subspaces: list[Subspace]) -> Vectors:

@@ -39,9 +39,11 @@ def coverage(context: RunContext, chosen: Sequence[Row]) -> dict[str, dict[str, 
     """
     ledger = context.ledger
     dice = np.random.default_rng(context.config.seed)
-    seeds = ledger.rows("unique", "duplicate", "rejected", "quarantined", "accepted", origin="seed")
+    seeds = ledger.rows.find(
+        "unique", "duplicate", "rejected", "quarantined", "accepted", origin="seed"
+    )
     seeds = embedded(seeds, context)
-    everything = [*seeds, *embedded(ledger.rows("accepted", origin="generated"), context)]
+    everything = [*seeds, *embedded(ledger.rows.find("accepted", origin="generated"), context)]
     place = {row.id: i for i, row in enumerate(everything)}
     vectors = context.vectors.get(list(place))
     if len(vectors) == 0:
@@ -95,7 +97,7 @@ def closeness(context: RunContext, round: int) -> dict[str, tuple[float, float]]
 
     The mean cosine of its centre to the ten nearest accepted rows: 1 is full, lower is emptier.
     """
-    pool, places = context.ledger.rows("accepted"), context.ledger.subspaces(round)
+    pool, places = context.ledger.rows.find("accepted"), context.ledger.rounds.subspaces(round)
     if not pool or not places:
         return {}
     centres = np.asarray([place.centre for place in places], dtype=np.float32)

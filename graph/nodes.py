@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..agents.calibration import described
-from ..agents.checks import COPY_COSINE
-from ..agents.judge import REPEATED, GivenScores, Judge, text_length
+from ..agents.acceptance import COPY_COSINE, REPEATED
+from ..agents.calibration import judging_summary
+from ..agents.final_score import text_length
+from ..agents.judge import Judge, PrecomputedScores
 from ..agents.panel import Panel
 from ..agents.reference import ReferenceTexts
 from ..agents.selector import Selection
@@ -29,9 +30,9 @@ from ..formats.writing.card import write_card
 from ..formats.writing.writers import write_dataset, write_quarantine
 from ..geometry.variance import length_cap
 from ..records import Rejected, Row, Score, Status, Task, Verdict
-from ..stores.ledger import NO_BETTER, NOT_JUDGED, REPLACED
+from ..records.codes import Reason
 from ..stores.queries.screening import counted, screen_lines, screened
-from ..stores.queries.summary import LOW_SCORE, judging_lines
+from ..stores.queries.summary import judging_lines
 from .embedding import embed_rows, embedded
 from .mapping import draw_map, extend_map, spared
 from .measure import closeness, coverage
@@ -79,34 +80,34 @@ def node(body: Callable[[RunState, RunContext], Awaitable[Update]]) -> Node:
 async def ingest(state: RunState, context: RunContext) -> Update:
     """Read the sources into the ledger."""
     ledger, config = context.ledger, context.config
-    if not ledger.sources():
+    if not ledger.sources.all():
         files = files_of(config.sources, config.out)
         context.progress.begin("ingest", f"reading {len(files)} file(s)")
-        ledger.clear_rows()
+        ledger.sources.clear()
         counts = {file.name: [0, 0] for file in files}
         found = read_rows(files, config.map)
         records = enumerate(cleaned(stopping(found) if config.strict else found, config))
         while batch := list(islice(records, 5000)):
-            ledger.add_seeds(record for _, record in batch if isinstance(record, Row))
-            ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+            ledger.rows.add_seeds(record for _, record in batch if isinstance(record, Row))
+            ledger.sources.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
             for _, record in batch:
                 counts[record.source][isinstance(record, Rejected)] += 1
         position = read_toward(context, sum(map(sum, counts.values())))
         read_decontaminate(context, position)
-        known = ledger.noted("fingerprints")
-        ledger.add_sources((file.name, known[file.name], *counts[file.name]) for file in files)
-    read = sum(source[2] for source in ledger.sources())
-    rejected = sum(source[3] for source in ledger.sources())
+        known = ledger.facts.get("fingerprints")
+        ledger.sources.add((file.name, known[file.name], *counts[file.name]) for file in files)
+    read = sum(source[2] for source in ledger.sources.all())
+    rejected = sum(source[3] for source in ledger.sources.all())
     listed = write_quarantine(ledger, config.out)
     context.progress.say(
         f"read {read:,} rows, {rejected:,} quarantined" + (f" (see {listed})" if listed else "")
     )
     others = {
-        "prompts to go toward": len(ledger.references("toward")),
-        "items of benchmarks to keep out": len(ledger.benchmarks()),
+        "prompts to go toward": len(ledger.sources.references("toward")),
+        "items of benchmarks to keep out": len(ledger.sources.benchmarks()),
     }
     if told := " and ".join(f"{count:,} {name}" for name, count in others.items() if count):
-        unusable = len(ledger.rejects()) - rejected
+        unusable = len(ledger.sources.rejects()) - rejected
         context.progress.say(f"read {told}, {unusable:,} quarantined")
     _check_given(config, read + rejected)
     return {"round": 0, "accepted": 0, "stop": ""}
@@ -133,8 +134,8 @@ async def embed(state: RunState, context: RunContext) -> Update:
     # The recipe paper writes all its rounds before it embeds them.
     paper, config = context.config.recipe == "paper", context.config
     for round in range(config.max_rounds + 1) if paper else [state["round"]]:
-        await embed_rows(context.ledger.rows(round=round), context)
-    await _land([row for row in context.ledger.rows("new") if row.subspace], context)
+        await embed_rows(context.ledger.rows.find(round=round), context)
+    await _land([row for row in context.ledger.rows.find("new") if row.subspace], context)
     return {}
 
 
@@ -144,7 +145,7 @@ async def _land(rows: Sequence[Row], context: RunContext) -> None:
     Where a reference drew the subspace, its prompts had no response: there the row is measured
     without its own.
     """
-    places = {(s.round, s.id): s for s in context.ledger.subspaces()}
+    places = {(s.round, s.id): s for s in context.ledger.rounds.subspaces()}
     drawn = {row.id for row in rows if places[row.round, row.subspace].wanted}
     asked = [replace(row, output="") for row in rows if row.id in drawn]
     await embed_rows(asked, context, context.reference_vectors)
@@ -158,7 +159,7 @@ async def _land(rows: Sequence[Row], context: RunContext) -> None:
         place = places[row.round, row.subspace]
         distance = float(1 - vector @ np.asarray(place.centre, dtype=np.float32))
         landings[row.id] = (distance <= place.radius, distance)
-    context.ledger.set_landing(landings)
+    context.ledger.rows.set_landing(landings)
 
 
 @node
@@ -167,10 +168,10 @@ async def analyze(state: RunState, context: RunContext) -> Update:
     ledger, progress = context.ledger, context.progress
     round = state["round"] + 1
     progress.round = round
-    rounds = ledger.rounds()
+    rounds = ledger.rounds.all()
     if not any(done["round"] == round for done in rounds):
         await plan_round(round, round_size(context.config, state["accepted"], rounds), context)
-    subspaces = ledger.subspaces(round)
+    subspaces = ledger.rounds.subspaces(round)
     progress.subspaces = [(s.name, s.quota) for s in subspaces if not s.given_up]
     for subspace in subspaces:
         if subspace.given_up:
@@ -178,7 +179,8 @@ async def analyze(state: RunState, context: RunContext) -> Update:
     named = ", ".join(name for name, _ in progress.subspaces[:3])
     more = len(progress.subspaces) - 3
     progress.say(
-        f"round {round}: {len(ledger.tasks(round))} tasks in {len(progress.subspaces)} subspaces"
+        f"round {round}: {len(ledger.rounds.tasks(round))} tasks in "
+        f"{len(progress.subspaces)} subspaces"
         + (f" ({named}{f' and {more} more' if more > 0 else ''})" if named else "")
     )
     return {"round": round}
@@ -196,9 +198,9 @@ async def carry_out(round: int, context: RunContext) -> None:
     ledger, progress, generator = context.ledger, context.progress, context.generator
     assert generator is not None
     assert context.gateway is not None
-    tasks = ledger.tasks(round, pending=True)
-    rows = ledger.rows_by_id({parent for task in tasks for parent in task.parents})
-    subspaces = {subspace.id: subspace for subspace in ledger.subspaces(round)}
+    tasks = ledger.rounds.tasks(round, pending=True)
+    rows = ledger.rows.by_id({parent for task in tasks for parent in task.parents})
+    subspaces = {subspace.id: subspace for subspace in ledger.rounds.subspaces(round)}
     wanted = ReferenceTexts(prompt.task for prompt in references(ledger))
     progress.begin("generate", "writing tasks and answering them", len(tasks))
 
@@ -208,13 +210,13 @@ async def carry_out(round: int, context: RunContext) -> None:
         if draft.row and (
             fault := wanted.fault(draft.row.task, draft.row.output, [p.text for p in parents])
         ):
-            draft = replace(draft, outcome="rejected", reason=fault, row=None)
+            draft = replace(draft, outcome="rejected", fault=fault, row=None)
         row = draft.row and cleaned_row(draft.row, context.config)
-        ledger.finish_task(task.id, draft.outcome, draft.reason, draft.written, row)
+        ledger.rounds.finish_task(task.id, draft.outcome, draft.reason, draft.written, row)
         progress.step()
 
     await for_each(tasks, write, context.gateway.concurrency)
-    outcomes = ledger.task_outcomes(round)
+    outcomes = ledger.rounds.task_outcomes(round)
     written = outcomes.get(("row", ""), 0)
     faults = [f"{n} {why}" for (kind, why), n in outcomes.items() if kind != "row"][:3]
     progress.say(
@@ -226,12 +228,12 @@ async def carry_out(round: int, context: RunContext) -> None:
 @node
 async def screen(state: RunState, context: RunContext) -> Update:
     """Reject the new rows that leak, are broken or are not wanted, before any model sees them."""
-    new = context.ledger.rows("new")
+    new = context.ledger.rows.find("new")
     if len(embedded(new, context)) < len(new):
         return {}  # the run stopped while it embedded them
     checks = {check.row: check for check in await screen_rows(new, context)}
     masked = context.config.pii == "mask"
-    found = screened(checks, context.ledger.benchmarks(), masked=masked)
+    found = screened(checks, context.ledger.sources.benchmarks(), masked=masked)
     if reasons := found.get("reasons"):
         rejected = f"rejected {sum(reasons.values()):,} rows unseen ({counted(reasons)})"
         context.progress.say(f"{_when(state)}: {rejected}")
@@ -244,11 +246,11 @@ async def screen(state: RunState, context: RunContext) -> Update:
 async def deduplicate(state: RunState, context: RunContext) -> Update:
     """Remove the new rows that repeat an earlier one."""
     ledger, progress = context.ledger, context.progress
-    if {row.id for row in ledger.rows("new")} - ledger.checks().keys():
+    if {row.id for row in ledger.rows.find("new")} - ledger.judgements.checks().keys():
         return {}  # the run stopped before they were screened
     _drop_copies(context)
-    new, kept = ledger.rows("new"), ledger.rows("unique", "accepted")
-    kept += ledger.rows("rejected", reason=NOT_JUDGED)  # they may be taken back
+    new, kept = ledger.rows.find("new"), ledger.rows.find("unique", "accepted")
+    kept += ledger.rows.find("rejected", reason=Reason.NOT_JUDGED)  # they may be taken back
     progress.begin("deduplicate", f"comparing {len(new):,} rows with {len(kept):,}")
     # A new answer repeats its parent's task: which of the two stays, their scores decide.
     answers = [row for row in new if row.strategy == "answer"]
@@ -266,27 +268,27 @@ async def deduplicate(state: RunState, context: RunContext) -> Update:
 
 def _drop_copies(context: RunContext) -> None:
     """Reject the fused rows that came down on a parent, whatever their words."""
-    fused = [row for row in context.ledger.rows("new") if len(row.parents) > 1]
+    fused = [row for row in context.ledger.rows.find("new") if len(row.parents) > 1]
     vectors = context.vectors.get([row.id for row in fused])
     copies = []
     for row, vector in zip(fused, vectors, strict=True):
         if (context.vectors.get(row.parents) @ vector).max() > COPY_COSINE:
             copies.append(row.id)
-    context.ledger.set_statuses((id, "rejected", "a copy of a parent") for id in copies)
+    context.ledger.rows.set_statuses((id, "rejected", Reason.COPY_OF_PARENT) for id in copies)
 
 
 async def _compare(
     new: Sequence[Row], kept: Sequence[Row], round: int, context: RunContext
 ) -> list[Verdict]:
     """Give verdicts on new rows against the kept ones, and record them."""
-    verdicts, stopped = await context.redundancy.check(
+    verdicts, stopped = await context.redundancy.find_duplicates(
         new,
         context.vectors.get([row.id for row in new]),
         kept,
         context.vectors.get([row.id for row in kept]),
         round=round,
     )
-    context.ledger.add_verdicts(verdicts)
+    context.ledger.judgements.add_verdicts(verdicts)
     if stopped:
         raise stopped
     return verdicts
@@ -298,17 +300,17 @@ async def judge(state: RunState, context: RunContext) -> Update:
     ledger, progress = context.ledger, context.progress
     if left := leave_out(state["round"], context.config.target_size - state["accepted"], context):
         progress.say(f"{_when(state)}: left out {left:,} rows unjudged, by cheap signals")
-    rows = ledger.rows("unique")
-    ledger.note("judge", judge_name(context))
-    if ledger.noted("longest") is None and rows:
-        ledger.note("longest", length_cap(np.asarray([text_length(row) for row in rows])))
+    rows = ledger.rows.find("unique")
+    ledger.facts.set("judge", judge_name(context))
+    if ledger.facts.get("longest") is None and rows:
+        ledger.facts.set("longest", length_cap(np.asarray([text_length(row) for row in rows])))
     await _judge(rows, state["round"], context)
     while more := take_back(context):
         progress.say(f"{_when(state)}: judging {len(more):,} rows after all, to reach the target")
         await _judge(more, state["round"], context)
         rows += more
-    judged = ledger.scores()
-    told = described({row.id: judged[row.id] for row in rows if row.id in judged})
+    judged = ledger.judgements.scores()
+    told = judging_summary({row.id: judged[row.id] for row in rows if row.id in judged})
     lines = judging_lines(told)[: 2 if told.get("panel") else 1]
     for line in lines + (told["notes"] if told and not state["round"] else []):
         progress.say(f"{_when(state)}: {line}")
@@ -318,14 +320,14 @@ async def judge(state: RunState, context: RunContext) -> Update:
 async def _judge(rows: Sequence[Row], round: int, context: RunContext) -> None:
     """Score the rows that have no score, and accept those that are good enough."""
     ledger, progress = context.ledger, context.progress
-    repeated, scored = _repeated(rows, context), ledger.scores()
+    repeated, scored = _repeated(rows, context), ledger.judgements.scores()
     open_rows = [row for row in rows if row.id not in scored]
     progress.begin("judge", f"scoring {len(open_rows):,} rows", len(open_rows))
     judge = judge_of(context)
 
     async def score(row: Row) -> None:
         samples = context.config.judge_samples if row.id in repeated else 1
-        ledger.add_scores([await judge.score(row, round=round, samples=samples)])
+        ledger.judgements.add_scores([await judge.score(row, round=round, samples=samples)])
         progress.step()
 
     try:
@@ -339,11 +341,11 @@ def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:
     ledger, config = context.ledger, context.config
     if config.judge_samples == 1:
         return set()
-    if ledger.noted("repeated") is None and rows:
+    if ledger.facts.get("repeated") is None and rows:
         dice = random.Random(config.seed)
         ids = [row.id for row in rows]
-        ledger.note("repeated", dice.sample(ids, min(REPEATED, len(ids))))
-    return set(ledger.noted("repeated", []))
+        ledger.facts.set("repeated", dice.sample(ids, min(REPEATED, len(ids))))
+    return set(ledger.facts.get("repeated", []))
 
 
 def judge_name(context: RunContext) -> str:
@@ -358,11 +360,11 @@ def judged_at_once(context: RunContext) -> int:
     return max((gateway.concurrency for gateway in context.judges.values()), default=1)
 
 
-def judge_of(context: RunContext) -> Judge | Panel | GivenScores:
+def judge_of(context: RunContext) -> Judge | Panel | PrecomputedScores:
     """The run's judge, with the length scale that the first judged rows set."""
-    longest = context.ledger.noted("longest", 1.0)
+    longest = context.ledger.facts.get("longest", 1.0)
     if context.config.scores:
-        return GivenScores(load_scores(context.config.scores), longest)
+        return PrecomputedScores(load_scores(context.config.scores), longest)
     if context.judges:
         return judges_of(context, longest)
     return Judge(None, longest, context.yardsticks.background)
@@ -380,9 +382,9 @@ def _accept(context: RunContext) -> None:
     Of a row and the new answer to it the one with the higher score stays.
     """
     ledger = context.ledger
-    scores, lowest = ledger.scores(), context.config.min_score or float("-inf")
+    scores, lowest = ledger.judgements.scores(), context.config.min_score or float("-inf")
     decided: list[tuple[str, Status, str]] = []
-    for row in ledger.rows("unique"):
+    for row in ledger.rows.find("unique"):
         if row.id not in scores:
             continue
         before = scores.get(row.parents[0]) if row.strategy == "answer" else None
@@ -390,18 +392,18 @@ def _accept(context: RunContext) -> None:
             decided.append((row.id, "rejected", why))
             continue
         decided.append((row.id, "accepted", ""))
-        if before and ledger.status(row.parents[0])[0] == "accepted":
-            decided.append((row.parents[0], "rejected", REPLACED))
-    ledger.set_statuses(decided)
+        if before and ledger.rows.status(row.parents[0])[0] == "accepted":
+            decided.append((row.parents[0], "rejected", Reason.REPLACED))
+    ledger.rows.set_statuses(decided)
 
 
 def _rejected_for(score: Score, before: Score | None, lowest: float) -> str:
     if score.concatenation:
-        return "concatenation"
+        return Reason.CONCATENATION
     if score.final < lowest:
-        return LOW_SCORE
+        return Reason.LOW_SCORE
     if before and score.final <= before.final:
-        return NO_BETTER
+        return Reason.NO_BETTER
     return ""
 
 
@@ -410,12 +412,12 @@ async def select(state: RunState, context: RunContext) -> Update:
     """Count what the pool can fill, decide whether to stop, and choose the rows if so."""
     ledger, progress = context.ledger, context.progress
     progress.begin("select", "choosing by quality and coverage")
-    pool = ledger.rows("accepted")
-    accepted = context.selector.reachable(pool)
-    ledger.close_round(state["round"], accepted)
-    ledger.set_closeness(state["round"], closeness(context, state["round"]))
+    pool = ledger.rows.find("accepted")
+    accepted = context.selector.fillable_count(pool)
+    ledger.rounds.close(state["round"], accepted)
+    ledger.rounds.set_proximity(state["round"], closeness(context, state["round"]))
     progress.accepted = accepted
-    rounds = ledger.rounds()
+    rounds = ledger.rounds.all()
     progress.count(rounds)
     stop = state["stop"] or stop_reason(context.config, accepted, rounds)
     progress.say(
@@ -442,24 +444,26 @@ async def export(state: RunState, context: RunContext) -> Update:
 def finish(context: RunContext, stop: str) -> None:
     """Choose the dataset, measure it, and write the run's files; also when interrupted."""
     ledger = context.ledger
-    pool = embedded(ledger.rows("accepted"), context)
+    pool = embedded(ledger.rows.find("accepted"), context)
     vectors = context.vectors.get([row.id for row in pool])
-    scores, duels = ledger.scores(), ledger.duels()
-    languages = {id: check.language for id, check in ledger.checks().items()}
+    scores, duels = ledger.judgements.scores(), ledger.judgements.duels()
+    languages = {id: check.language for id, check in ledger.judgements.checks().items()}
     selection = Selection([], {})
     if pool:
         selection = context.selector.choose(pool, vectors, settled(scores, duels), languages)
     chosen = selection.rows
-    ledger.select([row.id for row in chosen], selection.margins)
+    ledger.dataset.choose([row.id for row in chosen], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
-    ledger.note("judging", described(scores, duels, pool=finals, places=context.config.target_size))
-    ledger.note("coverage", coverage(context, chosen))
+    ledger.facts.set(
+        "judging", judging_summary(scores, duels, pool=finals, places=context.config.target_size)
+    )
+    ledger.facts.set("coverage", coverage(context, chosen))
     write_dataset(ledger, context.config.out)
     write_card(ledger, context.config.out, stop)
     if stop != "interrupted":
         with spared(context.progress.say):
             draw_map(ledger, context.vectors, context.config.seed)
-    ledger.note("stop", stop)  # last: from here on the run counts as finished
+    ledger.facts.set("stop", stop)  # last: from here on the run counts as finished
 
 
 def _when(state: RunState) -> str:

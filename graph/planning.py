@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ..agents.task_planning import plan_tasks, rows_to_answer
 from ..config import RunConfig
 from .reference import reference_of
 from .state import RunContext
@@ -31,32 +32,36 @@ async def plan_round(round: int, size: int, context: RunContext) -> None:
     ledger, analyst, generator = context.ledger, context.analyst, context.generator
     assert analyst is not None
     assert generator is not None
-    pool = ledger.rows("accepted")
+    pool = ledger.rows.find("accepted")
     vectors = context.vectors.get([row.id for row in pool])
     wanted = await reference_of(pool, vectors, context, round=round, size=size)
     context.progress.begin("analyze", "finding sparse subspaces and naming them")
-    used, tallies = ledger.used_parents(), ledger.tallies()
+    used, tallies = ledger.rounds.used_parents(), ledger.rounds.tallies()
     # Fusions of fusions drift away from what people ask: only seeds are parents.
     parents = [row for row in pool if row.origin == "seed" and not row.history]
-    failed = [row for row in ledger.rows("rejected", origin="seed") if not row.history]
-    answers = generator.to_answer([*parents, *failed], ledger.scores(), used, tallies, size=size)
+    failed = [row for row in ledger.rows.find("rejected", origin="seed") if not row.history]
+    answers = rows_to_answer(
+        [*parents, *failed], ledger.judgements.scores(), used, tallies, size=size
+    )
     subspaces = await analyst.find(
         pool,
         vectors,
         wanted,
         round=round,
         size=size - len(answers),
-        known=ledger.subspaces(),
-        record=ledger.subspace_record(),
+        known=ledger.rounds.subspaces(),
+        record=ledger.rounds.track_records(),
     )
-    tasks = generator.plan(
+    tasks = plan_tasks(
         subspaces,
         parents,
         context.vectors.get([row.id for row in parents]),
         used,
         round=round,
-        position=ledger.next_position(),
+        position=ledger.rows.next_position(),
+        seed=context.config.seed,
+        small=generator.small,
         answers=answers,
         tallies=tallies,
     )
-    ledger.plan_round(round, subspaces, tasks)
+    ledger.rounds.plan(round, subspaces, tasks)

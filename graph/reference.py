@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby, islice
 
-from ..agents.analyst import Wanted
 from ..agents.probes import FEWEST, drawn_in, theme_count
+from ..agents.target_prompts import TargetPrompts
 from ..formats.reading.prompts import read_prompts
 from ..formats.reading.readers import stopping
 from ..formats.reading.sources import files_of
@@ -26,15 +26,15 @@ def read_toward(context: RunContext, position: int) -> int:
     found = read_prompts(files_of(config.toward, config.out), config.map)
     records = enumerate(cleaned(stopping(found) if config.strict else found, config), position)
     while batch := list(islice(records, 5000)):
-        context.ledger.add_references(r for _, r in batch if isinstance(r, Reference))
-        context.ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+        context.ledger.sources.add_references(r for _, r in batch if isinstance(r, Reference))
+        context.ledger.sources.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
         position = batch[-1][0] + 1
     return position
 
 
 async def reference_of(
     rows: Sequence[Row], vectors: Vectors, context: RunContext, *, round: int, size: int
-) -> Wanted | None:
+) -> TargetPrompts | None:
     """The prompts that show what is wanted: the user's, or else probes that the model writes.
 
     None where these are too few: then only the data itself tells where it is thin.
@@ -59,13 +59,13 @@ async def reference_of(
     for _, drawn in groupby(used, key=lambda prompt: prompt.round):
         as_rows = [prompt.as_row for prompt in drawn]
         await embed_rows(as_rows, context, context.reference_vectors)
-    return Wanted(used, context.reference_vectors.get([prompt.id for prompt in used]))
+    return TargetPrompts(used, context.reference_vectors.get([prompt.id for prompt in used]))
 
 
 def references(ledger: Ledger) -> list[Reference]:
     """The prompts that the data may be compared with: the user's, or the plausible probes."""
-    toward = ledger.references("toward")
-    return toward or [probe for probe in ledger.references("probe") if not probe.fault]
+    toward = ledger.sources.references("toward")
+    return toward or [probe for probe in ledger.sources.references("probe") if not probe.fault]
 
 
 async def _draw_probes(
@@ -73,14 +73,14 @@ async def _draw_probes(
 ) -> None:
     """Write the probes that are due in this round, all of them or none."""
     ledger, progress = context.ledger, context.progress
-    before = ledger.references("probe")
+    before = ledger.sources.references("probe")
     themes = drawn_in(round, theme_count(size))
     if not themes or any(probe.round == round for probe in before):
         return
     assert context.probes is not None
     progress.begin("analyze", "asking what else a user would want, and writing probes for it")
     drawn = await context.probes.draw(rows, vectors, before, round=round, themes=themes)
-    ledger.add_references(drawn)
+    ledger.sources.add_references(drawn)
     plausible = sum(not probe.fault for probe in drawn)
     named = len({probe.theme for probe in drawn})
     progress.say(

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from ..agents.background import Background
 from ..agents.contamination import Benchmarks, nearest_items
+from ..agents.corpus_statistics import CorpusStatistics
 from ..agents.screening import Record, Screen, masked_records, masked_row
 from ..config import RunConfig
 from ..formats.reading.prompts import read_benchmarks
 from ..formats.reading.readers import stopping
 from ..formats.reading.sources import files_of
 from ..records import BenchmarkItem, Check, Rejected, Row
-from ..stores.ledger import NOT_JUDGED, Ledger
+from ..records.codes import Reason
+from ..stores.ledger import Ledger
 from .embedding import embed_rows
 from .state import RunContext
 
@@ -34,13 +35,13 @@ class Yardsticks:
     @cached_property
     def benchmarks(self) -> Benchmarks | None:
         """What no row may leak, None if nothing was named."""
-        items = self.ledger.benchmarks()
+        items = self.ledger.sources.benchmarks()
         return Benchmarks(items, self.config.ngram) if items else None
 
     @cached_property
-    def background(self) -> Background:
+    def background(self) -> CorpusStatistics:
         """What is usual in the sources, so that rows of every round are held against the same."""
-        return Background.of(self.ledger.rows(origin="seed", round=0))
+        return CorpusStatistics.of(self.ledger.rows.find(origin="seed", round=0))
 
 
 def read_decontaminate(context: RunContext, position: int) -> None:
@@ -50,8 +51,10 @@ def read_decontaminate(context: RunContext, position: int) -> None:
     found = read_benchmarks(files, config.map)
     records = enumerate(stopping(found) if config.strict else found, position)
     while batch := list(islice(records, 5000)):
-        context.ledger.add_benchmarks((i, r) for i, r in batch if isinstance(r, BenchmarkItem))
-        context.ledger.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+        context.ledger.sources.add_benchmarks(
+            (i, r) for i, r in batch if isinstance(r, BenchmarkItem)
+        )
+        context.ledger.sources.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
 
 
 def cleaned(records: Iterable[Record], config: RunConfig) -> Iterator[Record]:
@@ -80,8 +83,8 @@ async def screen_rows(rows: Sequence[Row], context: RunContext) -> list[Check]:
     for start in range(0, len(rows), _CHUNK):
         context.switch.check()
         part = slice(start, start + _CHUNK)
-        done = [screen.check(row, hit) for row, hit in zip(rows[part], near[part], strict=True)]
-        context.ledger.add_checks(done)
+        done = [screen.screen(row, hit) for row, hit in zip(rows[part], near[part], strict=True)]
+        context.ledger.judgements.add_checks(done)
         context.progress.step(len(done))
         checks += done
         await asyncio.sleep(0)
@@ -110,12 +113,14 @@ def leave_out(round: int, missing: int, context: RunContext) -> int:
     round's first score stands. Returns how many were left out.
     """
     ledger, share = context.ledger, context.config.max_judge_share
-    scored = ledger.scores()
-    if share == 1 or any(row.id in scored for row in ledger.rows(round=round)):
+    scored = ledger.judgements.scores()
+    if share == 1 or any(row.id in scored for row in ledger.rows.find(round=round)):
         return 0
-    rows = ledger.rows("unique", round=round) + ledger.rows(round=round, reason=NOT_JUDGED)
+    rows = ledger.rows.find("unique", round=round) + ledger.rows.find(
+        round=round, reason=Reason.NOT_JUDGED
+    )
     left = _ranked(rows, ledger)[max(math.ceil(share * len(rows)), missing) :]
-    ledger.set_statuses((row.id, "rejected", NOT_JUDGED) for row in left)
+    ledger.rows.set_statuses((row.id, "rejected", Reason.NOT_JUDGED) for row in left)
     return len(left)
 
 
@@ -124,18 +129,21 @@ def take_back(context: RunContext) -> list[Row]:
 
     The best by the signals, of those that would fill a place: none once the target is reached.
     """
-    ledger, reachable = context.ledger, context.selector.reachable
-    pool, left = ledger.rows("accepted"), ledger.rows("rejected", reason=NOT_JUDGED)
+    ledger, reachable = context.ledger, context.selector.fillable_count
+    pool, left = (
+        ledger.rows.find("accepted"),
+        ledger.rows.find("rejected", reason=Reason.NOT_JUDGED),
+    )
     filled = reachable(pool)
     some = {row.origin: row for row in left}
     wanted = {origin for origin, row in some.items() if reachable([*pool, row]) > filled}
     rows = [row for row in left if row.origin in wanted]
     best = _ranked(rows, ledger)[: context.config.target_size - filled]
-    ledger.set_statuses((row.id, "unique", "") for row in best)
+    ledger.rows.set_statuses((row.id, "unique", "") for row in best)
     return best
 
 
 def _ranked(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
     """The rows, best by the signals first."""
-    checks = ledger.checks()
+    checks = ledger.judgements.checks()
     return sorted(rows, key=lambda row: (-checks[row.id].points, row.position))

@@ -6,15 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from ..agents.calibration import (
-    JUDGE_WEIGHT,
-    after_duels,
-    close_pairs,
-    noise,
-    position_consistency,
-)
+from ..agents.final_score import JUDGE_WEIGHT
 from ..agents.judge import Judge
+from ..agents.near_ties import close_pairs, corrected_scores, position_consistency
 from ..agents.panel import Panel
+from ..agents.repeatability import judge_noise
 from ..records import Duel, Row, Score
 from .pool import for_each
 from .state import RunContext
@@ -28,9 +24,9 @@ async def break_ties(
     The pairs are drawn anew from the whole pool; what was compared before costs nothing.
     """
     ledger, progress = context.ledger, context.progress
-    scores = ledger.scores()
+    scores = ledger.judgements.scores()
     finals = {row.id: scores[row.id].final for row in pool}
-    close = close_pairs(finals, context.config.target_size, JUDGE_WEIGHT * noise(scores))
+    close = close_pairs(finals, context.config.target_size, JUDGE_WEIGHT * judge_noise(scores))
     pairs = list(islice(close, context.config.tie_breaks))
     rows = {row.id: row for row in pool}
     progress.begin("break ties", f"comparing {len(pairs):,} pairs in both orders", len(pairs))
@@ -43,7 +39,7 @@ async def break_ties(
     try:
         await for_each(pairs, compare, at_once)
     finally:
-        ledger.set_duels([duels[pair] for pair in pairs if pair in duels])
+        ledger.judgements.set_duels([duels[pair] for pair in pairs if pair in duels])
     consistency = position_consistency(list(duels.values()))
     if consistency is not None:
         decided = sum(bool(duel.winner) for duel in duels.values())
@@ -56,5 +52,5 @@ async def break_ties(
 def settled(scores: Mapping[str, Score], duels: Sequence[Duel]) -> dict[str, Score]:
     """The scores by which the dataset is chosen: final scores corrected by the pairs compared."""
     finals = {row: score.final for row, score in scores.items() if not score.failed}
-    corrected = after_duels(finals, duels, JUDGE_WEIGHT * noise(scores))
+    corrected = corrected_scores(finals, duels, JUDGE_WEIGHT * judge_noise(scores))
     return {row: replace(scores[row], final=final) for row, final in corrected.items()}

@@ -15,7 +15,8 @@ from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget
 from ..llms.gateway import CallCache, Switch
 from ..records import Batch
-from ..stores.ledger import LEDGER, Ledger
+from ..stores.layout import LEDGER
+from ..stores.ledger import Ledger
 
 
 def batcher_of(
@@ -28,7 +29,7 @@ def batcher_of(
     say: Callable[[str], None],
 ) -> Batcher | None:
     """The batches of a model, where the run wants them or has some under way."""
-    under_way = any(batch.model == backend.name for batch in ledger.open_batches())
+    under_way = any(batch.model == backend.name for batch in ledger.batches.open_batches())
     if not (config.batch or under_way):
         return None
     service = service_of(backend)
@@ -38,7 +39,7 @@ def batcher_of(
     batcher = Batcher(
         service,
         backend,
-        ledger,
+        ledger.batches,
         budget,
         switch,
         cache=cache,
@@ -57,7 +58,7 @@ def cancel_batches(
     if not (folder / LEDGER).is_file():
         return
     with contextlib.closing(Ledger(folder / LEDGER)) as ledger:
-        for batch in ledger.open_batches():
+        for batch in ledger.batches.open_batches():
             try:
                 asyncio.run(_cancel(batch, opened(batch.model)))
                 say(f"cancelled batch {batch.id or batch.intent} of {batch.model}")

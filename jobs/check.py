@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..agents.greeting import AGENT, greet, sort
+from ..agents.smoke_test import AGENT, ask_for_object, ask_for_text
 from ..config import Agent, RunConfig
 from ..embedders import open_embedder
 from ..errors import LiftAgentError
@@ -118,7 +118,7 @@ async def _checked(name: str, config: RunConfig) -> Checked:
     ledger = Ledger(Path(":memory:"))
     table = config.table(name)
     timeout = (table and table.timeout) or config.timeout
-    gateway = Gateway(backend, ledger, timeout=timeout, seed=config.seed)
+    gateway = Gateway(backend, ledger.calls, timeout=timeout, seed=config.seed)
     found = Checked(
         name,
         _agents_of(name, config, small=backend.small),
@@ -138,11 +138,11 @@ async def _checked(name: str, config: RunConfig) -> Checked:
 async def _asked(found: Checked, gateway: Gateway, ledger: Ledger, timeout: float) -> Checked:
     """Make both requests, the plain one first; what fails is said."""
     began = time.monotonic()
-    if cause := await _cause(greet, gateway, timeout):
+    if cause := await _cause(ask_for_text, gateway, timeout):
         return replace(found, failed=cause)
     found = replace(found, answered=True, seconds=time.monotonic() - began)
-    cause = await _cause(sort, gateway, timeout)
-    used = ledger.usage()[AGENT]
+    cause = await _cause(ask_for_object, gateway, timeout)
+    used = ledger.calls.usage()[AGENT]
     wrote, seconds = used["output_tokens"] or 0, used["seconds"] or 0
     return replace(
         found,

@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..agents.differences import Task, compare
-from ..agents.generator import ANSWERS
-from ..agents.judge import REPEATED
-from ..agents.probes import cluster_count, drawn_in, theme_count
-from ..agents.prompts import load
+from ..agents import generator, judge, probes, redundancy, subspace_naming
+from ..agents.forecasts import Forecast, Span, tokens_in
+from ..agents.probes import theme_count
 from ..config import RunConfig
 from ..embedders import kind_of
 from ..embedders.base import Embedder
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import subspace_count
-from ..geometry.neighbours import nearest_others
 from ..graph.planning import SMALLEST_ROUND
-from ..llms.backend import SMALL_MAX_TOKENS
 from ..llms.batches import BATCH_SHARE, has_batches
 from ..llms.prices import listed_on
 from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
@@ -30,29 +26,10 @@ from ..stores.cache import Pace, pace_of
 
 SAMPLE = 64  # rows that are embedded
 _KEEPS = (0.35, 0.95)  # share of the tasks that end as accepted rows
-_ANSWERED = (0.5, 1.0)  # share of the drafts that pass their checks and so are answered
-_REPAIRS = 1.1
-_BYTES_A_TOKEN = (5.0, 3.0)
-_ANSWERS = (0.15, 0.7)  # of the most tokens that a prompt allows
 _SPEEDS = (100.0, 30.0)  # tokens written a second, and seconds before the first, of a hosted model
 _FIRST = (0.3, 1.5)
 _EMBEDDED_SPEEDS = (80.0, 25.0)  # the same of the embedded model
 _EMBEDDED_FIRST = (0.5, 4.0)
-
-
-class Span(NamedTuple):
-    """A range of what something may come to."""
-
-    low: float
-    high: float
-
-    def times(self, other: Span) -> Span:
-        """The range of the product."""
-        return Span(self.low * other.low, self.high * other.high)
-
-    def plus(self, other: Span) -> Span:
-        """The range of the sum."""
-        return Span(self.low + other.low, self.high + other.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +118,7 @@ def estimate(
     models: dict[str, tuple[Prospect, Pace | None]] = {}
     parts: list[Part] = []
 
-    def add(agent: str, model: str, prompt: str, calls: Span, texts: float) -> None:
+    def add(model: str, forecasts: Sequence[Forecast]) -> None:
         if model not in models:
             facts = prospect(model, config.base_url, config.prices, config.llms)
             models[model] = facts, pace_of(facts.name) if config.cache else None
@@ -150,26 +127,31 @@ def estimate(
                 assumed.append(f"{model} in batches: half the price, answers within a day")
         facts, pace = models[model]
         speed = (speeds or {}).get(model)
-        parts.append(_part(config, agent, model, facts, pace, speed, prompt, calls, texts))
+        parts.extend(_part(config, model, facts, pace, speed, each) for each in forecasts)
 
     size = sum(len(row.text.encode()) for row in sample) / max(1, len(sample))
     task = sum(len(row.task.encode()) for row in sample) / max(1, len(sample))
     if config.recipe == "lift" and tasks.high:
-        for prompt, calls, texts in _of_analyst(config, max(len(rows), prompts), tasks):
-            add("analyst", config.model_of("analyst"), prompt, calls, texts)
+        rounds = math.ceil(tasks.high / config.round_size)
+        subspaces = min(subspace_count(max(len(rows), prompts)), config.round_size)
+        add(config.model_of("analyst"), subspace_naming.forecast(subspaces, rounds))
+        if not config.toward:
+            themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
+            add(config.model_of("analyst"), probes.forecast(themes, rounds))
     if tasks.high:
-        for prompt, calls, texts in _of_generator(config, tasks, task):
-            add("generator", config.model_of("generator"), prompt, calls, texts)
+        rewriting = config.recipe != "lift"
+        add(config.model_of("generator"), generator.forecast(tasks, task, rewriting=rewriting))
     judged = _judged(config, usable, written)
     small = _small(config, judged)
     if config.recipe != "paper" and config.settles(small=small):
-        asked = Span(usable.low * doubtful.low, len(rows) * doubtful.high + written.high * 0.1)
-        add("redundancy", config.model_of("redundancy"), "same_task", asked, 2 * task)
-    for judge in config.judging(small=small) if judged.high else ():
-        if judge == "none":
-            continue
-        for prompt, calls, texts in _of_judge(config, judged, usable, size):
-            add("judge", judge, prompt, calls, texts)
+        seeds = Span(usable.low, len(rows))
+        add(config.model_of("redundancy"), redundancy.forecast(seeds, written, doubtful, task))
+    scoring = judge.forecast(
+        judged, usable, size, samples=config.judge_samples, tie_breaks=config.tie_breaks
+    )
+    for model in config.judging(small=small) if judged.high else ():
+        if model != "none":
+            add(model, scoring)
     embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
     embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
@@ -190,44 +172,10 @@ def _small(config: RunConfig, judged: Span) -> bool:
     return prospect(config.llm, config.base_url, config.prices, config.llms).small
 
 
-def _of_analyst(config: RunConfig, rows: int, tasks: Span) -> Iterator[tuple[str, Span, float]]:
-    """Prompts of the analyst, how often each is asked, and bytes of the texts in it."""
-    regions = min(subspace_count(rows), config.round_size)
-    rounds = math.ceil(tasks.high / config.round_size)
-    yield "name_subspace", Span(1, 2 * regions * rounds), 12 * 120
-    if not config.toward:
-        themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
-        for prompt, calls in _probing(themes, rounds).items():
-            yield prompt, calls, 6 * 120
-
-
-def _of_generator(config: RunConfig, tasks: Span, size: float) -> Iterator[tuple[str, Span, float]]:
-    """Prompts of the generator, for tasks of so many bytes."""
-    if config.recipe == "lift":
-        # A new answer to a seed needs no draft.
-        yield "fuse", tasks.times(Span(1 - ANSWERS, 1)), 2 * size
-    else:
-        yield "deepen", tasks, size
-    yield "answer", tasks.times(Span(*_ANSWERED)), size
-
-
-def _of_judge(
-    config: RunConfig, judged: Span, usable: Span, size: float
-) -> Iterator[tuple[str, Span, float]]:
-    """Prompts of the judge, for rows of so many bytes."""
-    repeated = Span(min(REPEATED, usable.low), min(REPEATED, usable.high))
-    more = config.judge_samples - 1
-    scored = judged.plus(repeated.times(Span(more, more)))
-    yield "judge", scored.times(Span(1, _REPAIRS)), size
-    if config.tie_breaks:
-        pairs = Span(0, 2 * config.tie_breaks)
-        yield "compare", pairs.times(Span(1, _REPAIRS)), 2 * size
-
-
 def _of_embedder(config: RunConfig, rows: Span, size: float) -> Part:
     """What a hosted embedder takes for rows of so many bytes; it reads and writes nothing back."""
     calls = Span(math.ceil(rows.low / TEXTS), math.ceil(rows.high / TEXTS))
-    read = rows.times(Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1]))
+    read = rows.times(tokens_in(size))
     paid = price(config.embedder, config.embedder_base_url or config.base_url, config.prices)
     usd = Span(read.low * paid[0] / 1e6, read.high * paid[0] / 1e6) if paid else None
     least_at_once = config.concurrency or FIRST_CONCURRENCY
@@ -248,16 +196,12 @@ def _measured(
     began = time.monotonic()
     vectors = embedder.embed([row.text for row in sample])
     rate = len(sample) / (time.monotonic() - began)
-    near = zip(*nearest_others(vectors, 1), strict=True)
-    tasks = [Task(row) for row in sample]
-    kinds = [
-        compare(tasks[int(other[0])], task, float(cosine[0]), config.borderline_cosine).kind
-        for task, (cosine, other) in zip(tasks, near, strict=True)
-        if cosine[0] >= config.candidate_cosine
-    ]
+    repeating, unsure = redundancy.sample_doubts(
+        sample, vectors, config.candidate_cosine, config.borderline_cosine
+    )
     scale = total / len(sample)
-    repeats = kinds.count("duplicate") / len(sample) / 2
-    doubtful = kinds.count("borderline") / len(sample)
+    repeats = repeating / len(sample) / 2
+    doubtful = unsure / len(sample)
     return (
         Span(repeats, min(0.9, max(repeats, 0.5 / len(sample)) * math.sqrt(scale))),
         Span(doubtful, min(0.9, max(doubtful, 0.5 / len(sample)) * math.sqrt(scale))),
@@ -283,18 +227,6 @@ def _tasks(config: RunConfig, usable: Span) -> Span:
     )
 
 
-def _probing(themes: Span, rounds: int) -> dict[str, Span]:
-    """Calls for the analyst's own reference, by prompt."""
-    least = drawn_in(1, round(themes.low))
-    drawn = [drawn_in(number, round(themes.high)) for number in range(1, rounds + 1)]
-    groups = [cluster_count(count) for count in drawn]
-    return {
-        "neighbours": Span(cluster_count(least), sum(groups) * _REPAIRS),
-        "probes": Span(0, sum(drawn)),
-        "plausible": Span(0, sum(drawn) * _REPAIRS),
-    }
-
-
 def _judged(config: RunConfig, usable: Span, written: Span) -> Span:
     if config.scores:
         return Span(0, 0)
@@ -307,24 +239,16 @@ def _judged(config: RunConfig, usable: Span, written: Span) -> Span:
 
 def _part(
     config: RunConfig,
-    agent: str,
     model: str,
     facts: Prospect,
     pace: Pace | None,
     speed: float | None,
-    prompt: str,
-    calls: Span,
-    texts: float,
+    forecast: Forecast,
 ) -> Part:
-    name = "answer_small" if prompt == "answer" and facts.small else prompt
-    asked = load(name)
-    asked = (config.compact(facts.small) and asked.short) or asked
-    size = sum(len(text.encode()) for _, text in asked.turns) + texts
-    read = Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])
-    in_words = agent == "generator" or prompt == "probes"  # a small model's objects are not cut
-    cut = SMALL_MAX_TOKENS if facts.small and in_words else math.inf
-    most = min(asked.max_tokens, facts.max_tokens, cut)
-    wrote = Span(most * _ANSWERS[0], most * _ANSWERS[1])
+    calls = forecast.calls
+    read, wrote = forecast.tokens(
+        small=facts.small, compact=config.compact(facts.small), max_tokens=facts.max_tokens
+    )
     if speed:
         one = Span(wrote.low / speed, wrote.high / speed)
     elif pace:
@@ -347,16 +271,16 @@ def _part(
             for r, w in zip(read, wrote, strict=True)
         ]
         usd = Span(*paid)
-    return Part(agent, model, calls, read, wrote, usd, seconds)
+    return Part(forecast.agent, model, calls, read, wrote, usd, seconds)
 
 
 def _merged(parts: Sequence[Part]) -> list[Part]:
     """One part for each agent and model: the generator has two prompts, a panel several models."""
-    merged: dict[tuple[str, str], Part] = {}
+    merge_subspaces: dict[tuple[str, str], Part] = {}
     for part in parts:
         place = part.agent, part.model
-        if place in merged:
-            other = merged[place]
+        if place in merge_subspaces:
+            other = merge_subspaces[place]
             part = Part(  # noqa: PLW2901
                 part.agent,
                 part.model,
@@ -366,8 +290,8 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
                 other.usd.plus(part.usd) if other.usd and part.usd else None,
                 other.seconds.plus(part.seconds),
             )
-        merged[place] = part
-    return list(merged.values())
+        merge_subspaces[place] = part
+    return list(merge_subspaces.values())
 
 
 def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None = None) -> str:

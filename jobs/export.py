@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +19,14 @@ from ..formats.writing.outputs import ending_of, write_records
 from ..formats.writing.push import push, repository
 from ..formats.writing.shapes import Record, whole
 from ..formats.writing.trainers import Data, Trainer, record_for, uses_tools
-from ..formats.writing.writers import CARD, stories
+from ..formats.writing.writers import stories
 from ..geometry.splits import held_out, near_groups
 from ..records import Row, Score
 from ..stores.files import replace_file
 from ..stores.folder import is_held, opened_ledger
+from ..stores.layout import CARD, VECTORS
 from ..stores.ledger import Ledger
-from ..stores.vectors import VECTORS, VectorStore
+from ..stores.vectors import VectorStore
 from .run import settings_of
 
 TRAIN, TEST = "train", "test"
@@ -66,7 +67,7 @@ class _Records:
         self._ledger, self._make, self._only = ledger, make, only
 
     def __iter__(self) -> Iterator[Record]:
-        for row, score in self._ledger.chosen():
+        for row, score in self._ledger.dataset.scored_rows():
             if self._only is None or row.id in self._only:
                 yield self._make(row, score)
 
@@ -88,7 +89,7 @@ def export(folder: Path, format: str, to: Path | None, options: Options) -> Expo
     if is_held(folder):
         raise RunFolderError(f"a process is working in {folder}: wait until it has ended")
     with opened_ledger(folder) as ledger, _place(to) as place:
-        if not ledger.chosen_ids():
+        if not ledger.dataset.ids():
             raise RunFolderError(f"the run in {folder} has no dataset yet: resume it first")
         if wanted.write or ending_of(place)[0]:
             return _write_one(ledger, wanted, place, options)
@@ -143,7 +144,7 @@ def _write_one(ledger: Ledger, format: Format, path: Path, options: Options) -> 
         format.write(records, path)
     else:
         write_records(records, path, defuse=options.defuse)
-    return Exported({path: len(ledger.chosen_ids())})
+    return Exported({path: len(ledger.dataset.ids())})
 
 
 def _write_folder(
@@ -151,7 +152,7 @@ def _write_folder(
 ) -> Exported:
     settings, trainer = settings_of(folder), format.trainer
     splits = _splits(ledger, folder, settings, options.test_share)
-    tools = bool(trainer) and any(uses_tools(row) for row, _ in ledger.chosen())
+    tools = bool(trainer) and any(uses_tools(row) for row, _ in ledger.dataset.scored_rows())
     make = _for_trainer(trainer, tools) if trainer else _maker(ledger, format)
     every = _Records(ledger, make, None)
     ending = format.ending or (".jsonl" if _uniform(every) and not tools else ".parquet")
@@ -161,7 +162,7 @@ def _write_folder(
         records = _Records(ledger, make, ids)
         write_records(records, place / names[split], like=every, defuse=options.defuse)
     sizes = {
-        split: len(ledger.chosen_ids() if ids is None else ids) for split, ids in splits.items()
+        split: len(ledger.dataset.ids() if ids is None else ids) for split, ids in splits.items()
     }
     others, name = [], _dataset_name(folder, place)
     if trainer:
@@ -170,7 +171,7 @@ def _write_folder(
         replace_file(others[-1], trainer.configuration(data))
     others.append(place / CARD)
     contents = Contents(names, sizes, format.name, options.licenses or settings.license)
-    replace_file(others[-1], card(ledger, str(ledger.noted("stop", "")), contents))
+    replace_file(others[-1], card(ledger, str(ledger.facts.get("stop", "")), contents))
     rows = {place / names[split]: size for split, size in sizes.items()}
     return Exported(rows, tuple(others), trainer=trainer.name if trainer else "", name=name)
 
@@ -201,7 +202,7 @@ def _splits(
     """The ids of the rows of each split; None stands for all rows."""
     if not share:
         return {TRAIN: None}
-    ids = ledger.chosen_ids()
+    ids = ledger.dataset.ids()
     vectors = _vectors(ledger, folder, settings, ids)
     size = max(1, round(share * len(ids)))
     out = held_out(near_groups(vectors, settings.candidate_cosine), size, settings.seed)
@@ -226,8 +227,9 @@ def _vectors(ledger: Ledger, folder: Path, settings: RunConfig, ids: Sequence[st
             f"the vectors in {folder / VECTORS} cannot be read ({type(error).__name__}): remove "
             "that folder, and they are made again"
         ) from None
-    if lost:
-        rows = ledger.rows_by_id(lost)
-        embedder = LazyEmbedder(settings.embedder, **settings.embedding)
-        store.put(lost, embedder.embed([rows[id].text for id in lost]))
-    return store.get(ids)
+    with closing(store):
+        if lost:
+            rows = ledger.rows.by_id(lost)
+            embedder = LazyEmbedder(settings.embedder, **settings.embedding)
+            store.put(lost, embedder.embed([rows[id].text for id in lost]))
+        return store.get(ids)

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
-from ..agents.greeting import greet
 from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
+from ..agents.smoke_test import ask_for_text
 from ..config import EMBEDDED, Agent, RunConfig
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, RunStopped, UsageError
@@ -28,8 +28,9 @@ from ..llms.providers import FIRST_CONCURRENCY, open_backend
 from ..llms.tables import ModelTable
 from ..llms.throttle import Throttle
 from ..stores.cache import SharedCache, cache_path
+from ..stores.layout import VECTORS
 from ..stores.ledger import Ledger
-from ..stores.vectors import VECTORS, VectorStore, open_vectors
+from ..stores.vectors import VectorStore, open_vectors
 from .batching import batcher_of
 
 
@@ -58,8 +59,9 @@ async def opened(
     """Open everything that a run needs; close it when the run ends."""
     backends: dict[str, Backend] = {}
     batchers: dict[str, Batcher] = {}
+    stores: tuple[VectorStore, ...] = ()
     gateways: dict[str, Gateway] = {}
-    budget = Budget(_caps(config), ledger.spent(), seconds=ledger.noted("seconds", 0.0))
+    budget = Budget(_caps(config), ledger.calls.spent(), seconds=ledger.facts.get("seconds", 0.0))
     shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
     cache = recording.calls if recording else shared
 
@@ -76,10 +78,10 @@ async def opened(
         """The gateway to an opened backend, which keeps the identity that it had in this run."""
         _check_price(backend, config)
         backends[name], table = backend, config.table(name)
-        known = ledger.noted("backends", {})
+        known = ledger.facts.get("backends", {})
         before = recording.backends if recording else known
         _identify(backend, before.get(name))
-        ledger.note("backends", {**known, name: _facts(backend)})
+        ledger.facts.set("backends", {**known, name: _facts(backend)})
         if shared:
             backend.learned.open(shared, f"{backend.name} {backend.identity}")
         if not recording and (
@@ -88,7 +90,7 @@ async def opened(
             batchers[name] = batcher
         return Gateway(
             backend,
-            ledger,
+            ledger.calls,
             budget,
             _throttle(backend, config, table, budget, progress, switch),
             cache=cache,
@@ -113,9 +115,9 @@ async def opened(
         models = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
         analyst, generator = models.get("analyst"), models.get("generator")
         judges = _judges(config, gateway, progress)
-        if not recording and not ledger.sources():
-            await _greet(gateways.values(), progress)
-        vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
+        if not recording and not ledger.sources.all():
+            await _smoke_test(gateways.values(), progress)
+        vectors, reference_vectors = stores = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
             config=config,
             ledger=ledger,
@@ -126,7 +128,7 @@ async def opened(
             judges=judges,
             analyst=CoverageAnalyst(analyst, config.seed) if analyst else None,
             probes=ProbeWriter(analyst, config.seed) if analyst else None,
-            generator=Generator(generator, config.seed) if generator else None,
+            generator=Generator(generator) if generator else None,
             redundancy=RedundancyAgent(
                 _settling(config, models.get("redundancy"), progress),
                 config.candidate_cosine,
@@ -145,7 +147,9 @@ async def opened(
                 await backend.close()
         if shared:
             shared.close()
-        ledger.note("seconds", budget.seconds)
+        for store in stores:
+            store.close()
+        ledger.facts.set("seconds", budget.seconds)
 
 
 def open_named(name: str, config: RunConfig) -> Backend:
@@ -226,7 +230,7 @@ def _throttle(
 def _known_vector(ledger: Ledger, vectors: VectorStore) -> tuple[str, Vectors] | None:
     """A row's text with the vector that it was given, if any row has one."""
     for id in vectors.ids(limit=9):
-        for row in ledger.rows_by_id([id]).values():
+        for row in ledger.rows.by_id([id]).values():
             return row.text, vectors.get([id])
     return None
 
@@ -244,7 +248,7 @@ def _selector(config: RunConfig) -> Selector | TopSelector:
     )
 
 
-async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
+async def _smoke_test(gateways: Iterable[Gateway], progress: Progress) -> None:
     """Before anything is read or paid for, see that the models on servers answer.
 
     Raises:
@@ -255,7 +259,7 @@ async def _greet(gateways: Iterable[Gateway], progress: Progress) -> None:
             continue  # to open it was to try it
         progress.activity = f"asking {gateway.backend.name} for a first word"
         try:
-            fault = await greet(gateway)
+            fault = await ask_for_text(gateway)
         except RunStopped:  # the first node will meet it, too
             return
         if fault:

@@ -14,13 +14,12 @@ from ..errors import (
     TooManyErrors,
     UsageError,
 )
-from ..formats.writing.writers import DATASET
 from ..graph.progress import Progress
 from ..records import Call
 from ..stores.folder import is_held, opened_ledger
+from ..stores.layout import DATASET, VECTORS
 from ..stores.ledger import Ledger
 from ..stores.queries.summary import Summary
-from ..stores.vectors import VECTORS
 from .opening import Recording
 from .run import run, settings_of
 
@@ -40,10 +39,10 @@ class RecordedCalls:
             RunStopped: the recorded run stopped before this call, for the same reason.
             ModelError: it did not stop early, and yet made no such call.
         """
-        call = self.ledger.call(key)
+        call = self.ledger.calls.call(key)
         if call is not None:
             return call
-        if stopped := _STOPS.get(self.ledger.noted("stop", "")):
+        if stopped := _STOPS.get(self.ledger.facts.get("stop", "")):
             raise stopped("the recorded run stopped here")
         raise ModelError(
             f"the ledger {self.ledger.path} has no call {key}: it was made by another version of "
@@ -75,9 +74,9 @@ def replay(folder: Path, out: Path, progress: Progress) -> Summary:
         }
     )
     with opened_ledger(folder) as ledger:
-        if ledger.noted("stop") in (None, "interrupted"):
+        if ledger.facts.get("stop") in (None, "interrupted"):
             raise RunFolderError(f"the run in {folder} has not ended: resume it first")
-        if before := ledger.noted("extended"):
+        if before := ledger.facts.get("extended"):
             raise RunFolderError(
                 f"the run in {folder} was extended from {before} rows to "
                 f"{settings.target_size}: what it did before depends on the earlier target, so "
@@ -86,7 +85,7 @@ def replay(folder: Path, out: Path, progress: Progress) -> Summary:
         out.mkdir(parents=True, exist_ok=True)
         if (folder / VECTORS).is_dir():
             shutil.copytree(folder / VECTORS, out / VECTORS)
-        recording = Recording(ledger.noted("backends", {}), RecordedCalls(ledger))
+        recording = Recording(ledger.facts.get("backends", {}), RecordedCalls(ledger))
         return run(config, progress, recorded=(ledger, recording))
 
 

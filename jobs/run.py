@@ -38,7 +38,8 @@ from ..llms.names import check_name
 from ..llms.tables import decisive
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
-from ..stores.ledger import LEDGER, Ledger
+from ..stores.layout import LEDGER
+from ..stores.ledger import Ledger
 from ..stores.queries.summary import RESUMABLE, Summary, summarise
 from .batching import cancel_batches
 from .opening import Recording, open_named, opened
@@ -83,11 +84,11 @@ def run(
             with contextlib.closing(Ledger(config.out / LEDGER, sync=config.sync)) as ledger:
                 if recorded:
                     ledger.copy_sources(recorded[0])
-                    ledger.note("replay_of", str(recorded[0].path.parent))
-                    ledger.note("fingerprints", recorded[0].noted("fingerprints"))
+                    ledger.facts.set("replay_of", str(recorded[0].path.parent))
+                    ledger.facts.set("fingerprints", recorded[0].facts.get("fingerprints"))
                 _settle_settings(config, ledger, progress)
-                if estimate and ledger.noted("estimate") is None:
-                    ledger.note("estimate", estimate)
+                if estimate and ledger.facts.get("estimate") is None:
+                    ledger.facts.set("estimate", estimate)
                 return asyncio.run(_run(config, ledger, progress, recorded and recorded[1]))
     except (OSError, sqlite3.Error) as error:
         raise RunFolderError(
@@ -131,7 +132,7 @@ def settings_of(folder: Path) -> RunConfig:
         RunFolderError: there is no run in the folder.
     """
     with opened_ledger(folder) as ledger:
-        settings = ledger.noted("settings")
+        settings = ledger.facts.get("settings")
     if settings is None:
         raise RunFolderError(f"the run in {folder} ended before it began: start it with run")
     try:
@@ -150,20 +151,20 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
             settings[address] = without_credentials(settings[address])
     settings["llms"] = _used_tables(config)
     settings = redacted_value(settings)
-    read = bool(ledger.sources())
-    known = ledger.noted("fingerprints", {})
+    read = bool(ledger.sources.all())
+    known = ledger.facts.get("fingerprints", {})
     fingerprints = known
     if not read:
         keep((*config.sources, *config.toward, *config.decontaminate), config.out)
         files = chain(*check_sources(config, config.out))
         fingerprints = {file.name: fingerprint(file.path) for file in files}
-    elif not ledger.noted("replay_of"):
+    elif not ledger.facts.get("replay_of"):
         places = {name: place_of(name, config.out) for name in known}
         fingerprints = {
             name: fingerprint(path) if path.is_file() else known[name]
             for name, path in places.items()
         }
-    before = ledger.noted("settings")
+    before = ledger.facts.get("settings")
     if before is not None:
         before = {**_defaults(), **before}  # settings that are newer than the run
         _compare(config, ledger, before, settings)
@@ -176,13 +177,13 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
             if before.get(name) != value:
                 progress.say(f"{name} was {_shown(before.get(name))}, now {_shown(value)}")
         if read and config.target_size > before["target_size"]:
-            ledger.note("extended", ledger.noted("extended", before["target_size"]))
-        ledger.forget("stop")  # from now on it has not ended
-    ledger.note("settings", settings)
-    ledger.note("fingerprints", fingerprints)
-    ledger.note("target", config.target_size)
-    if ledger.noted("run_id") is None:
-        ledger.note("run_id", uuid.uuid4().hex)
+            ledger.facts.set("extended", ledger.facts.get("extended", before["target_size"]))
+        ledger.facts.delete("stop")  # from now on it has not ended
+    ledger.facts.set("settings", settings)
+    ledger.facts.set("fingerprints", fingerprints)
+    ledger.facts.set("target", config.target_size)
+    if ledger.facts.get("run_id") is None:
+        ledger.facts.set("run_id", uuid.uuid4().hex)
     versions = {name: version(name) for name in _VERSIONS}
     about = {"lift_agent": __version__, "python": platform.python_version(), **versions}
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
@@ -207,9 +208,9 @@ def _compare(
     config: RunConfig, ledger: Ledger, before: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> None:
     """Refuse to go on with a run that is finished, or that was begun otherwise."""
-    stop = ledger.noted("stop")
+    stop = ledger.facts.get("stop")
     more_rows = config.target_size > before["target_size"]
-    more_rounds = stop == "rounds" and config.max_rounds > len(ledger.rounds()) - 1
+    more_rounds = stop == "rounds" and config.max_rounds > len(ledger.rounds.all()) - 1
     differing = [
         f"{name} was {_shown(before.get(name))}, now {_shown(value)}"
         for name, value in settings.items()
@@ -222,9 +223,9 @@ def _compare(
         differing.append(
             f"target_size was {before['target_size']}, now {config.target_size}: it may only grow"
         )
-    if config.max_rounds < len(ledger.rounds()) - 1:
+    if config.max_rounds < len(ledger.rounds.all()) - 1:
         differing.append(f"rounds is now {config.max_rounds}, but there were more already")
-    if ledger.noted("replay_of"):
+    if ledger.facts.get("replay_of"):
         raise UsageError(f"{config.out} holds a replay: go on with the run that it replays")
     if differing:
         raise UsageError(
@@ -259,7 +260,7 @@ async def _run(
     ):
         graph = build_graph(config.recipe, AsyncSqliteSaver(checkpoints))
         thread: RunnableConfig = {
-            "configurable": {"thread_id": ledger.noted("run_id")},
+            "configurable": {"thread_id": ledger.facts.get("run_id")},
             "recursion_limit": 10 + 7 * (config.max_rounds + 1),
         }
         state = await graph.aget_state(thread)
@@ -274,7 +275,7 @@ async def _run(
                         state = await graph.aget_state(thread)
                     await mend_vectors(context, _embedded(state.next, state.values, config))
                 await graph.ainvoke(
-                    None if state.values else {"run_id": ledger.noted("run_id")},
+                    None if state.values else {"run_id": ledger.facts.get("run_id")},
                     thread,
                     context=context,
                     durability="sync",
@@ -289,7 +290,7 @@ def _restore(progress: Progress, ledger: Ledger, values: Mapping[str, Any]) -> N
     """Let the screen go on from what the run had reached."""
     progress.round = values.get("round", 0)
     progress.accepted = values.get("accepted", 0)
-    progress.count([r for r in ledger.rounds() if r["round"] <= progress.round])
+    progress.count([r for r in ledger.rounds.all() if r["round"] <= progress.round])
 
 
 def _embedded(following: Sequence[str], values: Mapping[str, Any], config: RunConfig) -> int:
@@ -310,20 +311,20 @@ def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
         return "keep_varied" if context.config.recipe == "paper" else "deduplicate"
     round = values["round"] if lift else 0
     context.ledger.reopen(round)
-    return "analyze" if lift and context.ledger.tasks(round, pending=True) else "ingest"
+    return "analyze" if lift and context.ledger.rounds.tasks(round, pending=True) else "ingest"
 
 
 @contextmanager
 def _heartbeat(ledger: Ledger) -> Iterator[None]:
     """Keep the time that the run has taken, for its cap on time, also if the process is killed."""
     loop = asyncio.get_running_loop()
-    began, before = loop.time(), ledger.noted("seconds", 0.0)
+    began, before = loop.time(), ledger.facts.get("seconds", 0.0)
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT)
             with contextlib.suppress(sqlite3.Error):  # whoever writes next will say so
-                ledger.note("seconds", before + loop.time() - began)
+                ledger.facts.set("seconds", before + loop.time() - began)
 
     task = loop.create_task(beat())
     try:

@@ -16,14 +16,21 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from ..errors import RunFolderError
-from ..formats.reading.sources import KEPT
-from ..formats.writing.writers import CARD, DATASET, QUARANTINE, REPORT, SETTINGS
-from .ledger import LEDGER, Ledger
+from .layout import (
+    CARD,
+    DATASET,
+    HOLDER,
+    LEDGER,
+    LOCK,
+    QUARANTINE,
+    REPORT,
+    SETTINGS,
+    SOURCES,
+    VECTORS,
+)
+from .ledger import Ledger
 from .queries.summary import RESUMABLE, Summary, summarise
-from .vectors import VECTORS, remove_vectors
-
-LOCK = ".lock"
-HOLDER = ".running.json"
+from .vectors import remove_vectors
 
 State = Literal["running", "finished", "stopped", "unfinished"]
 
@@ -115,7 +122,7 @@ def state_of(folder: Path, ledger: Ledger) -> State:
     """What a run is doing, or how it ended."""
     if is_held(folder):
         return "running"
-    stop = ledger.noted("stop")
+    stop = ledger.facts.get("stop")
     return "unfinished" if not stop else "stopped" if stop in RESUMABLE else "finished"
 
 
@@ -137,7 +144,7 @@ def clear(folder: Path) -> None:
     if not (folder / LEDGER).is_file():
         return
     remove_vectors(folder / VECTORS)
-    shutil.rmtree(folder / KEPT, ignore_errors=True)
+    shutil.rmtree(folder / SOURCES, ignore_errors=True)
     files = (DATASET, QUARANTINE, CARD, SETTINGS, REPORT)
     for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", *files):
         (folder / name).unlink(missing_ok=True)

@@ -7,7 +7,17 @@ import sys
 
 import pytest
 from browser import FLAGS, chromium
-from support import SCRIPTED, TESTS, go, static_embedder
+from support import SCRIPTED, TESTS, called, go, static_embedder
+
+PLAIN = {"COLUMNS": "100", "NO_COLOR": "1"}  # how commands print
+
+# For the workers and child processes. Arrays are small, and threads of OpenMP that wait for each
+# other on a busy processor take minutes; each run's threads leave a heap of their own behind.
+for name, value in (
+    *((f"{library}_NUM_THREADS", "1") for library in ("OMP", "OPENBLAS", "MKL")),
+    ("MALLOC_ARENA_MAX", "2"),
+):
+    os.environ.setdefault(name, value)
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +46,17 @@ def own_cache(tmp_path_factory, monkeypatch, exports):
 
 @pytest.fixture(scope="session")
 def embedder(tmp_path_factory):
-    """The folder of an embedder that is as fast as reading."""
+    """The name of an embedder that is as fast as reading."""
     return static_embedder(tmp_path_factory.mktemp("embedder"))
+
+
+@pytest.fixture(scope="session")
+def minilm(exports, no_cache_of_the_users):
+    """The name of the default embedder, exported: by a process that ends, as torch is large."""
+    name = "all-MiniLM-L6-v2"
+    code = f"from lift_agent.embedders import open_embedder; open_embedder({name!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return name
 
 
 @pytest.fixture
@@ -61,23 +80,37 @@ def seeds(tmp_path):
 
 @pytest.fixture
 def command(tmp_path):
-    """Run lift-agent as a user does, in a folder of its own; returns the finished process."""
+    """Run lift-agent in this process, in a folder of its own; returns what a process would give."""
+
+    def run(*args, code=0, **env):
+        return _as_expected(called(args, tmp_path, {**PLAIN, **env}), code)
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Run lift-agent as a user does, in a process of its own; returns the finished process."""
 
     def run(*args, code=0, **env):
         done = subprocess.run(
             [sys.executable, "-m", "lift_agent", *map(str, args)],
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **env},
+            env={**os.environ, **PLAIN, **env},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
+        return _as_expected(done, code)
 
     return run
+
+
+def _as_expected(done, code):
+    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 HOSTILE = [

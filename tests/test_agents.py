@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lift_agent.agents import scoring
-from lift_agent.agents.checks import answer_fault, task_fault
-from lift_agent.agents.differences import Task, compare
-from lift_agent.agents.generator import Generator, WrittenTask, is_code
-from lift_agent.agents.judge import combined, text_length
+from lift_agent.agents.code import is_code
+from lift_agent.agents.differences import compare
+from lift_agent.agents.draft_faults import answer_fault, task_fault
+from lift_agent.agents.duplicate_sweep import CANDIDATES
+from lift_agent.agents.final_score import final_score, text_length
 from lift_agent.agents.prompts import load
-from lift_agent.agents.redundancy import CANDIDATES, RedundancyAgent
+from lift_agent.agents.redundancy import RedundancyAgent
 from lift_agent.agents.selector import Selector, TopSelector
-from lift_agent.agents.texts import clip, normalised, overlap, script
+from lift_agent.agents.task_planning import plan_tasks
+from lift_agent.agents.task_text import TaskText
+from lift_agent.agents.texts import clip, normalised, rouge_l, script
+from lift_agent.agents.written_task import WrittenTask
 from lift_agent.geometry.neighbours import unit
 from lift_agent.records import Row, Score, Subspace, row_id
 
@@ -115,9 +119,9 @@ def test_a_clipped_text_fits_and_keeps_both_ends(text, size):
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_overlap_is_symmetric_and_full_for_equal_texts(a, b):
-    assert overlap(a, b) == pytest.approx(overlap(b, a))
-    assert 0 <= overlap(a, b) <= 1
+def test_rouge_l_is_symmetric_and_full_for_equal_texts(a, b):
+    assert rouge_l(a, b) == pytest.approx(rouge_l(b, a))
+    assert 0 <= rouge_l(a, b) <= 1
 
 
 def test_normalised_texts_keep_what_carries_meaning():
@@ -144,21 +148,21 @@ def test_signals_tell_good_from_damaged_responses():
 def test_length_and_final_score_follow_the_paper():
     row = a_row("ab\tc", "de\nf")
     assert text_length(row) == 6
-    score = combined(row, judge=80, longest=12, reason="given")
+    score = final_score(row, judge=80, length_cap=12, reason="given")
     assert (score.length, score.final) == (50, pytest.approx(77))
-    assert combined(row, judge=80, longest=3, reason="").length == 100
+    assert final_score(row, judge=80, length_cap=3, reason="").length == 100
 
 
 def unit_rows(angles):
     return np.asarray([[np.cos(a), np.sin(a)] for a in angles], dtype=np.float32)
 
 
-def check(new, kept=(), vectors=None, kept_vectors=None, gateway=None, **sizes):
-    agent = RedundancyAgent(gateway, candidate=0.85, borderline=0.92, **sizes)
+def check(new, kept=(), vectors=None, kept_vectors=None, gateway=None, **options):
+    agent = RedundancyAgent(gateway, candidate=0.85, borderline=0.92, **options)
     vectors = unit_rows(np.arange(len(new))) if vectors is None else vectors
     if kept_vectors is None:
         kept_vectors = unit_rows(np.arange(len(kept)) + 0.5)
-    verdicts, stopped = asyncio.run(agent.check(new, vectors, kept, kept_vectors))
+    verdicts, stopped = asyncio.run(agent.find_duplicates(new, vectors, kept, kept_vectors))
     assert stopped is None
     return verdicts
 
@@ -270,7 +274,7 @@ WORDS = "Count the words of each sentence, then print those words"
     ],
 )
 def test_words_and_answers_must_agree_before_anything_is_decided(one, two, output, kind):
-    pair = [Task(a_row(text, output)) for text in (one, two)]
+    pair = [TaskText(a_row(text, output)) for text in (one, two)]
     assert compare(*pair, 0.95, 0.92).kind == kind
     assert compare(*reversed(pair), 0.95, 0.92).kind == kind
 
@@ -280,9 +284,9 @@ def test_words_that_may_stand_for_one_another_are_in_doubt_where_the_answers_tak
         a_row("Build an array of names", "array = names"),
         a_row("Build a list of names", "list = names"),
     )
-    assert compare(*map(Task, rows), 0.95, 0.92).kind == "borderline"
+    assert compare(*map(TaskText, rows), 0.95, 0.92).kind == "borderline"
     same = replace(rows[1], output="array = names")
-    assert compare(Task(rows[0]), Task(same), 0.95, 0.92).kind == "duplicate"
+    assert compare(TaskText(rows[0]), TaskText(same), 0.95, 0.92).kind == "duplicate"
 
 
 def test_another_input_is_another_task_and_no_input_is_none():
@@ -299,7 +303,7 @@ def test_another_input_is_another_task_and_no_input_is_none():
 @given(st.text(min_size=1, max_size=40), st.text(max_size=40))
 def test_a_text_is_a_duplicate_of_itself_in_any_language(instruction, output):
     row = a_row(instruction, output)
-    assert compare(Task(row), Task(row), 0.9, 0.92).kind == "duplicate"
+    assert compare(TaskText(row), TaskText(row), 0.9, 0.92).kind == "duplicate"
     assert check([row, a_row(instruction, output, 1)])[1].layer == "exact"
 
 
@@ -391,13 +395,11 @@ def test_batches_and_blocks_change_nothing(tasks, cuts, block, parity, apart, se
     model = None if parity is None else Fickle(parity)
     whole = check(rows, vectors=vectors, gateway=model)
     stay, parts = [], []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lift_agent.agents.redundancy._BLOCK", block)
-        for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-            kept = [rows[i] for i in stay]
-            part = check(rows[start:end], kept, vectors[start:end], vectors[stay], model)
-            stay += [start + i for i, v in enumerate(part) if not v.duplicate]
-            parts += part
+    for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+        kept = [rows[i] for i in stay]
+        part = check(rows[start:end], kept, vectors[start:end], vectors[stay], model, block=block)
+        stay += [start + i for i, v in enumerate(part) if not v.duplicate]
+        parts += part
     assert [v.duplicate for v in whole] == [v.duplicate for v in parts]
     assert [v.other for v in whole if v.duplicate] == [v.other for v in parts if v.duplicate]
     if model:
@@ -407,7 +409,7 @@ def test_batches_and_blocks_change_nothing(tasks, cuts, block, parity, apart, se
         for j in left:
             cosine = float(vectors[i] @ vectors[j])
             near = sum(vectors[left] @ vectors[i] >= cosine) <= CANDIDATES
-            found = compare(Task(rows[i]), Task(rows[j]), cosine, 0.92)
+            found = compare(TaskText(rows[i]), TaskText(rows[j]), cosine, 0.92)
             assert i == j or cosine < 0.85 or not near or found.kind != "duplicate"
 
 
@@ -428,15 +430,14 @@ def test_parents_are_sought_inside_the_subspace_first_and_no_pair_comes_twice():
     vectors = unit_rows(np.linspace(-1.5, 1.5, 20))
     place = Subspace("s", 1, (1.0, 0.0), 0.02, 0.5, (), (), name="n", quota=8)
     inside = {row.id for row, v in zip(rows, vectors, strict=True) if 1 - v[0] <= 0.02}
-    planner = Generator(None, seed=3)
-    tasks = planner.plan([place], rows, vectors, set(), round=1, position=100)
+    tasks = plan_tasks([place], rows, vectors, set(), round=1, position=100, seed=3)
     assert len(tasks) == 8
     assert [task.position for task in tasks] == list(range(100, 108))
     pairs = [frozenset(task.parents) for task in tasks]
     assert len(set(pairs)) == 8
     assert all(pair & inside for pair in pairs)
-    assert planner.plan([place], rows, vectors, set(), round=1, position=100) == tasks
-    more = planner.plan([place], rows, vectors, set(pairs), round=2, position=108)
+    assert plan_tasks([place], rows, vectors, set(), round=1, position=100, seed=3) == tasks
+    more = plan_tasks([place], rows, vectors, set(pairs), round=2, position=108, seed=3)
     assert not set(pairs) & {frozenset(task.parents) for task in more}
 
 
@@ -455,7 +456,7 @@ def test_the_selector_takes_exactly_what_the_pool_can_fill(target, seeds, genera
     scores = {row.id: Score(row.id, final=row.position % 5) for row in pool}
     selector = Selector(target, share, 0.5)
     chosen = selector.choose(pool, vectors, scores).rows if pool else []
-    assert len(chosen) == selector.reachable(pool) <= target
+    assert len(chosen) == selector.fillable_count(pool) <= target
     assert len({row.id for row in chosen}) == len(chosen)
     assert sum(row.origin == "seed" for row in chosen) <= share * target + 1e-6
 

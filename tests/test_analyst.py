@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import SCRIPTED, go, read_dataset
 
-from lift_agent.agents.analyst import Brief, CoverageAnalyst, Wanted
-from lift_agent.agents.bandit import PATIENCE, Arm, best_arm, chance_above, hopeless, quotas
+from lift_agent.agents.analyst import CoverageAnalyst
+from lift_agent.agents.bandit import PATIENCE, SubspaceArm, best_arm, chance_above, hopeless, quotas
 from lift_agent.agents.probes import MOST_THEMES, cluster_count, drawn_in, theme_count
 from lift_agent.agents.reference import ReferenceTexts
-from lift_agent.agents.texts import word_runs
+from lift_agent.agents.subspace_naming import Brief
+from lift_agent.agents.target_prompts import TargetPrompts
+from lift_agent.agents.texts import word_ngrams
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.formats.reading.prompts import read_prompts
@@ -36,7 +38,7 @@ from lift_agent.stores.vectors import VectorStore
 
 ARMS = st.lists(
     st.builds(
-        lambda worth, tried, share, cost: Arm(worth, tried, round(tried * share), cost),
+        lambda worth, tried, share, cost: SubspaceArm(worth, tried, round(tried * share), cost),
         st.floats(0.01, 1),
         st.integers(0, 60),
         st.floats(0, 1),
@@ -58,20 +60,20 @@ def test_quotas_add_up_are_repeatable_and_never_starve_the_best(size, arms, seed
 
 def gained(seed, share):
     """What 20 rounds of 48 tasks bring over 12 arms, with what the best arm and luck allow."""
-    dice = np.random.default_rng(seed)
-    rates, worth = dice.beta(1, 3, 12), dice.uniform(0.05, 0.3, 12)
+    rng = np.random.default_rng(seed)
+    rates, worth = rng.beta(1, 3, 12), rng.uniform(0.05, 0.3, 12)
     tried, won = np.zeros(12, dtype=int), np.zeros(12, dtype=int)
     for number in range(20):
-        arms = [Arm(w, int(t), int(k)) for w, t, k in zip(worth, tried, won, strict=True)]
+        arms = [SubspaceArm(w, int(t), int(k)) for w, t, k in zip(worth, tried, won, strict=True)]
         for i, tasks in enumerate(share(arms, f"{seed} {number}")):
             tried[i] += tasks
-            won[i] += dice.binomial(tasks, rates[i])
+            won[i] += rng.binomial(tasks, rates[i])
     return float(won @ worth), float((rates * worth).max() * 20 * 48)
 
 
 def test_the_bandits_regret_is_under_two_thirds_of_that_of_equal_shares():
-    by_bandit = [gained(seed, lambda arms, dice: quotas(48, arms, dice)) for seed in range(12)]
-    equally = [gained(seed, lambda arms, dice: [4] * len(arms)) for seed in range(12)]
+    by_bandit = [gained(seed, lambda arms, rng: quotas(48, arms, rng)) for seed in range(12)]
+    equally = [gained(seed, lambda arms, rng: [4] * len(arms)) for seed in range(12)]
     regret = sum(best - got for got, best in by_bandit)
     assert regret < 2 / 3 * sum(best - got for got, best in equally)
 
@@ -87,15 +89,17 @@ def test_the_chance_of_a_rate_follows_its_posterior(rate, tried, share):
 
 
 def test_arms_that_bring_nothing_are_given_up_but_never_the_best():
-    assert hopeless([Arm(0.2, 30, 20), Arm(0.3, PATIENCE, 0)]) == [False, True]
-    assert hopeless([Arm(0.2, 40, 30), Arm(0.3, 40, 4)]) == [False, True]
-    assert hopeless([Arm(0.2, 30, 20), Arm(0.3, 4, 0)]) == [False, False]
-    assert hopeless([Arm(0.2, 99, 0), Arm(0.1, 99, 0)]) == [False, True]
+    assert hopeless([SubspaceArm(0.2, 30, 20), SubspaceArm(0.3, PATIENCE, 0)]) == [False, True]
+    assert hopeless([SubspaceArm(0.2, 40, 30), SubspaceArm(0.3, 40, 4)]) == [False, True]
+    assert hopeless([SubspaceArm(0.2, 30, 20), SubspaceArm(0.3, 4, 0)]) == [False, False]
+    assert hopeless([SubspaceArm(0.2, 99, 0), SubspaceArm(0.1, 99, 0)]) == [False, True]
     assert hopeless([]) == []
 
 
 def test_what_costs_less_gets_more():
-    cheap, dear = quotas(40, [Arm(0.2, 20, 10, cost=0.5), Arm(0.2, 20, 10, cost=2)], "1")
+    cheap, dear = quotas(
+        40, [SubspaceArm(0.2, 20, 10, cost=0.5), SubspaceArm(0.2, 20, 10, cost=2)], "1"
+    )
     assert cheap > 2 * dear
 
 
@@ -241,12 +245,12 @@ def test_references_are_kept_once_apart_from_the_rows(tmp_path):
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         toward = Reference(reference_id("A?"), 0, "toward", "A?", source="f", line=1)
         probe = Reference("p-2", 1, "probe", "B?", round=1, theme="birds", fault="cut sentence")
-        ledger.add_references([toward, probe])
-        ledger.add_references([toward])
-        assert ledger.references("toward") == [toward]
-        assert ledger.references("probe") == [probe]
-        assert ledger.rows() == []
-        assert ledger.ids() == []
+        ledger.sources.add_references([toward, probe])
+        ledger.sources.add_references([toward])
+        assert ledger.sources.references("toward") == [toward]
+        assert ledger.sources.references("probe") == [probe]
+        assert ledger.rows.find() == []
+        assert ledger.rows.ids() == []
 
 
 def test_subspaces_of_an_older_ledger_keep_their_figures(tmp_path):
@@ -262,7 +266,7 @@ def test_subspaces_of_an_older_ledger_keep_their_figures(tmp_path):
     )
     db.close()
     with closing(Ledger(path)) as ledger:
-        (found,) = ledger.subspaces()
+        (found,) = ledger.rounds.subspaces()
     assert (found.gap, found.quota, found.members, found.wanted) == (0.5, 3, ("r",), ())
 
 
@@ -283,9 +287,9 @@ class Says:
 
 def around(*axes, each, seed=0, spread=0.15):
     """Unit vectors close to some axes of a space of 12 dimensions."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     points = np.repeat(np.eye(12)[list(axes)], each, axis=0)
-    return unit(points + spread * dice.standard_normal(points.shape))
+    return unit(points + spread * rng.standard_normal(points.shape))
 
 
 def data(*axes, each=15):
@@ -303,7 +307,7 @@ def wanting(*axes, each=15):
         Reference(f"p-{i:03}", i, "toward", f"Please paint picture {i} in the manner of axis {a}.")
         for i, a in enumerate(np.repeat(axes, each))
     ]
-    return Wanted(prompts, vectors)
+    return TargetPrompts(prompts, vectors)
 
 
 def find(analyst, rows, vectors, wanted, **settings):
@@ -420,22 +424,24 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
     dataset = (tmp_path / "run" / "dataset.jsonl").read_text()
     assert "prompts that are not in the dataset" in (tmp_path / "run" / "README.md").read_text()
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        prompts = {prompt.id: prompt for prompt in ledger.references("toward")}
-        places = ledger.subspaces(1)
+        prompts = {prompt.id: prompt for prompt in ledger.sources.references("toward")}
+        places = ledger.rounds.subspaces(1)
         assert all("sailors" in prompts[id].instruction for id in places[0].wanted)
-        task = next(task for task in ledger.tasks(1) if task.subspace == places[0].id)
-        assert any("sail" in row.instruction for row in ledger.rows_by_id(task.parents).values())
-        made = next(r for r in ledger.rows(origin="generated") if r.subspace == places[0].id)
+        task = next(task for task in ledger.rounds.tasks(1) if task.subspace == places[0].id)
+        assert any("sail" in row.instruction for row in ledger.rows.by_id(task.parents).values())
+        made = next(r for r in ledger.rows.find(origin="generated") if r.subspace == places[0].id)
         assert "prompts of the reference lie there" in command("why", "run", made.id).stdout
-        sent = json.dumps([call.request for call in ledger.calls(agent="generator")])
+        sent = json.dumps([call.request for call in ledger.calls.find(agent="generator")])
         for prompt in prompts.values():
             assert prompt.instruction not in sent
             assert prompt.instruction not in dataset
             for place in places:
-                assert not word_runs(prompt.instruction) & word_runs(f"{place.name} {place.brief}")
-        named = json.dumps([call.request for call in ledger.calls(agent="analyst")])
+                assert not word_ngrams(prompt.instruction) & word_ngrams(
+                    f"{place.name} {place.brief}"
+                )
+        named = json.dumps([call.request for call in ledger.calls.find(agent="analyst")])
         assert prompts[places[0].wanted[0]].instruction in named
-        assert set(ledger.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())
+        assert set(ledger.rows.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())
     wanted.unlink()
     replay(tmp_path / "run", tmp_path / "again", Progress())
     assert first_difference(tmp_path / "run", tmp_path / "again") == ""
@@ -464,7 +470,7 @@ def test_a_model_that_knows_the_reference_cannot_bring_it_in(skewed, embedder, t
     assert "fusion" not in made  # new answers to seeds bring nothing of the reference
     assert secret not in (tmp_path / "run" / "dataset.jsonl").read_text()
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        assert {place.brief for place in ledger.subspaces()} == {"Asks of boats."}
+        assert {place.brief for place in ledger.rounds.subspaces()} == {"Asks of boats."}
 
 
 def test_the_prompts_may_not_change_between_stop_and_resume(skewed, embedder, tmp_path):
@@ -508,15 +514,15 @@ def test_without_prompts_the_model_writes_probes_which_are_checked_kept_and_used
     assert summary.stop == "target"
     assert 12 <= summary.plausible < summary.probes <= 24
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        probes = {probe.id: probe for probe in ledger.references("probe")}
+        probes = {probe.id: probe for probe in ledger.sources.references("probe")}
         faults = {probe.fault for probe in probes.values()}
         assert faults == {"", "too short for a task", "not plausible, says the model"}
         assert len({probe.theme for probe in probes.values()}) == 4
-        places = ledger.subspaces(1)
+        places = ledger.rounds.subspaces(1)
         used = {id for place in places for id in place.wanted}
         assert used
         assert not any(probes[id].fault for id in used)
-        analyst = [call.prompt.split("@")[0] for call in ledger.calls(agent="analyst")]
+        analyst = [call.prompt.split("@")[0] for call in ledger.calls.find(agent="analyst")]
         assert analyst.count("neighbours") == 2
         assert analyst.count("probes") == analyst.count("plausible") == 4
     dataset = (tmp_path / "run" / "dataset.jsonl").read_text()
@@ -544,7 +550,7 @@ def test_too_few_plausible_probes_leave_the_data_itself_and_it_is_said(seeds, em
 def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):
     quick(seeds, tmp_path / "whole", embedder, target_size=48)
     with closing(Ledger(tmp_path / "whole" / "ledger.sqlite")) as ledger:
-        agents = [call.agent for call in ledger.calls()]
+        agents = [call.agent for call in ledger.calls.find()]
     first = agents.index("analyst")
     for calls in (first + 1, first + 5, first + 9, first + 12):
         out = tmp_path / f"capped-{calls}"
@@ -561,15 +567,15 @@ def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):
 def test_subspaces_keep_their_ids_and_names_over_the_rounds(seeds, embedder, tmp_path):
     quick(seeds, tmp_path / "run", embedder, target_size=70, rounds=4)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        places = ledger.subspaces()
+        places = ledger.rounds.subspaces()
         rounds = {place.round for place in places}
         assert len(rounds) >= 3
         told = {(place.id, place.name, place.brief) for place in places}
         assert len(told) == len({place.id for place in places}) < len(places)
         assert len({place.name.casefold() for place in places}) == len(told)
-        assert {probe.round for probe in ledger.references("probe")} <= {1, 4}
-        record = ledger.subspace_record()
-        aimed = [n.tried for (place, *_), n in ledger.tallies().items() if place]
+        assert {probe.round for probe in ledger.sources.references("probe")} <= {1, 4}
+        record = ledger.rounds.track_records()
+        aimed = [n.tried for (place, *_), n in ledger.rounds.tallies().items() if place]
         assert sum(done.tried for done in record.values()) == sum(aimed)
         assert all(done.landed <= done.accepted <= done.tried for done in record.values())
         assert all(done.tokens > 0 for done in record.values())

@@ -54,7 +54,7 @@ def through_gateway(backend, ledger, request=HELLO):
 
     async def both():
         try:
-            return await Gateway(backend, ledger).ask(request, agent="test")
+            return await Gateway(backend, ledger.calls).ask(request, agent="test")
         finally:
             if backend.close:
                 await backend.close()
@@ -360,7 +360,7 @@ def test_a_model_gets_the_form_that_its_backend_asks_for(ledger):
     full, short = said
     assert len(short) < len(full)
     assert short[-1] == full[-1]
-    assert {call.prompt for call in ledger.calls()} == {"probes@1", "probes@1-compact-1"}
+    assert {call.prompt for call in ledger.calls.find()} == {"probes@1", "probes@1-compact-1"}
 
 
 # Scripts -----------------------------------------------------------------------------------
@@ -429,7 +429,7 @@ def test_each_agent_asks_its_own_model_and_the_estimate_knows(seeds, tmp_path, e
     summary = go(seeds, tmp_path / "run", target_size=46, embedder=embedder, rounds=2, **settings)
     assert summary.tasks > 0
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        asked = {(call.agent, call.model) for call in ledger.calls()}
+        asked = {(call.agent, call.model) for call in ledger.calls.find()}
     assert {model for agent, model in asked if agent != "redundancy"} == set(own.values())
     assert asked <= {*own.items(), ("redundancy", SCRIPTED)}
     config = resolve({"llm": SCRIPTED, "target_size": 500, **settings})
@@ -468,7 +468,7 @@ def test_a_small_model_settles_doubts_only_where_it_is_asked_for(named, tmp_path
         )
         go(source, tmp_path / "run", **settings)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        asked = {call.agent for call in ledger.calls()} - {"check"}  # its first word
+        asked = {call.agent for call in ledger.calls.find()} - {"check"}  # its first word
     assert asked == ({"redundancy"} if named else set())
 
 

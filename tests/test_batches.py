@@ -68,22 +68,24 @@ class Run:
             self.backend.learned.worked |= {"text", *self.backend.ways}
         self.switch = Switch()
         self.said: list[str] = []
-        self.budget = Budget(caps, self.ledger.spent())
+        self.budget = Budget(caps, self.ledger.calls.spent())
         service = service_of(self.backend)
         assert service
         self.service = service
         self.batcher = Batcher(
-            *(service, self.backend, self.ledger, self.budget, self.switch),
+            *(service, self.backend, self.ledger.batches, self.budget, self.switch),
             say=self.said.append,
             poll=0.02,
             gather=0.05,
         )
         self.gateway = Gateway(
-            *(self.backend, self.ledger, self.budget), switch=self.switch, batcher=self.batcher
+            *(self.backend, self.ledger.calls, self.budget),
+            switch=self.switch,
+            batcher=self.batcher,
         )
 
     def spending_adds_up(self) -> bool:
-        kept, held = self.ledger.spent(), self.budget.spent
+        kept, held = self.ledger.calls.spent(), self.budget.spent
         return (kept.calls, kept.tokens, pytest.approx(kept.usd)) == astuple(held)
 
     async def ask(self, count: int, first: int = 0) -> list[Any]:
@@ -139,12 +141,12 @@ def test_what_is_asked_together_goes_in_one_batch_at_half_the_price(process: Any
             async with process(server) as run:
                 answers = await run.ask(20)
                 assert {a.text for a in answers} == {"An answer."}
-                calls = run.ledger.calls()
+                calls = run.ledger.calls.find()
                 tokens = sum(c.input_tokens + c.output_tokens for c in calls)
                 assert sum(c.cost for c in calls) == pytest.approx(tokens / 1e6 / 2)
-                assert run.ledger.spent().usd == pytest.approx(tokens / 1e6 / 2)
+                assert run.ledger.calls.spent().usd == pytest.approx(tokens / 1e6 / 2)
                 assert run.spending_adds_up()
-                [batch] = run.ledger.batches()
+                [batch] = run.ledger.batches.batches()
                 assert (batch["calls"], batch["state"]) == (20, "done")
 
         asyncly(test)
@@ -162,7 +164,7 @@ def test_objects_come_back_by_the_way_in_which_they_were_asked_for(process: Any)
                 )
                 parsed = await asyncio.gather(*asked)
                 assert [p.value for p in parsed] == [Mark(label="good", points=3)] * 5
-                assert {call.way for call in run.ledger.calls()} == {run.backend.ways[0]}
+                assert {call.way for call in run.ledger.calls.find()} == {run.backend.ways[0]}
 
         asyncly(test)
         [made] = server.state.batches.values()
@@ -194,7 +196,7 @@ def test_an_item_that_was_not_answered_is_asked_by_itself(process: Any, fate: st
             async with process(server) as run:
                 assert all(a.text for a in await run.ask(10))
                 assert run.spending_adds_up()
-                assert run.ledger.spent().calls == 12
+                assert run.ledger.calls.spent().calls == 12
 
         asyncly(test)
         assert server.state.singles == 2
@@ -342,7 +344,7 @@ def test_a_strangers_batch_of_as_many_requests_is_not_taken_for_ours(
         async def second() -> None:
             async with process(server) as run:
                 assert all(a.text for a in await run.ask(4))
-                assert [b["state"] for b in run.ledger.batches()] == ["unsent", "done"]
+                assert [b["state"] for b in run.ledger.batches.batches()] == ["unsent", "done"]
 
         asyncly(second)
     assert len(server.state.batches) == 2
@@ -359,7 +361,7 @@ def test_ctrl_c_leaves_batches_running_and_says_so(process: Any) -> None:
                 run.switch.stopped = True
                 assert {type(a) for a in await asking} == {Interrupted}
                 assert run.said[-1].startswith("batches go on at the provider")
-                assert [b["state"] for b in run.ledger.batches()] == ["sent"]
+                assert [b["state"] for b in run.ledger.batches.batches()] == ["sent"]
 
         asyncly(test)
         [made] = server.state.batches.values()
@@ -374,7 +376,7 @@ def test_a_batch_cancelled_at_the_provider_stops_the_run_and_is_asked_anew(proce
                 asking = asyncio.create_task(run.ask(6))
                 while not server.state.looks:
                     await asyncio.sleep(0.01)
-                [batch] = run.ledger.batches()
+                [batch] = run.ledger.batches.batches()
                 server.pace = 0
                 await run.service.cancel(batch["id"])
                 answers = await asking
@@ -479,12 +481,12 @@ def test_anthropic_is_told_what_to_keep_and_counts_what_it_kept(
         name = MODELS["anthropic"]
         backend = open_backend(name, prices={name: (1.0, 1.0, 0.1)})
         ledger = Ledger(tmp_path / "ledger.sqlite")
-        gateway = Gateway(backend, ledger)
+        gateway = Gateway(backend, ledger.calls)
         turns = (("system", "Judge."), ("user", "a"), ("assistant", "b"), ("user", "c"))
         wanted = Request("test@1", turns, 0.0, 64)
         parsed = asyncio.run(gateway.ask_for(Mark, wanted, agent="test"))
         assert parsed.value == Mark(label="good", points=3)
-        [call] = ledger.calls()
+        [call] = ledger.calls.find()
         assert (call.cached_tokens, call.way) == (8, "tool")
         assert call.cost == pytest.approx((call.input_tokens - 8 + 0.8 + call.output_tokens) / 1e6)
         assert json.loads(call.response) == json.loads(GOOD)
@@ -514,8 +516,8 @@ def test_a_run_with_batches_makes_the_same_dataset(
     single, batched = (summary.as_dict() for summary in summaries)
     assert batched["cost"] < 0.6 * single["cost"]
     with closing(Ledger(tmp_path / "True" / "ledger.sqlite")) as ledger:
-        assert len(ledger.batches()) > 2
-        assert {batch["state"] for batch in ledger.batches()} == {"done"}
+        assert len(ledger.batches.batches()) > 2
+        assert {batch["state"] for batch in ledger.batches.batches()} == {"done"}
 
 
 def test_force_cancels_the_batches_of_the_run_that_it_removes(
@@ -534,7 +536,7 @@ def test_force_cancels_the_batches_of_the_run_that_it_removes(
             "embedder": embedder,
         }
         with closing(_ledger_with_a_batch(out, server)) as ledger:
-            [batch] = ledger.open_batches()
+            [batch] = ledger.batches.open_batches()
         go(seeds, out, force=True, **options)
         assert server.state.batches[batch.id].cancelled
 
@@ -544,6 +546,6 @@ def _ledger_with_a_batch(out: Path, server: BatchServer) -> Ledger:
     ledger = Ledger(out / "ledger.sqlite")
     made = server.make({"key": {}}, {})
     batch = Batch("intent", "openai:test-model", 0.0, 0, ())
-    ledger.begin_batch(batch)
-    ledger.name_batch("intent", made.id, "sent")
+    ledger.batches.begin_batch(batch)
+    ledger.batches.name_batch("intent", made.id, "sent")
     return ledger

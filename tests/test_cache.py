@@ -302,15 +302,15 @@ def test_a_second_run_sends_nothing(tmp_path: Path, path: Path) -> None:
     with serve(answer=echo) as server, closing(SharedCache(path)) as cache:
         with opened(first, server, cache=cache, price=1.0) as (gateway, ledger):
             answers = ask(gateway, *map(request, range(5)))
-            paid = ledger.usage()["test"]
+            paid = ledger.calls.usage()["test"]
             assert (paid["calls"], paid["reused"]) == (5, 0)
             assert paid["cost"] == pytest.approx(server.tokens / 1e6)
         with opened(second, server, cache=cache, price=1.0) as (gateway, ledger):
             assert ask(gateway, *map(request, range(5))) == answers
             assert ask(gateway, request(0)) == answers[:1]  # now from its own ledger
-            calls, used = ledger.calls(), ledger.usage()["test"]
+            calls, used = ledger.calls.find(), ledger.calls.usage()["test"]
             assert attempts(gateway, ledger, request(0)) == []
-            assert ledger.spent() == Spending()
+            assert ledger.calls.spent() == Spending()
             assert (gateway.usage.calls, gateway.usage.reused) == (0, 6)
     assert len(server.requests) == 5
     assert [(call.reused, call.cost, call.attempts) for call in calls] == [(True, 0.0, 0)] * 5

@@ -133,9 +133,9 @@ def test_the_longest_run_is_in_both_texts_and_no_longer_one_is(first, second):
 
 @given(st.randoms())
 @settings(max_examples=10, deadline=None)
-def test_the_order_of_the_items_does_not_decide_what_leaks(dice):
+def test_the_order_of_the_items_does_not_decide_what_leaks(rng):
     items = [*EXAM.items]
-    dice.shuffle(items)
+    rng.shuffle(items)
     for row in (a_row(PROMPT, ANSWER), a_row(SHORT), a_row("Why?"), a_row("What is that?")):
         found = {leak.line for leak in Benchmarks(items).leaks(row)}
         assert found == {leak.line for leak in EXAM.leaks(row)}
@@ -215,9 +215,9 @@ def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embed
     run = source.with_name("run")
     go(source, run, **both, rounds=1, target_size=2)
     with opened_ledger(run) as ledger:
-        assert {prompt.source for prompt in ledger.references("toward")} == {str(exam)}
-        assert {item.source for item in ledger.benchmarks()} == {str(exam)}
-        assert ledger.counts()["seed", "rejected", "leaks exam.jsonl"]
+        assert {prompt.source for prompt in ledger.sources.references("toward")} == {str(exam)}
+        assert {item.source for item in ledger.sources.benchmarks()} == {str(exam)}
+        assert ledger.rows.counts()["seed", "rejected", "leaks exam.jsonl"]
     for twice in ({"toward": (exam, exam)}, {"decontaminate": (exam, exam)}, {"toward": (source,)}):
         with pytest.raises(UsageError, match="named twice"):
             go(source, source.with_name("other"), **both | twice)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from misbehaving_server import MisbehavingServer
@@ -21,7 +22,8 @@ from lift_agent.errors import ModelError, RunFolderError, UsageError
 from lift_agent.graph.progress import Progress
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.jobs.run import settings_of
-from lift_agent.stores.folder import HOLDER, held, runs_under
+from lift_agent.stores.folder import held, runs_under
+from lift_agent.stores.layout import HOLDER
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
 
@@ -98,8 +100,8 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_dataset(
     assert "continuing the run" in err
     sent = [seen.digest for seen in server.requests]
     with closing(Ledger(tmp_path / "killed" / "ledger.sqlite")) as ledger:
-        for call in ledger.calls():
-            outcomes = [attempt.outcome for attempt in ledger.attempts(call.key)]
+        for call in ledger.calls.find():
+            outcomes = [attempt.outcome for attempt in ledger.calls.attempts(call.key)]
             assert outcomes.index("answered") == len(outcomes) - 1  # none after the answer
     assert len(sent) - len(set(sent)) <= len(kills) * 8
 
@@ -216,7 +218,7 @@ def test_time_that_is_up_stops_those_who_wait_for_a_place(quick, tmp_path):
     summary = quick(llm=f"scripted:{slow}", max_time="3s", concurrency=2)
     assert summary.stop == "budget"
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        begun = [call.started for call in ledger.calls()]
+        begun = [call.started for call in ledger.calls.find()]
     assert max(begun, default=0) - min(begun, default=0) < 3.5
     slow.write_text(slow.read_text().replace("0.2", "0.0"))
     with pytest.raises(RunFolderError, match="not the model that this run began with"):
@@ -352,6 +354,20 @@ def test_resume_takes_the_settings_of_the_run_and_those_that_are_given(quick, tm
 # the vectors ------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system lists no open files")
+def test_a_run_gives_back_its_files_and_threads(quick):
+    def held_by_us():
+        return [len(list(Path("/proc/self", kind).iterdir())) for kind in ("fd", "task")]
+
+    quick("first")
+    files, threads = held_by_us()
+    for name in ("second", "third", "fourth"):
+        quick(name, target_size=20)
+    more_files, more_threads = held_by_us()
+    assert more_files <= files + 2
+    assert more_threads <= threads + 4  # those of a pool that is about to end
+
+
 def _lose_all(folder):
     shutil.rmtree(folder)
 
@@ -381,7 +397,7 @@ def test_vectors_that_were_lost_are_made_again(harm, quick, tmp_path):
     quick("whole")
     assert dataset(tmp_path / "run") == dataset(tmp_path / "whole")
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        assert set(VectorStore(tmp_path / "run" / "vectors").ids()) == set(ledger.ids())
+        assert set(VectorStore(tmp_path / "run" / "vectors").ids()) == set(ledger.rows.ids())
 
 
 def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
@@ -401,7 +417,7 @@ def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
     process.kill()
     process.communicate()
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        assert len(ledger.rows("new")) == 12
+        assert len(ledger.rows.find("new")) == 12
     shutil.rmtree(tmp_path / "run" / "vectors")
     again = begin("run", seeds, *flags)
     _, err = again.communicate(timeout=300)
@@ -410,14 +426,14 @@ def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"dimension": 32}], ids=["weights", "dimension"])
-def test_another_embedder_under_the_same_name_is_refused(other, quick, tmp_path, embedder):
+def test_another_embedder_under_the_same_name_is_refused(other, quick, tmp_path):
     folder = tmp_path / "model"
-    shutil.copytree(embedder, folder)
-    quick(embedder=str(folder), max_calls=60)
+    name = static_embedder(folder)
+    quick(embedder=name, max_calls=60)
     shutil.rmtree(folder)
-    static_embedder(folder, **other)
+    assert static_embedder(folder, **other) == name
     with pytest.raises(ModelError, match="not the one that this run began with"):
-        quick(embedder=str(folder))
+        quick(embedder=name)
     with pytest.raises(UsageError, match="embedder was"):
         quick()
 
@@ -486,11 +502,11 @@ def test_an_older_ledger_is_migrated_and_goes_on(quick, tmp_path):
     )
     db.close()
     with closing(Ledger(path)) as ledger:
-        (call,) = ledger.calls()
+        (call,) = ledger.calls.find()
         assert (call.response, call.reused, call.attempts) == ("yes", False, 3)
-        spent = ledger.spent()
+        spent = ledger.calls.spent()
         assert (spent.calls, spent.tokens, spent.usd) == (3, 15, 0.25)
-        assert ledger.attempts("k")[0].outcome == "answered"
+        assert ledger.calls.attempts("k")[0].outcome == "answered"
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
 
@@ -507,11 +523,10 @@ def test_a_newer_ledger_is_refused_with_the_version_that_is_needed(tmp_path):
 
 
 def test_a_replay_gives_the_same_dataset_with_no_model_and_no_sources(
-    server, embedder, seeds, tmp_path, command
+    server, seeds, tmp_path, command
 ):
     model = tmp_path / "model"
-    shutil.copytree(embedder, model)
-    command("run", seeds, *http(server, model, tmp_path / "run"))
+    command("run", seeds, *http(server, static_embedder(model), tmp_path / "run"))
     sent = len(server.requests)
     shutil.rmtree(model)
     seeds.unlink()

@@ -12,7 +12,7 @@ import pytest
 from embeddings_server import DIMENSION, EmbeddingsServer, vector
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import SCRIPTED, go, read_dataset
+from support import SCRIPTED, go, minilm_tokenizer, read_dataset
 
 from lift_agent.config import RunConfig, resolve
 from lift_agent.embedders import LazyEmbedder, open_embedder
@@ -114,11 +114,19 @@ def test_the_models_own_modules_and_prompts_hold(pooling, options, tmp_path):
     assert np.abs(other - unit(library.encode(TEXTS, prompt="query: "))).max() <= 1e-5
 
 
-def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(embedder, caplog):
-    made = open_embedder(embedder)
+def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(tmp_path, caplog):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+
+    folder, tokenizer = str(tmp_path), minilm_tokenizer()
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((tokenizer.get_vocab_size(), 64)).astype(np.float32)
+    modules = [StaticEmbedding(tokenizer, embedding_weights=weights)]
+    SentenceTransformer(modules=modules).save(folder)
+    made = open_embedder(folder)
     assert isinstance(made, LibraryEmbedder)
     assert "StaticEmbedding" in caplog.messages[-1]
-    assert np.allclose(made.embed(TEXTS[1:]), unit(load(embedder, None).encode(TEXTS[1:])))
+    assert np.allclose(made.embed(TEXTS[1:]), unit(load(folder, None).encode(TEXTS[1:])))
 
 
 def test_two_processes_at_once_export_once_and_whole(tmp_path, monkeypatch):
@@ -228,7 +236,7 @@ def test_other_dimensions_than_before_are_refused(server):
 
 def paid(folder):
     with opened_ledger(folder) as ledger:
-        return ledger.usage()["embedder"]
+        return ledger.calls.usage()["embedder"]
 
 
 def test_a_run_counts_keeps_and_replays_its_embeddings(server, seeds, tmp_path, command):
@@ -257,7 +265,7 @@ def test_a_run_counts_keeps_and_replays_its_embeddings(server, seeds, tmp_path, 
 
 def _calls(folder):
     with opened_ledger(folder) as ledger:
-        return ledger.calls(agent="embedder")
+        return ledger.calls.find(agent="embedder")
 
 
 def test_a_cap_holds_while_embedding_and_the_run_goes_on(server, seeds, tmp_path):
@@ -285,7 +293,7 @@ def test_a_stop_at_any_embedding_loses_nothing_and_lets_nothing_past_the_screen(
     options |= {"decontaminate": (exam,), "target_size": 50}
     go(seeds, tmp_path / "whole", **options)
     with opened_ledger(tmp_path / "whole") as ledger:
-        calls = sorted(ledger.calls(), key=lambda call: call.started)
+        calls = sorted(ledger.calls.find(), key=lambda call: call.started)
     caps = [i for i, call in enumerate(calls) if call.agent == "embedder" and i]
     assert len(caps) > 2  # the seeds or the exam, and the rows of a round
     for cap in caps:
@@ -312,9 +320,8 @@ def test_a_dry_run_sends_nothing_and_counts_the_embedder(server, seeds, command)
 
 def test_a_static_model_is_the_mean_of_its_tokens(tmp_path):
     from model2vec import StaticModel
-    from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(packaged_folder(MINILM) / "tokenizer.json"))
+    tokenizer = minilm_tokenizer()
     weights = np.random.default_rng(0).standard_normal((tokenizer.get_vocab_size(), 16))
     StaticModel(weights.astype(np.float32), tokenizer).save_pretrained(str(tmp_path / "m"))
     made = LazyEmbedder(f"static:{tmp_path / 'm'}")

@@ -314,7 +314,7 @@ def test_datasets_loads_what_is_exported(finished, tmp_path, monkeypatch, name):
     lift = row.get("lift")
     id = row["id"] if name in TRAINERS else (json.loads(lift) if name == "csv" else lift)["id"]
     with opened_ledger(finished) as ledger:
-        assert ledger.rank(id)
+        assert ledger.dataset.rank(id)
 
 
 def test_configurations_point_to_the_files_by_the_trainers_names(finished, tmp_path):

@@ -110,8 +110,8 @@ def test_numbers_and_texts_come_back_as_they_were_spelled(
     (row,), _ = read(tmp_path, raw[container].encode())
     assert dumps(row.extra) == extra
     with closing(Ledger(Path(":memory:"))) as ledger:
-        ledger.add_seeds([row])
-        assert dumps(ledger.rows()[0].extra) == extra
+        ledger.rows.add_seeds([row])
+        assert dumps(ledger.rows.find()[0].extra) == extra
     assert loads(extra) == json.loads(extra)
 
 

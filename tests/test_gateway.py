@@ -111,8 +111,8 @@ def opened(
     switch = switch or Switch()
     throttle = Throttle(backend.name, most, check=switch.check)
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
-        budget = Budget(caps, ledger.spent())
-        yield Gateway(backend, ledger, budget, throttle, switch=switch, **settings), ledger
+        budget = Budget(caps, ledger.calls.spent())
+        yield Gateway(backend, ledger.calls, budget, throttle, switch=switch, **settings), ledger
         assert backend.close
         run(backend.close())
 
@@ -135,7 +135,7 @@ def ask_for_mark(gateway: Gateway, wanted: Request) -> tuple[Mark | None, str]:
 def attempts(gateway: Gateway, ledger: Ledger, wanted: Request) -> list[Attempt]:
     backend = gateway.backend
     body = backend.body(wanted, None, 0)
-    return ledger.attempts(call_key(backend.name, backend.identity, wanted.prompt, body))
+    return ledger.calls.attempts(call_key(backend.name, backend.identity, wanted.prompt, body))
 
 
 def worst_case(gateway: Gateway, wanted: Request) -> Spending:
@@ -192,8 +192,8 @@ def test_a_passing_fault_is_retried(tmp_path: Path, fault: str) -> None:
         assert failed.spent == (Spending(1) if refused else worst_case(gateway, request()))
         assert answered.outcome == "answered"
         assert answered.spent == Spending(1, server.requests[1].tokens)
-        assert ledger.spent() == failed.spent + answered.spent
-        assert [call.attempts for call in ledger.calls()] == [2]
+        assert ledger.calls.spent() == failed.spent + answered.spent
+        assert [call.attempts for call in ledger.calls.find()] == [2]
 
 
 def test_the_gateways_own_timeout_is_retried(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_the_gateways_own_timeout_is_retried(tmp_path: Path) -> None:
         opened(tmp_path, server, timeout=0.6) as (gateway, ledger),
     ):
         assert ask(gateway, request()) == [Answer(GOOD)]
-        assert [call.attempts for call in ledger.calls()] == [2]
+        assert [call.attempts for call in ledger.calls.find()] == [2]
 
 
 PERSISTENT = [fault for fault in (*TRANSIENT, *HOLLOW) if fault != "http_429"]
@@ -216,7 +216,7 @@ def test_attempts_end_with_the_cause_on_record(tmp_path: Path, fault: str) -> No
         opened(tmp_path, server, patience=patience) as (gateway, ledger),
     ):
         (answer,) = ask(gateway, request())
-        (call,) = ledger.calls()
+        (call,) = ledger.calls.find()
         assert answer == Answer(error=call.error)
         assert call.error.startswith(OUTCOMES[fault][0])
         outcomes = [attempt.outcome for attempt in attempts(gateway, ledger, request())]
@@ -230,7 +230,7 @@ def test_a_failed_call_is_asked_again(tmp_path: Path) -> None:
         for error in (True, False):
             with opened(tmp_path, server) as (gateway, ledger):
                 assert bool(ask(gateway, request())[0].error) == error
-                assert [bool(call.error) for call in ledger.calls()] == [error]
+                assert [bool(call.error) for call in ledger.calls.find()] == [error]
                 assert len(attempts(gateway, ledger, request())) == 7 - error
 
 
@@ -243,8 +243,8 @@ def test_a_rate_limit_is_waited_out_for_as_long_as_it_takes(tmp_path: Path) -> N
         opened(tmp_path, server) as (gateway, ledger),
     ):
         assert ask(gateway, request()) == [Answer(GOOD)]
-        assert [call.attempts for call in ledger.calls()] == [16]
-        assert ledger.spent() == Spending(16, server.tokens)
+        assert [call.attempts for call in ledger.calls.find()] == [16]
+        assert ledger.calls.spent() == Spending(16, server.tokens)
 
 
 def test_retry_after_is_obeyed(tmp_path: Path) -> None:
@@ -338,8 +338,8 @@ def test_a_request_that_cannot_succeed_is_not_tried_again(tmp_path: Path, fault:
         assert ask(gateway, request()) == [
             Answer(error=f"HTTP 400: {TOO_LONG} (context_length_exceeded)")
         ]
-        assert [call.attempts for call in ledger.calls()] == [1]
-        assert ledger.spent() == Spending(1)
+        assert [call.attempts for call in ledger.calls.find()] == [1]
+        assert ledger.calls.spent() == Spending(1)
         assert ask(gateway, request()) == [Answer(GOOD)]
     assert len(server.requests) == 2
 
@@ -360,7 +360,7 @@ def test_a_server_that_went_away_is_a_failed_call(tmp_path: Path) -> None:
             assert ask(gateway, request(1)) == [Answer(GOOD)]
         (answer,) = ask(gateway, request(2))
         assert answer.error
-        assert [call.error for call in ledger.calls()] == ["", answer.error]
+        assert [call.error for call in ledger.calls.find()] == ["", answer.error]
 
 
 @pytest.mark.parametrize("fault", WRAPPED)
@@ -392,7 +392,7 @@ CAUSES = {
 def test_an_unusable_answer_is_repaired_by_its_error(tmp_path: Path, fault: str) -> None:
     with serve(once(fault)) as server, opened(tmp_path, server) as (gateway, ledger):
         assert ask_for_mark(gateway, request()) == (Mark(label="good", points=3), "")
-        kept = [call.response for call in ledger.calls()]
+        kept = [call.response for call in ledger.calls.find()]
     first, repair = (seen.body["messages"] for seen in server.requests)
     assert repair[0] == first[0]
     assert [message["role"] for message in repair] == ["user", "assistant", "user"]
@@ -405,7 +405,7 @@ def test_an_unusable_answer_is_repaired_by_its_error(tmp_path: Path, fault: str)
 def test_an_answer_unusable_twice_is_its_cause(tmp_path: Path, fault: str) -> None:
     with serve(always(fault)) as server, opened(tmp_path, server) as (gateway, ledger):
         assert ask_for_mark(gateway, request()) == (None, CAUSES[fault])
-        assert len(server.requests) == len(ledger.calls()) == 2
+        assert len(server.requests) == len(ledger.calls.find()) == 2
 
 
 AS_TEXT = {
@@ -448,7 +448,7 @@ def test_half_a_character_loses_no_answer(tmp_path: Path) -> None:
     ):
         (answer,) = ask(gateway, request())
         assert isinstance(answer, Answer)
-        assert len(ledger.calls()) == 1
+        assert len(ledger.calls.find()) == 1
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
@@ -465,8 +465,8 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
             gateway.backend.learned.thinks()  # otherwise the first thought changes what follows
             asked = (gateway.ask_for(Mark, request(n), agent="test") for n in range(30))
             parsed = run(together(asked))
-            assert ledger.spent().calls == len(server.requests)
-            assert ledger.spent().tokens >= server.tokens  # `cut` ones were billed
+            assert ledger.calls.spent().calls == len(server.requests)
+            assert ledger.calls.spent().tokens >= server.tokens  # `cut` ones were billed
         seen = Counter((json.dumps(r.body, sort_keys=True), r.fault) for r in server.requests)
         assert len({fault for _, fault in seen}) > 8
         assert all((p.value is None) == bool(p.error) for p in parsed)
@@ -487,7 +487,7 @@ def test_a_call_is_committed_before_its_answer_is_used(tmp_path: Path) -> None:
 
         async def ask_and_look(number: int) -> None:
             answer = await gateway.ask(request(number), agent="test", subject=f"row {number}")
-            (call,) = reader.calls(subjects=[f"row {number}"])
+            (call,) = reader.calls.find(subjects=[f"row {number}"])
             assert call.response == answer.text
             assert call.input_tokens > 0
             assert call.output_tokens > 0 or not answer.text
@@ -500,7 +500,7 @@ def test_a_request_is_on_record_before_the_server_sees_it(tmp_path: Path) -> Non
 
     def look(messages: list[Message]) -> str:
         with closing(Ledger(tmp_path / "ledger.sqlite")) as reader:
-            found.append(reader.spent())
+            found.append(reader.calls.spent())
         return GOOD
 
     with (
@@ -512,7 +512,7 @@ def test_a_request_is_on_record_before_the_server_sees_it(tmp_path: Path) -> Non
         assert found == [worst]
         assert worst.usd > 0
         (kept,) = attempts(gateway, ledger, request())
-        assert kept.spent == ledger.spent() == Spending(1, server.tokens, server.tokens / 1e6)
+        assert kept.spent == ledger.calls.spent() == Spending(1, server.tokens, server.tokens / 1e6)
 
 
 def test_a_request_whose_process_ended_may_have_cost_its_worst_case(tmp_path: Path) -> None:
@@ -529,15 +529,15 @@ def test_a_request_whose_process_ended_may_have_cost_its_worst_case(tmp_path: Pa
         worst = worst_case(gateway, request())
         (left,) = attempts(gateway, ledger, request())
         assert (left.seconds, left.outcome, left.spent) == (None, "", worst)
-        ledger.begin_attempt("another", time.time(), worst)  # which never ended
-        assert ledger.spent() == worst + worst
+        ledger.calls.begin_attempt("another", time.time(), worst)  # which never ended
+        assert ledger.calls.spent() == worst + worst
     with (
         serve() as server,
         opened(tmp_path, server, caps=Caps(tokens=3 * worst.tokens)) as (gateway, ledger),
     ):
         assert kinds(ask(gateway, request())) == {"Answer": 1}
         assert kinds(ask(gateway, request("of equal"))) == {"BudgetReached": 1}
-        assert ledger.spent() == worst + worst + Spending(1, server.tokens)
+        assert ledger.calls.spent() == worst + worst + Spending(1, server.tokens)
 
 
 def test_a_retried_request_has_its_own_time_on_record(tmp_path: Path) -> None:
@@ -592,7 +592,7 @@ def test_a_cancelled_owner_leaves_its_followers_an_answer(tmp_path: Path) -> Non
 def test_a_process_can_run_twice_on_one_server(tmp_path: Path) -> None:
     async def ask_alone(server: MisbehavingServer, ledger: Ledger, number: int) -> Answer:
         backend = open_backend(MODEL, server.base_url)
-        answer = await Gateway(backend, ledger).ask(request(number), agent="test")
+        answer = await Gateway(backend, ledger.calls).ask(request(number), agent="test")
         assert backend.close
         await backend.close()
         return answer
@@ -670,7 +670,7 @@ def test_the_switch_lets_calls_under_way_finish(tmp_path: Path) -> None:
             return await together(tasks)
 
         assert kinds(run(stop_early())) == {"Answer": 4, "Interrupted": 8}
-        assert len(server.requests) == len(ledger.calls()) == 4
+        assert len(server.requests) == len(ledger.calls.find()) == 4
         assert isinstance(ask(gateway, request("another"))[0], Interrupted)
 
 

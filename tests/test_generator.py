@@ -12,15 +12,19 @@ from hypothesis import strategies as st
 from support import go
 from test_agents import a_row
 
-from lift_agent.agents.checks import answer_fault, task_fault
 from lift_agent.agents.code import balanced, code_fault, wants_code
-from lift_agent.agents.generator import Generator, WrittenTask, means_of, response_need
+from lift_agent.agents.deepening import means_of
+from lift_agent.agents.draft_faults import answer_fault, task_fault
+from lift_agent.agents.generator import Generator
 from lift_agent.agents.language import language, other_language
-from lift_agent.agents.rates import ACROSS, ANSWER, INSIDE, OUTSIDE, Rates
+from lift_agent.agents.method_rates import ACROSS, ANSWER, INSIDE, OUTSIDE, MethodRates
+from lift_agent.agents.task_planning import plan_tasks, response_need
+from lift_agent.agents.written_task import WrittenTask
 from lift_agent.geometry.neighbours import unit
 from lift_agent.geometry.parents import parent_sets
 from lift_agent.records import Score, Subspace, Tally, Task
-from lift_agent.stores.ledger import REPLACED, Ledger
+from lift_agent.records.codes import Reason
+from lift_agent.stores.ledger import Ledger
 
 
 def cloud(seed, rows, dimension=6):
@@ -39,7 +43,7 @@ def fields(draw):
 
 @settings(max_examples=40, deadline=None)
 @given(fields(), st.integers(0, 12), st.randoms(use_true_random=False))
-def test_parent_sets_hold_what_was_asked_whatever_the_order_of_the_rows(field, count, dice):
+def test_parent_sets_hold_what_was_asked_whatever_the_order_of_the_rows(field, count, rng):
     vectors, centre, inside, size, of_inside = field
     found = parent_sets(vectors, centre, size, count, inside=inside, of_inside=of_inside)
     assert len(found) <= count
@@ -50,7 +54,7 @@ def test_parent_sets_hold_what_was_asked_whatever_the_order_of_the_rows(field, c
         assert parents.proximity == pytest.approx(mean @ centre / np.linalg.norm(mean), abs=1e-4)
     assert len({parents.members for parents in found}) == len(found)
     order = list(range(len(vectors)))
-    dice.shuffle(order)
+    rng.shuffle(order)
     again = parent_sets(
         vectors[order], centre, size, count, inside=inside[order], of_inside=of_inside
     )
@@ -71,8 +75,8 @@ def test_a_used_set_never_comes_again(field):
 def test_parents_around_an_empty_place_are_those_whose_mean_has_no_rivals_there():
     # A dense cluster near the centre would give the nearest means, and the fusion would join it.
     centre = np.asarray([1, 0, 0], dtype=np.float32)
-    dice = np.random.default_rng(0)
-    cluster = unit(np.asarray([0.8, 0.6, 0]) + dice.normal(0, 0.12, (30, 3)))
+    rng = np.random.default_rng(0)
+    cluster = unit(np.asarray([0.8, 0.6, 0]) + rng.normal(0, 0.12, (30, 3)))
     across = unit(np.asarray([[0.75, 0, 0.8], [0.75, 0, -0.8]]))
     vectors = np.concatenate([cluster, across])
     none = np.zeros(len(vectors), dtype=bool)
@@ -98,8 +102,8 @@ def place(vectors, inside, quota, **fields):
     )
 
 
-def planner():
-    return Generator(SimpleNamespace(backend=SimpleNamespace(small=False)), seed=3)
+def planned(subspaces, rows, vectors, used, **options):
+    return plan_tasks(subspaces, rows, vectors, used, seed=3, **options)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def planner():
 def test_the_rules_follow_how_many_rows_are_left(inside, rules):
     vectors = cloud(5, 60, 12)
     rows = [a_row(f"Describe the colour of stone number {i}.", position=i) for i in range(60)]
-    tasks = planner().plan([place(vectors, inside, 12)], rows, vectors, set(), round=1, position=0)
+    tasks = planned([place(vectors, inside, 12)], rows, vectors, set(), round=1, position=0)
     assert len(tasks) == 12
     fused = {task.rule for task in tasks if task.strategy == "fusion"}
     assert fused <= rules
@@ -128,7 +132,7 @@ def test_what_never_lands_gets_fewer_tasks():
     }
     vectors = cloud(5, 80, 12)
     rows = [a_row(f"Describe the colour of stone number {i}.", position=i) for i in range(80)]
-    tasks = planner().plan(
+    tasks = planned(
         [place(vectors, 20, 30)], rows, vectors, set(), round=2, position=0, tallies=tallies
     )
     rules = Counter(task.rule for task in tasks)
@@ -136,13 +140,13 @@ def test_what_never_lands_gets_fewer_tasks():
 
 
 def test_rates_begin_at_what_was_measured_and_follow_what_came():
-    assert Rates({}).mean(INSIDE) > Rates({}).mean(OUTSIDE)
-    good = Rates({("a", *OUTSIDE): Tally(50, 50, 50, 50, 50)})
-    bad = Rates({("a", *OUTSIDE): Tally(50, 50, 50, 0, 0), ("b", *OUTSIDE): Tally(50)})
+    assert MethodRates({}).mean(INSIDE) > MethodRates({}).mean(OUTSIDE)
+    good = MethodRates({("a", *OUTSIDE): Tally(50, 50, 50, 50, 50)})
+    bad = MethodRates({("a", *OUTSIDE): Tally(50, 50, 50, 0, 0), ("b", *OUTSIDE): Tally(50)})
     assert good.mean(OUTSIDE) > 0.9
     assert bad.mean(OUTSIDE) < 0.1
     # An answer has no subspace to land in: that it is better than its parent's is what counts.
-    assert Rates({("", "answer", "poor response"): Tally(9, 9, 0, 9, 0)}).mean(ANSWER) > 0.7
+    assert MethodRates({("", "answer", "poor response"): Tally(9, 9, 0, 9, 0)}).mean(ANSWER) > 0.7
 
 
 def test_means_take_turns():
@@ -312,42 +316,46 @@ def judged(tmp_path_factory):
 
 
 def test_each_strategy_is_tried_and_its_rate_is_known_by_rule(judged):
-    tallies = judged.tallies()
+    tallies = judged.rounds.tallies()
     strategies = {strategy for _, strategy, _ in tallies}
     assert strategies == {"fusion", "deepen", "answer"}
     assert all(rule for _, _, rule in tallies)
-    tasks = [task for round in (1, 2, 3) for task in judged.tasks(round)]
+    tasks = [task for round in (1, 2, 3) for task in judged.rounds.tasks(round)]
     assert sum(tally.tried for tally in tallies.values()) == len(tasks)
     for tally in tallies.values():
         assert tally.filled <= min(tally.landed, tally.accepted) <= tally.written <= tally.tried
-    for round in judged.rounds():
+    for round in judged.rounds.all():
         assert round["filled"] <= min(round["landed"], round["accepted"])
 
 
 def test_of_a_row_and_the_new_answer_to_it_the_better_one_stays(judged):
-    answers = [row for row in judged.rows() if row.strategy == "answer"]
-    scores = judged.scores()
+    answers = [row for row in judged.rows.find() if row.strategy == "answer"]
+    scores = judged.judgements.scores()
     outcomes = set()
     for row in answers:
-        parent = judged.rows_by_id(row.parents)[row.parents[0]]
+        parent = judged.rows.by_id(row.parents)[row.parents[0]]
         assert (row.instruction, row.input) == (parent.instruction, parent.input)
         assert row.output != parent.output
         better = scores[row.id].final > scores[parent.id].final
         outcomes.add(better)
-        assert (judged.status(row.id)[0] == "accepted") == better
+        assert (judged.rows.status(row.id)[0] == "accepted") == better
         if better:
-            assert judged.status(parent.id) == ("rejected", REPLACED)
+            assert judged.rows.status(parent.id) == ("rejected", Reason.REPLACED)
         else:
-            assert judged.status(row.id)[1].startswith("no better than")
-            assert judged.status(parent.id)[0] == "accepted"
+            assert judged.rows.status(row.id)[1].startswith("no better than")
+            assert judged.rows.status(parent.id)[0] == "accepted"
     assert True in outcomes
 
 
 def test_what_an_answer_replaced_comes_back_when_its_round_is_decided_again(judged):
-    replaced = [row.id for row in judged.rows("rejected") if judged.status(row.id)[1] == REPLACED]
+    replaced = [
+        row.id
+        for row in judged.rows.find("rejected")
+        if judged.rows.status(row.id)[1] == Reason.REPLACED
+    ]
     assert replaced
     judged.reopen(1)
-    assert {judged.status(id)[0] for id in replaced} == {"accepted"}
+    assert {judged.rows.status(id)[0] for id in replaced} == {"accepted"}
 
 
 def test_an_answer_asks_for_the_response_alone():
@@ -362,7 +370,7 @@ def test_an_answer_asks_for_the_response_alone():
 
     parent = a_row("Explain why the sky is blue.", "No idea.")
     task = Task("r1-0001", 9, 1, "answer", (parent.id,), "", "poor response")
-    draft = asyncio.run(Generator(Gateway(), 0).write(task, [parent], None))
+    draft = asyncio.run(Generator(Gateway()).write(task, [parent], None))
     assert [prompt.partition("@")[0] for prompt in asked] == ["answer"]
     assert draft.row.instruction == parent.instruction
     assert draft.row.output == "Air scatters blue light."

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from lift_agent.records import Call, Row, Score, Spending, Subspace, Task, Verdict
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 
 EVIL = (
     "\x1b[2J\x1b]0;title\x07\x1b]8;;http://evil\x1b\\link [red]markup[/red] [link=http://e]x[/] "
@@ -35,28 +36,30 @@ def folder(tmp_path_factory):
         seed = Row("a" * 16, 0, evil + LONG, evil, evil * 3, evil, ((evil, evil),), source=evil)
         made = Row("b" * 16, 1, evil, "", LONG + evil, origin="generated", source="", round=1)
         made = replace(made, strategy="fusion", parents=(seed.id,), subspace="s-1")
-        ledger.add_rows([seed])
+        ledger.rows.add([seed])
         for name in ("stop", "judge", "run_id"):
-            ledger.note(name, evil)
-        ledger.note("settings", {"llm": evil, evil: evil})
-        ledger.note("target", 2)
+            ledger.facts.set(name, evil)
+        ledger.facts.set("settings", {"llm": evil, evil: evil})
+        ledger.facts.set("target", 2)
         place = Subspace("s-1", 1, (1.0,), 0.1, 1.0, (), (), evil, evil, 1, given_up=evil)
-        ledger.plan_round(1, [place], [Task("r1-1", 1, 1, "fusion", (seed.id,), "s-1", evil)])
-        ledger.finish_task("r1-1", "row", evil, evil, made)
-        ledger.set_landing({made.id: (True, 0.05)})
-        ledger.add_verdicts([Verdict(made.id, False, evil, seed.id, 0.9, evil)])
-        ledger.add_scores([Score(made.id, 9, 9, 9, {evil: 3.0}, evil, judgements=(9.0, 9.0))])
-        ledger.set_statuses([(made.id, "accepted", evil)])
+        ledger.rounds.plan(1, [place], [Task("r1-1", 1, 1, "fusion", (seed.id,), "s-1", evil)])
+        ledger.rounds.finish_task("r1-1", "row", evil, evil, made)
+        ledger.rows.set_landing({made.id: (True, 0.05)})
+        ledger.judgements.add_verdicts([Verdict(made.id, False, evil, seed.id, 0.9, evil)])
+        ledger.judgements.add_scores(
+            [Score(made.id, 9, 9, 9, {evil: 3.0}, evil, judgements=(9.0, 9.0))]
+        )
+        ledger.rows.set_statuses([(made.id, "accepted", evil)])
         schema = {"name": evil, "schema": {"type": "object", evil: evil}}
         request = {"messages": [[evil, evil], ["user", evil + LONG]], "schema": schema, evil: evil}
         told = json.dumps({evil: evil, "reason": LONG}, ensure_ascii=False)
         call = Call("c" * 32, evil, evil, "r1-1", 1, evil, request, told, evil)
-        attempt = ledger.begin_attempt(call.key, 1.0, Spending(1))
-        ledger.end_attempt(attempt, 1.0, evil, Spending(1))
-        ledger.add_call(call)
-        ledger.add_call(replace(call, key="d" * 32, subject=evil, error=evil + LONG))
-        ledger.add_call(replace(call, key="e" * 32, subject=made.id, response=evil))
-        ledger.close_round(1, 1)
+        attempt = ledger.calls.begin_attempt(call.key, 1.0, Spending(1))
+        ledger.calls.end_attempt(attempt, 1.0, evil, Spending(1))
+        ledger.calls.add_call(call)
+        ledger.calls.add_call(replace(call, key="d" * 32, subject=evil, error=evil + LONG))
+        ledger.calls.add_call(replace(call, key="e" * 32, subject=made.id, response=evil))
+        ledger.rounds.close(1, 1)
     return run
 
 

@@ -12,18 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import spearmanr
-from support import SCRIPTED, go, read_dataset, static_embedder
+from support import SCRIPTED, go, read_dataset
 
 from lift_agent.agents import signals
-from lift_agent.agents.calibration import (
-    after_duels,
-    close_pairs,
-    described,
-    position_consistency,
-    repeatability,
-    spearman,
-)
+from lift_agent.agents.calibration import judging_summary, spearman
 from lift_agent.agents.judge import Judge, Preference, Rubric
+from lift_agent.agents.near_ties import close_pairs, corrected_scores, position_consistency
+from lift_agent.agents.repeatability import repeatability
 from lift_agent.config import resolve
 from lift_agent.embedders import LazyEmbedder
 from lift_agent.errors import UsageError
@@ -44,8 +39,8 @@ series = st.lists(st.integers(0, 9), min_size=3, max_size=30)
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40))
 def test_spearman_is_that_of_scipy(seed, size):
-    dice = np.random.default_rng(seed)
-    first, second = dice.integers(0, 8, (2, size)).astype(float)
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(0, 8, (2, size)).astype(float)
     if np.ptp(first) and np.ptp(second):
         assert spearman(first, second) == pytest.approx(spearmanr(first, second)[0])
     else:
@@ -83,9 +78,9 @@ def test_repeatability_agrees_with_the_published_example():
 
 
 def test_the_noise_of_a_judge_is_measured_near_its_true_value():
-    dice = np.random.default_rng(0)
-    true = dice.normal(60, 12, 400)
-    measured = repeatability((true[:, None] + dice.normal(0, 4, (400, 3))).tolist())
+    rng = np.random.default_rng(0)
+    true = rng.normal(60, 12, 400)
+    measured = repeatability((true[:, None] + rng.normal(0, 4, (400, 3))).tolist())
     assert measured.deviation == pytest.approx(4, rel=0.1)
     assert measured.icc == pytest.approx(144 / (144 + 16), abs=0.03)
 
@@ -127,19 +122,21 @@ duels = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p
 def test_duels_move_scores_within_the_noise_and_keep_their_sum(pairs, scores, noise):
     scores = {str(i): float(score) for i, score in enumerate(scores)}
     found = [a_win(str(a), str(b)) for a, b in pairs]
-    after = after_duels(scores, found, noise)
+    after = corrected_scores(scores, found, noise)
     assert sum(after.values()) == pytest.approx(sum(scores.values()))
     assert after["6"] == scores["6"]  # it was never compared
     for row, score in scores.items():
         wins = sum(duel.winner == row for duel in found)
         losses = sum(duel.loser == row for duel in found)
         assert -losses * noise - 1e-6 <= after[row] - score <= wins * noise + 1e-6
-    shifted = after_duels({row: score + 9 for row, score in scores.items()}, found, noise)
+    shifted = corrected_scores({row: score + 9 for row, score in scores.items()}, found, noise)
     assert shifted == pytest.approx({row: score + 9 for row, score in after.items()}, abs=1e-6)
 
 
 def test_a_win_parts_equal_scores_and_leaves_distant_ones():
-    after = after_duels({"a": 50.0, "b": 50.0, "c": 90.0}, [a_win("b", "a"), a_win("c", "a")], 2.0)
+    after = corrected_scores(
+        {"a": 50.0, "b": 50.0, "c": 90.0}, [a_win("b", "a"), a_win("c", "a")], 2.0
+    )
     assert after["b"] > 50 > after["a"]
     assert after["c"] == pytest.approx(90, abs=1e-6)  # what was clear brings no news
 
@@ -150,7 +147,7 @@ def test_a_verdict_that_follows_the_order_has_no_winner():
     found = [swayed, failed, a_win("a", "b"), Duel("a", "b", "", "", "equal")]
     assert [duel.winner for duel in found] == ["", "", "a", ""]
     assert position_consistency(found) == pytest.approx(2 / 3)
-    assert after_duels({"a": 5.0, "b": 5.0}, [swayed, failed], 1.0) == {"a": 5.0, "b": 5.0}
+    assert corrected_scores({"a": 5.0, "b": 5.0}, [swayed, failed], 1.0) == {"a": 5.0, "b": 5.0}
 
 
 # What is said of a judge -------------------------------------------------------------------
@@ -166,26 +163,26 @@ def scores_of(judged, lengths=None):
 
 def test_a_judge_that_gives_everything_the_same_score_is_noticed():
     spread = [float(i % 60 + 20) for i in range(60)]
-    assert described(scores_of(spread))["notes"] == []
+    assert judging_summary(scores_of(spread))["notes"] == []
     for flat in ([80.0] * 20, [80.0, 70.0] * 20, [80.0] * 56 + [1.0, 2.0, 3.0, 4.0]):
-        (note,) = described(scores_of(flat))["notes"]
+        (note,) = judging_summary(scores_of(flat))["notes"]
         assert "hardly tells them apart" in note
-    assert described(scores_of([80.0] * 19))["notes"] == []
-    assert described({"x": Score("x", failed="no answer")}) == {}
+    assert judging_summary(scores_of([80.0] * 19))["notes"] == []
+    assert judging_summary({"x": Score("x", failed="no answer")}) == {}
 
 
 def test_length_bias_is_noticed_in_both_directions():
     lengths = [float(i) for i in range(40)]
-    longer = described(scores_of([2 * x for x in lengths], lengths))
+    longer = judging_summary(scores_of([2 * x for x in lengths], lengths))
     assert longer["length_correlation"] == 1
     assert "the longer ones" in longer["notes"][0]
-    shorter = described(scores_of([90 - 2 * x for x in lengths], lengths))
+    shorter = judging_summary(scores_of([90 - 2 * x for x in lengths], lengths))
     assert "the shorter ones" in shorter["notes"][0]
 
 
 def test_a_judge_that_follows_the_order_of_pairs_is_noticed():
     swayed = [Duel(str(i), str(i + 1), str(i), str(i + 1)) for i in range(4)]
-    told = described(scores_of([float(i) for i in range(30)]), swayed)
+    told = judging_summary(scores_of([float(i) for i in range(30)]), swayed)
     assert told["ties"]["consistency"] == 0
     assert told["ties"]["first_favoured"] == 4
     assert "mostly for the row shown first" in told["notes"][0]
@@ -227,7 +224,7 @@ def a_row(instruction="Name a colour.", output="Blue, like the sea at noon.", **
 
 def score(answer, row=None, **options):
     gateway = Gateway(answer)
-    judge = Judge(gateway, longest=1000)
+    judge = Judge(gateway, length_cap=1000)
     return asyncio.run(judge.score(row or a_row(), **options)), gateway.asked
 
 
@@ -313,22 +310,16 @@ quilt river spider thunder uniform valley walnut xylophone
 # Whole runs --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def embedder(tmp_path_factory):
-    """The folder of an embedder that is as fast as reading."""
-    return static_embedder(tmp_path_factory.mktemp("embedder"))
-
-
 @pytest.fixture
 def seeds(tmp_path):
     """A file of 40 rows that have few words in common."""
-    dice = random.Random(5)
+    rng = random.Random(5)
     nouns = NOUNS.split()
     rows = [
         {
-            "instruction": f"Describe {' and '.join(dice.sample(nouns, 4))} number {i}.",
+            "instruction": f"Describe {' and '.join(rng.sample(nouns, 4))} number {i}.",
             "input": "",
-            "output": f"{' '.join(dice.sample(nouns, 6 + i % 9)).capitalize()}.",
+            "output": f"{' '.join(rng.sample(nouns, 6 + i % 9)).capitalize()}.",
         }
         for i in range(40)
     ]
@@ -350,7 +341,7 @@ def scripted(tmp_path):
         file.write_text(
             "import hashlib, itertools, json, random, runpy\n"
             f"answer_all = runpy.run_path({SCRIPTED.removeprefix('scripted:')!r})['answer']\n"
-            "dice, count = random.Random(3), itertools.count()\n"
+            "rng, count = random.Random(3), itertools.count()\n"
             "def graded(row):\n"
             f"    {graded}\n"
             "def answer(messages):\n"
@@ -400,7 +391,7 @@ def test_a_constant_judge_is_said_in_the_summary_and_on_the_card(curate, scripte
 
 NOISY = (
     "base = int(hashlib.sha256(row.encode()).hexdigest(), 16) % 60 + 20; "
-    "return round(base + dice.gauss(0, 5)), False"
+    "return round(base + rng.gauss(0, 5)), False"
 )
 
 
@@ -413,7 +404,7 @@ def test_the_noise_of_a_judge_is_reported_and_its_scores_are_means(curate, scrip
     assert summary.calls == 40 + 30 * 4
     assert "judged 30 rows 5 times" in printed(print_summary, summary, tmp_path / "run", 1.0)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        several = [score for score in ledger.scores().values() if score.judgements]
+        several = [score for score in ledger.judgements.scores().values() if score.judgements]
         assert len(several) == 30
         for found in several:
             assert found.judge == pytest.approx(statistics.mean(found.judgements))
@@ -441,12 +432,12 @@ def test_near_ties_are_broken_by_pairs_that_no_order_sways(
     assert ties["decided"] == 8 * consistency
     assert summary.calls == 40 + 2 * 8
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        duel = ledger.duels()[0]
+        duel = ledger.judgements.duels()[0]
         story = io_story(ledger, duel.first)
         said = "in both orders" if consistency else "the verdict changed with the order"
         assert said in next(line for line in story.splitlines() if duel.second in line)
-        ranks = {row.id: ledger.rank(row.id) for row in ledger.rows()}
-        finals = {id: found.final for id, found in ledger.scores().items()}
+        ranks = {row.id: ledger.dataset.rank(row.id) for row in ledger.rows.find()}
+        finals = {id: found.final for id, found in ledger.judgements.scores().items()}
     assert finals[duel.first] == pytest.approx(finals[duel.second], abs=3)
     assert sum(rank is not None for rank in ranks.values()) == 20
     if not consistency:  # nothing was decided: the dataset is the one without
@@ -457,11 +448,11 @@ def test_near_ties_are_broken_by_pairs_that_no_order_sways(
 def test_by_quality_alone_the_winners_are_in_and_the_losers_out(curate, scripted, tmp_path):
     curate(llm=scripted("return 80, False"), tie_breaks=400, quality_weight=1)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        duels = ledger.duels()
+        duels = ledger.judgements.duels()
         wins, losses = ({getattr(duel, kind) for duel in duels} for kind in ("winner", "loser"))
-        chosen = {row.id for row in ledger.selected()}
-        finals = {id: found.final for id, found in ledger.scores().items()}
-    corrected = after_duels(finals, duels, 0.9)
+        chosen = {row.id for row in ledger.dataset.rows()}
+        finals = {id: found.final for id, found in ledger.judgements.scores().items()}
+    corrected = corrected_scores(finals, duels, 0.9)
     assert min(corrected[row] for row in chosen) >= max(
         score for row, score in corrected.items() if row not in chosen
     )
@@ -474,7 +465,9 @@ def test_two_tasks_joined_are_rejected_by_name(embedder, seeds, tmp_path, script
     assert summary.rejected["concatenation"] > 0
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
         joined = [
-            row for row in ledger.rows("rejected") if ledger.status(row.id)[1] == "concatenation"
+            row
+            for row in ledger.rows.find("rejected")
+            if ledger.rows.status(row.id)[1] == "concatenation"
         ]
         assert all(row.strategy == "fusion" for row in joined)
         assert "two tasks joined" in io_story(ledger, joined[0].id)
@@ -499,10 +492,10 @@ def test_a_fatal_fault_is_rejected_before_the_judge_is_asked(curate, seeds, tmp_
     assert summary.rejected == {"refusal": 1, "cut off": 1}
     assert summary.calls == 40
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        broken = {row.id for row in ledger.rows("rejected")}
+        broken = {row.id for row in ledger.rows.find("rejected")}
         assert len(broken) == 2
-        assert not broken & {call.subject for call in ledger.calls(agent="judge")}
-        assert not broken & set(ledger.scores())
+        assert not broken & {call.subject for call in ledger.calls.find(agent="judge")}
+        assert not broken & set(ledger.judgements.scores())
     assert curate("all", prefilter=False).calls == 42
 
 
@@ -547,11 +540,11 @@ def test_the_estimate_counts_samples_and_tie_breaks(seeds, embedder):
 def test_a_ledger_without_judgements_is_migrated(tmp_path):
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         found = Score("r", 53.0, 10.0, 48.7, {"accuracy": 23}, "So.", "", (50.0, 56.0), True)
-        ledger.add_scores([found])
-        assert ledger.scores() == {"r": found}
+        ledger.judgements.add_scores([found])
+        assert ledger.judgements.scores() == {"r": found}
         pairs = [Duel("r", "s", "r", "r", "It is right."), Duel("s", "t", failed="no answer")]
-        ledger.set_duels(pairs)
-        assert ledger.duels() == pairs
-        assert ledger.duels("t") == pairs[1:]
+        ledger.judgements.set_duels(pairs)
+        assert ledger.judgements.duels() == pairs
+        assert ledger.judgements.duels("t") == pairs[1:]
         ledger.reopen(0)
-        assert ledger.duels() == []
+        assert ledger.judgements.duels() == []

@@ -517,7 +517,7 @@ def test_max_calls_is_never_crossed(tmp_path: Path, faults: dict[str, float]) ->
         opened(tmp_path, server, most=64, caps=Caps(calls=70)) as (gateway, ledger),
     ):
         results = ask(gateway, *map(request, range(ASKED)))
-        assert ledger.spent().calls == len(server.requests) == 70
+        assert ledger.calls.spent().calls == len(server.requests) == 70
     assert kinds(results).keys() == {"Answer", "BudgetReached"}
     assert "max_calls = 70" in str(results[-1])
 
@@ -534,7 +534,7 @@ def test_neither_tokens_nor_money_are_ever_crossed(
         opened(tmp_path, server, most=64, caps=caps, price=2.0) as (gateway, ledger),
     ):
         results = ask(gateway, *map(request, range(ASKED)))
-        worst, spent = worst_case(gateway, request(ASKED - 1)), ledger.spent()
+        worst, spent = worst_case(gateway, request(ASKED - 1)), ledger.calls.spent()
     assert kinds(results).keys() == {"Answer", "BudgetReached"}
     assert server.tokens <= spent.tokens <= 4000
     assert server.tokens * 2 / 1e6 - 1e-9 <= spent.usd <= 0.008 + 1e-9
@@ -549,7 +549,7 @@ def test_an_answer_that_came_too_late_was_paid_for(tmp_path: Path) -> None:
     ):
         results = ask(gateway, *map(request, range(60)))
         run(until(lambda: all(seen.status for seen in server.requests)))
-        assert 0 < server.tokens <= ledger.spent().tokens <= 1000
+        assert 0 < server.tokens <= ledger.calls.spent().tokens <= 1000
     assert kinds(results)["BudgetReached"] > 0
 
 
@@ -561,7 +561,7 @@ def test_the_caps_are_those_of_all_processes_of_a_run(tmp_path: Path) -> None:
         ):
             ask(gateway, *map(request, range(ASKED)))
             assert len(server.requests) == (30, 0, 20)[number]
-            assert ledger.spent().calls == caps.calls
+            assert ledger.calls.spent().calls == caps.calls
 
 
 def test_time_that_is_up_sends_nothing(tmp_path: Path) -> None:
@@ -579,4 +579,4 @@ def test_a_request_that_is_not_sent_holds_nothing(tmp_path: Path) -> None:
         ask(gateway, *map(request, range(20)))
         results = ask(gateway, *map(request, range(20, 30)))
         assert kinds(results) == {"TooManyErrors": 10}  # one after the other had the last call
-        assert ledger.spent().calls == len(server.requests) == 20
+        assert ledger.calls.spent().calls == len(server.requests) == 20

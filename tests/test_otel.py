@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from support import SCRIPTED
 
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 from lift_agent.views.otlp import write_spans
 
 
@@ -51,14 +52,14 @@ def receiver():
 
 
 @pytest.fixture
-def run(seeds, embedder, command):
+def run(seeds, embedder, process):
     """Run a small judged curation as a user does."""
 
     def go(out, *flags, **env):
         settings = ["--recipe", "curate", "--llm", "none", "--judge-llm", SCRIPTED]
         settings += ["--target-size", 8, "--embedder", embedder, "--yes", "--out", out]
         clean = dict.fromkeys(("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"), "")
-        return command("run", seeds, *settings, *flags, **{**clean, **env})
+        return process("run", seeds, *settings, *flags, **{**clean, **env})
 
     return go
 
@@ -85,7 +86,7 @@ def test_a_run_arrives_at_a_collector_as_spans_of_the_conventions(receiver, run,
     assert set(receiver.requests) > {"/v1/traces"}, "LangSmith's own settings do not work any more"
     found = list(spans_of(receiver.exports))
     with closing(Ledger(tmp_path / "run" / LEDGER)) as ledger:
-        calls = {call.key: call for call in ledger.calls()}
+        calls = {call.key: call for call in ledger.calls.find()}
         told = {about["lift_agent.call"]: (span, about) for span, about in found
                 if about["openinference.span.kind"] == "LLM"}  # fmt: skip
         assert told.keys() == calls.keys()
@@ -154,7 +155,7 @@ def test_contents_are_exported_when_asked_for(inspected, tmp_path, command):
         for span, about in found:
             if about["openinference.span.kind"] != "LLM":
                 continue
-            call = ledger.call(about["lift_agent.call"])
+            call = ledger.calls.call(about["lift_agent.call"])
             first = json.loads(about["gen_ai.input.messages"])[0]
             role, text = call.request["messages"][0]
             assert first == {"role": role, "parts": [{"type": "text", "content": text}]}

@@ -512,16 +512,16 @@ def test_positions_and_ids_run_over_all_files(tmp_path: Path) -> None:
     ]
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         for _ in range(2):  # as when reading was cut off and begins again
-            ledger.clear_rows()
-            ledger.add_seeds(rows[:3])
-            ledger.add_seeds(rows[3:])
-        assert [row.id for row in ledger.rows()] == [
+            ledger.sources.clear()
+            ledger.rows.add_seeds(rows[:3])
+            ledger.rows.add_seeds(rows[3:])
+        assert [row.id for row in ledger.rows.find()] == [
             row_id("Add.", "1 2", "3"),
             row_id("Add.", "1 2", "3", occurrence=1),
             row_id("Task 1", "", "Answer 1"),
             row_id(" Add. ", "1 2", "3", occurrence=2),
         ]
-        assert [row.position for row in ledger.rows()] == [0, 2, 3, 4]
+        assert [row.position for row in ledger.rows.find()] == [0, 2, 3, 4]
 
 
 def test_id_covers_system_and_history(tmp_path: Path) -> None:

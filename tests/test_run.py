@@ -11,7 +11,8 @@ import pytest
 from support import SCRIPTED, go, read_dataset
 
 from lift_agent.agents import scoring
-from lift_agent.agents.differences import Task, compare
+from lift_agent.agents.differences import compare
+from lift_agent.agents.task_text import TaskText
 from lift_agent.config import RunConfig, resolve
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.graph import mapping
@@ -52,7 +53,7 @@ def test_the_loop_reaches_exactly_its_target(finished):
     assert summary.generated_chosen >= 8
     assert summary.unusable == 1
     assert summary.near_duplicates >= 2
-    for one, two in combinations(map(Task, ledger.selected()), 2):
+    for one, two in combinations(map(TaskText, ledger.dataset.rows()), 2):
         assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
 
 
@@ -70,7 +71,7 @@ def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds, monkeypatch):
 
 def test_each_generated_row_has_parents_a_target_and_a_score_with_its_reason(finished):
     _, folder, ledger = finished
-    ids = {row.id for row in ledger.rows()}
+    ids = {row.id for row in ledger.rows.find()}
     generated = [row for row in read_dataset(folder) if row["lift"]["origin"] == "generated"]
     for row in generated:
         story = row["lift"]
@@ -91,9 +92,9 @@ def test_seeds_keep_their_columns_and_know_their_line(finished):
 
 def test_every_row_read_or_written_has_one_end(finished):
     summary, _, ledger = finished
-    states = {status for (_, status, _) in ledger.counts()}
+    states = {status for (_, status, _) in ledger.rows.counts()}
     assert states <= {"accepted", "rejected", "duplicate", "quarantined"}
-    outcomes = ledger.task_outcomes()
+    outcomes = ledger.rounds.task_outcomes()
     assert sum(outcomes.values()) == summary.tasks
     assert all(reason for (outcome, reason) in outcomes if outcome != "row")
 
@@ -121,10 +122,10 @@ def test_checkpoints_stay_small_and_hold_no_rows(finished):
 
 def test_subspaces_are_named_apart_and_vectors_are_those_of_the_ledger(finished):
     _, folder, ledger = finished
-    subspaces = ledger.subspaces(1)
+    subspaces = ledger.rounds.subspaces(1)
     assert len({s.name.casefold() for s in subspaces}) == len(subspaces) >= 2
     assert sum(s.quota for s in subspaces) <= 16
-    ids = [row.id for row in ledger.rows()]
+    ids = [row.id for row in ledger.rows.find()]
     vectors = VectorStore(folder / "vectors").get(ids)
     assert vectors.shape == (len(ids), 384)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -141,8 +142,8 @@ def test_trace_and_why_tell_what_happened(finished, command):
     _, folder, ledger = finished
     listed = command("trace", folder).stdout
     for agent in ("analyst", "generator", "redundancy", "judge"):
-        assert agent in listed or agent not in ledger.usage()
-    call = ledger.calls(agent="judge")[0]
+        assert agent in listed or agent not in ledger.calls.usage()
+    call = ledger.calls.find(agent="judge")[0]
     whole = command("trace", folder, call.key[:8]).stdout
     assert "clarity" in whole
     assert "parsed result" in whole
@@ -151,7 +152,7 @@ def test_trace_and_why_tell_what_happened(finished, command):
     for parent in row["lift"]["parents"]:
         assert parent in story
     assert "selector: in the dataset" in story
-    dropped = next(r for r in ledger.rows("duplicate"))
+    dropped = next(r for r in ledger.rows.find("duplicate"))
     assert "a duplicate, by the" in command("why", folder, dropped.id).stdout
     assert "no row begins with zz" in command("why", folder, "zz", code=2).stderr
 

@@ -14,7 +14,8 @@ from lift_agent.agents.selector import allot
 from lift_agent.config import resolve
 from lift_agent.errors import UsageError
 from lift_agent.records import Row
-from lift_agent.stores.ledger import NOT_JUDGED, Ledger
+from lift_agent.records.codes import Reason
+from lift_agent.stores.ledger import Ledger
 
 MAIL = "m_rossi@studio-rossi.co.uk"
 EXAM = (
@@ -66,12 +67,15 @@ def test_what_is_rejected_has_a_reason_and_is_neither_compared_nor_judged(
     settings = {"rounds": 1, "embedder": embedder, "decontaminate": (exam,), "pii": "drop"}
     summary = go(seeds, run, **settings, languages="en", target_size=30)
     ledger = opened(run)
-    rejected = {row.instruction: row for row in ledger.rows("rejected", round=0)}
-    scores, judged = ledger.scores(), {call.subject for call in ledger.calls(agent="judge")}
+    rejected = {row.instruction: row for row in ledger.rows.find("rejected", round=0)}
+    scores, judged = (
+        ledger.judgements.scores(),
+        {call.subject for call in ledger.calls.find(agent="judge")},
+    )
     for reason, bad in BAD.items():
         row = rejected[bad["instruction"]]
-        assert ledger.status(row.id) == ("rejected", reason)
-        assert ledger.verdict(row.id) is None
+        assert ledger.rows.status(row.id) == ("rejected", reason)
+        assert ledger.judgements.verdict(row.id) is None
         assert row.id not in scores.keys() | judged
     told = command("why", run, rejected[BAD["leaks exam.jsonl"]["instruction"]].id).stdout
     assert re.search(r"rejected, leaks exam.jsonl line 1: 2\d-gram 'a ferry leaves at 7", told)
@@ -80,21 +84,21 @@ def test_what_is_rejected_has_a_reason_and_is_neither_compared_nor_judged(
     card = (run / "README.md").read_text()
     assert "1 items of exam.jsonl" in card
     assert "ferry" not in card
-    checks = ledger.checks()
-    assert checks.keys() == {row.id for row in ledger.rows()}
+    checks = ledger.judgements.checks()
+    assert checks.keys() == {row.id for row in ledger.rows.find()}
     assert all(check.points > 0 for id, check in checks.items() if id in scores)
 
 
 def test_a_generated_row_that_leaks_is_never_judged(seeds, tmp_path, embedder):
     settings = {"rounds": 1, "embedder": embedder, "max_seed_share": 0.5}
     go(seeds, tmp_path / "before", **settings)
-    generated = opened(tmp_path / "before").rows("accepted", origin="generated")
+    generated = opened(tmp_path / "before").rows.find("accepted", origin="generated")
     leaked = max(generated, key=lambda row: len(row.instruction))
     exam = write(tmp_path / "exam.jsonl", [leaked.instruction])
     go(seeds, tmp_path / "run", **settings, decontaminate=(exam,))
     ledger = opened(tmp_path / "run")
-    assert ledger.status(leaked.id) == ("rejected", "leaks exam.jsonl")
-    assert not ledger.calls(agent="judge", subjects=[leaked.id])
+    assert ledger.rows.status(leaked.id) == ("rejected", "leaks exam.jsonl")
+    assert not ledger.calls.find(agent="judge", subjects=[leaked.id])
     assert leaked.id not in {row["lift"]["id"] for row in read_dataset(tmp_path / "run")}
     plain = {row["lift"]["id"] for row in read_dataset(tmp_path / "before")}
     assert leaked.id in plain
@@ -118,7 +122,7 @@ def test_masked_data_reaches_no_model_and_no_file_and_the_run_resumes_and_replay
     command("replay", "run", "--out", "again", "--verify")
     assert b"[EMAIL]" in whole
     ledger = opened(tmp_path / "run")
-    assert sum("Greet me." in row.instruction for row in ledger.rows()) == 2
+    assert sum("Greet me." in row.instruction for row in ledger.rows.find()) == 2
     for file in (tmp_path / "run").rglob("*"):
         if file.is_file():
             assert MAIL.encode() not in file.read_bytes(), file
@@ -144,11 +148,11 @@ def test_only_a_share_is_judged_the_best_by_signals_but_never_too_few(places, tm
         summary = go(places, tmp_path / f"run{target}", **settings, target_size=target)
         ledger = opened(tmp_path / f"run{target}")
         assert summary.rows == target
-        assert len({call.subject for call in ledger.calls(agent="judge")}) == judged
-        left = ledger.rows("rejected", reason=NOT_JUDGED)
+        assert len({call.subject for call in ledger.calls.find(agent="judge")}) == judged
+        left = ledger.rows.find("rejected", reason=Reason.NOT_JUDGED)
         assert len(left) == 16 - judged
         assert {row.instruction for row in left} >= broken
-        assert ledger.noted("stop") == "target"
+        assert ledger.facts.get("stop") == "target"
 
 
 def test_rows_that_were_left_out_are_judged_after_all_before_the_target_is_missed(
@@ -156,22 +160,22 @@ def test_rows_that_were_left_out_are_judged_after_all_before_the_target_is_misse
 ):
     settings = {"recipe": "curate", "embedder": embedder, "cache": False, "target_size": 4}
     go(places, tmp_path / "all", **settings)
-    scores = sorted(score.final for score in opened(tmp_path / "all").scores().values())
+    scores = sorted(score.final for score in opened(tmp_path / "all").judgements.scores().values())
     settings |= {"max_judge_share": 0.01}
     go(places, tmp_path / "run", **settings)
     larger = go(places, tmp_path / "run", **settings | {"target_size": 9})
     assert (larger.stop, larger.rows) == ("target", 9)
-    assert len(opened(tmp_path / "run").scores()) == 9
+    assert len(opened(tmp_path / "run").judgements.scores()) == 9
 
     settings |= {"min_score": scores[8]}
     summary = go(places, tmp_path / "strict", **settings)
-    judged = opened(tmp_path / "strict").scores()
+    judged = opened(tmp_path / "strict").judgements.scores()
     assert (summary.stop, summary.rows) == ("target", 4)
     assert 4 < len(judged) < 16
     for cap in range(3, len(judged)):
         assert go(places, tmp_path / "cut", **settings, max_calls=cap).stop == "budget"
     go(places, tmp_path / "cut", **settings)
-    assert opened(tmp_path / "cut").scores().keys() == judged.keys()
+    assert opened(tmp_path / "cut").judgements.scores().keys() == judged.keys()
     assert read_dataset(tmp_path / "cut") == read_dataset(tmp_path / "strict")
 
 

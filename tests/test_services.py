@@ -47,7 +47,7 @@ def test_a_run_loses_no_row_to_a_server_that_misbehaves(seeds, tmp_path):
     assert summary.rows == len(read_dataset(tmp_path / "run")) == 40
     assert summary.not_judged == 0
     ledger = Ledger(tmp_path / "run" / "ledger.sqlite")
-    for (_, status, reason), _ in ledger.counts().items():
+    for (_, status, reason), _ in ledger.rows.counts().items():
         assert status in ("accepted", "duplicate") or reason
     ledger.close()
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lift_agent.agents import scoring, signals
-from lift_agent.agents.background import Background
 from lift_agent.agents.code import closed, parses
+from lift_agent.agents.corpus_statistics import CorpusStatistics
 from lift_agent.agents.judge import Judge
 from lift_agent.records import Row, row_id
 
@@ -29,7 +29,7 @@ RUN = [
     )
     for n, (colour, thing) in enumerate(((c, t) for c in COLOURS for t in THINGS), start=20)
 ]
-BACKGROUND = Background.of(RUN)
+BACKGROUND = CorpusStatistics.of(RUN)
 
 GOOD = [
     a_row("How do I fry onions?", "Warm the oil, and fry the onions until they are golden."),
@@ -121,14 +121,14 @@ def test_without_a_model_the_judge_holds_rows_against_the_background():
 
 def test_a_row_does_not_vouch_for_itself():
     odd = a_row("Draw the border.", "~~^~~ | ^^~^^ | ~~^~~")
-    assert Background.of([*RUN, odd]).values(odd)["patterns"] == 0
+    assert CorpusStatistics.of([*RUN, odd]).values(odd)["patterns"] == 0
     twin = a_row("Draw the border again.", odd.output)
-    assert Background.of([*RUN, odd]).values(twin)["patterns"] == 1
+    assert CorpusStatistics.of([*RUN, odd]).values(twin)["patterns"] == 1
 
 
 def test_rows_with_a_fault_do_not_change_what_is_usual():
     refused = [a_row(row.instruction, FATAL["refusal"]) for row in RUN]
-    assert Background.of(RUN + refused).tails(RUN[5]) == BACKGROUND.tails(RUN[5])
+    assert CorpusStatistics.of(RUN + refused).tails(RUN[5]) == BACKGROUND.tails(RUN[5])
 
 
 @given(st.text(max_size=200), st.text(max_size=400))
@@ -136,7 +136,7 @@ def test_rows_with_a_fault_do_not_change_what_is_usual():
 def test_any_text_has_points_of_at_most_a_hundred(instruction, output):
     row = a_row(instruction, output)
     signals.fault(row)
-    for background in (None, BACKGROUND, Background.of([row]), Background.of([])):
+    for background in (None, BACKGROUND, CorpusStatistics.of([row]), CorpusStatistics.of([])):
         parts = scoring.points(row, background)
         assert all(0 <= part <= 20 for part in parts.values())
         assert sum(parts.values()) <= 100 + 1e-9
@@ -146,7 +146,7 @@ def test_any_text_has_points_of_at_most_a_hundred(instruction, output):
 @given(st.permutations(range(len(RUN))))
 @settings(max_examples=5, deadline=None)
 def test_the_background_does_not_depend_on_the_order_of_rows(order):
-    made = Background.of(RUN[i] for i in order)
+    made = CorpusStatistics.of(RUN[i] for i in order)
     assert np.array_equal(made.rarity, BACKGROUND.rarity)
     for row in RUN[:5]:
         assert made.values(row) == pytest.approx(BACKGROUND.values(row))

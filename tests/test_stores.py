@@ -74,10 +74,10 @@ def a_row(i, **fields):
 @given(st.lists(ROWS, max_size=6, unique_by=(lambda r: r.id, lambda r: r.position)))
 def test_rows_come_back_as_they_were_in_order_however_often_they_are_added(rows):
     ledger = Ledger(":memory:")
-    ledger.add_rows(rows)
-    ledger.add_rows(rows)
-    assert ledger.rows() == sorted(rows, key=lambda row: row.position)
-    assert ledger.rows_by_id([row.id for row in rows]) == {row.id: row for row in rows}
+    ledger.rows.add(rows)
+    ledger.rows.add(rows)
+    assert ledger.rows.find() == sorted(rows, key=lambda row: row.position)
+    assert ledger.rows.by_id([row.id for row in rows]) == {row.id: row for row in rows}
     ledger.close()
 
 
@@ -86,7 +86,7 @@ def test_rows_come_back_as_they_were_in_order_however_often_they_are_added(rows)
 def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, piece, after, field):
     ledger = Ledger(":memory:")
     row = Row("row", 0, "", "", "")
-    ledger.add_rows([replace(row, **{field: before + piece + after}), replace(row, id="other")])
+    ledger.rows.add([replace(row, **{field: before + piece + after}), replace(row, id="other")])
     swapped = "".join(c.swapcase() if c.isascii() else c for c in piece)
     wanted = Filter(text=swapped)
     assert [line.id for line in page(ledger, wanted)] == ["row"]
@@ -95,26 +95,26 @@ def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, pie
 
 
 def test_a_row_is_found_by_the_beginning_of_its_id(ledger):
-    ledger.add_rows([a_row(1), a_row(2)])
+    ledger.rows.add([a_row(1), a_row(2)])
     assert [line.id for line in page(ledger, Filter(text="ROW2"))] == ["row2"]
     assert not page(ledger, Filter(text="w2"))
 
 
 def test_a_verdict_sets_the_status_only_of_rows_that_are_new(ledger):
-    ledger.add_rows([a_row(0), a_row(1)])
+    ledger.rows.add([a_row(0), a_row(1)])
     verdicts = [Verdict("row0", False, "none"), Verdict("row1", True, "exact", "row0", 1.0)]
-    ledger.add_verdicts(verdicts)
-    ledger.set_statuses([("row0", "accepted", "")])
-    ledger.add_verdicts(verdicts)
-    assert ledger.status("row0") == ("accepted", "")
-    assert ledger.status("row1") == ("duplicate", "exact")
-    assert ledger.verdict("row1") == verdicts[1]
+    ledger.judgements.add_verdicts(verdicts)
+    ledger.rows.set_statuses([("row0", "accepted", "")])
+    ledger.judgements.add_verdicts(verdicts)
+    assert ledger.rows.status("row0") == ("accepted", "")
+    assert ledger.rows.status("row1") == ("duplicate", "exact")
+    assert ledger.judgements.verdict("row1") == verdicts[1]
 
 
 def test_a_failed_judgement_quarantines_its_row_and_is_no_score(ledger):
-    ledger.add_rows([a_row(0)])
-    ledger.add_scores([Score("row0", failed="the answer is empty")])
-    assert ledger.status("row0") == ("quarantined", "judge: the answer is empty")
+    ledger.rows.add([a_row(0)])
+    ledger.judgements.add_scores([Score("row0", failed="the answer is empty")])
+    assert ledger.rows.status("row0") == ("quarantined", "judge: the answer is empty")
 
 
 def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledger):
@@ -124,46 +124,51 @@ def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledge
         for i in (1, 2)
     ]
     for _ in range(2):
-        ledger.plan_round(1, [place], tasks)
-    assert ledger.tasks(1) == tasks
-    found = ledger.subspaces(1)[0]
+        ledger.rounds.plan(1, [place], tasks)
+    assert ledger.rounds.tasks(1) == tasks
+    found = ledger.rounds.subspaces(1)[0]
     assert np.allclose(found.centre, place.centre)
     assert (found.name, found.quota, found.members) == ("name", 2, ("row0",))
     made = a_row(10, origin="generated", round=1, subspace="s-1")
-    ledger.finish_task("r1-1", "row", "", "Do 10", made)
-    ledger.finish_task("r1-2", "rejected", "cut sentence", "Do", None)
-    assert ledger.tasks(1, pending=True) == []
-    assert ledger.task_outcomes() == {("row", ""): 1, ("rejected", "cut sentence"): 1}
-    assert ledger.task_of("row10") == tasks[0]
-    assert ledger.used_parents() == {frozenset({"row0", "row1"}), frozenset({"row0", "row2"})}
-    assert ledger.next_position() == 13
-    ledger.set_statuses([("row10", "accepted", "")])
-    ledger.set_landing({"row10": (True, 0.05)})
-    ledger.close_round(1, pool=5)
+    ledger.rounds.finish_task("r1-1", "row", "", "Do 10", made)
+    ledger.rounds.finish_task("r1-2", "rejected", "cut sentence", "Do", None)
+    assert ledger.rounds.tasks(1, pending=True) == []
+    assert ledger.rounds.task_outcomes() == {("row", ""): 1, ("rejected", "cut sentence"): 1}
+    assert ledger.rounds.task_of("row10") == tasks[0]
+    assert ledger.rounds.used_parents() == {
+        frozenset({"row0", "row1"}),
+        frozenset({"row0", "row2"}),
+    }
+    assert ledger.rows.next_position() == 13
+    ledger.rows.set_statuses([("row10", "accepted", "")])
+    ledger.rows.set_landing({"row10": (True, 0.05)})
+    ledger.rounds.close(1, pool=5)
     names = ("round", "planned", "written", "landed", "accepted", "filled", "pool")
-    assert ledger.rounds() == [dict(zip(names, (1, 2, 1, 1, 1, 1, 5), strict=True))]
-    assert ledger.subspace_record() == {"s-1": TrackRecord(tried=2, accepted=1, landed=1)}
-    assert ledger.tallies() == {("s-1", "fusion", "one inside"): Tally(2, 1, 1, 1, 1)}
-    ledger.set_landing({"row10": (False, 0.5)})  # accepted, but elsewhere: the quota is not filled
-    assert ledger.subspace_record() == {"s-1": TrackRecord(tried=2, accepted=1, landed=0)}
+    assert ledger.rounds.all() == [dict(zip(names, (1, 2, 1, 1, 1, 1, 5), strict=True))]
+    assert ledger.rounds.track_records() == {"s-1": TrackRecord(tried=2, accepted=1, landed=1)}
+    assert ledger.rounds.tallies() == {("s-1", "fusion", "one inside"): Tally(2, 1, 1, 1, 1)}
+    ledger.rows.set_landing(
+        {"row10": (False, 0.5)}
+    )  # accepted, but elsewhere: the quota is not filled
+    assert ledger.rounds.track_records() == {"s-1": TrackRecord(tried=2, accepted=1, landed=0)}
 
 
 def test_calls_come_back_and_a_later_try_replaces_a_failure(ledger):
     call = Call("key1", "judge", "judge@1", "row0", 0, "m", {"messages": [["user", "é\ud83d"]]})
     with pytest.raises(UnicodeEncodeError):
-        ledger.add_call(call)
+        ledger.calls.add_call(call)
     call = Call(
         "key1", "judge", "judge@1", "row0", 0, "m", {"messages": [["user", "é"]]}, error="x"
     )
-    ledger.add_call(call)
-    assert ledger.call("key1") == call
-    assert ledger.usage()["judge"]["failed"] == 1
-    ledger.add_call(replace(call, error="", response="yes"))
-    assert ledger.call("key1").response == "yes"
-    assert ledger.usage()["judge"]["failed"] == 0
-    call = ledger.call("key1")
-    assert ledger.calls(key="key") == [call]
-    assert ledger.call("other") is None
+    ledger.calls.add_call(call)
+    assert ledger.calls.call("key1") == call
+    assert ledger.calls.usage()["judge"]["failed"] == 1
+    ledger.calls.add_call(replace(call, error="", response="yes"))
+    assert ledger.calls.call("key1").response == "yes"
+    assert ledger.calls.usage()["judge"]["failed"] == 0
+    call = ledger.calls.call("key1")
+    assert ledger.calls.find(key="key") == [call]
+    assert ledger.calls.call("other") is None
 
 
 def test_the_ledger_is_write_ahead_logged_and_versioned(tmp_path, ledger):
@@ -186,9 +191,9 @@ def test_a_newer_ledger_is_refused_and_a_broken_one_named(tmp_path):
 
 def test_unusable_records_are_kept_with_their_place(ledger):
     rejects = [Rejected("a.jsonl", 3, "not JSON", "{"), Rejected("a.jsonl", 7, "empty", "{}")]
-    ledger.add_rejects(enumerate(rejects))
-    ledger.add_rejects(enumerate(rejects))
-    assert ledger.rejects() == rejects
+    ledger.sources.add_rejects(enumerate(rejects))
+    ledger.sources.add_rejects(enumerate(rejects))
+    assert ledger.sources.rejects() == rejects
 
 
 def test_vectors_come_back_bit_for_bit_in_the_order_asked(tmp_path):

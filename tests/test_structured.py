@@ -60,7 +60,7 @@ def opened(
         closing(SharedCache(folder / "calls.sqlite")) as memory,
     ):
         backend.learned.open(memory, backend.name)
-        yield Gateway(backend, ledger), ledger
+        yield Gateway(backend, ledger.calls), ledger
         assert backend.close
         run(backend.close())
 
@@ -97,7 +97,7 @@ def test_a_refused_way_is_followed_by_the_next_and_what_worked_is_remembered(
             assert judge(gateway) == (Mark(label="good", points=3), "")
             assert [way_of(seen.body) for seen in server.requests] == [*before, way]
             assert judge(gateway, "Judge that.")[0]
-            assert {call.way for call in ledger.calls()} == {way}
+            assert {call.way for call in ledger.calls.find()} == {way}
         with opened(tmp_path, server) as (gateway, _):  # the next run
             assert judge(gateway, "Judge more.")[0]
     assert [way_of(seen.body) for seen in server.requests] == [*before, way, way, way]
@@ -114,7 +114,7 @@ def test_a_calls_key_does_not_depend_on_the_way(tmp_path: Path) -> None:
         ):
             gateway.backend.identity = "the same"
             judge(gateway)
-            keys.append([call.key for call in ledger.calls()])
+            keys.append([call.key for call in ledger.calls.find()])
     assert keys[0] == keys[1]
 
 
@@ -176,8 +176,12 @@ def test_a_parameter_that_is_refused_is_left_out_and_never_sent_again(tmp_path: 
         with opened(tmp_path, server) as (gateway, ledger):
             assert judge(gateway)[0]
             assert len(server.requests) == 3
-            [call] = ledger.calls()
-            assert [a.outcome[:4] for a in ledger.attempts(call.key)] == ["HTTP", "HTTP", "answ"]
+            [call] = ledger.calls.find()
+            assert [a.outcome[:4] for a in ledger.calls.attempts(call.key)] == [
+                "HTTP",
+                "HTTP",
+                "answ",
+            ]
         with opened(tmp_path, server) as (gateway, _):
             assert judge(gateway, "Judge that.")[0]
         last = server.requests[-1].body
@@ -208,10 +212,10 @@ def test_an_answer_cut_while_thinking_is_asked_once_more_with_room(tmp_path: Pat
     with MisbehavingServer(good, thinking=500) as server:
         with opened(tmp_path, server) as (gateway, ledger):
             assert judge(gateway)[0]
-            [call] = ledger.calls()
+            [call] = ledger.calls.find()
             assert [seen.body["max_tokens"] for seen in server.requests] == [64, 64 + ROOM]
-            assert ledger.spent().tokens == server.tokens
-            outcomes = [attempt.outcome for attempt in ledger.attempts(call.key)]
+            assert ledger.calls.spent().tokens == server.tokens
+            outcomes = [attempt.outcome for attempt in ledger.calls.attempts(call.key)]
             assert outcomes == ["the answer was cut while the model was thinking", "answered"]
             assert call.reasoning_tokens == 500
             assert call.cost == pytest.approx((call.input_tokens + call.output_tokens) / 1e6)
@@ -256,14 +260,14 @@ def test_a_repair_after_thinking_is_known_to_the_cache_and_the_replay(
         closing(Ledger(tmp_path / "second.sqlite")) as second,
         closing(SharedCache(tmp_path / "calls.sqlite")) as shared,
     ):
-        assert judge(Gateway(backend, first, cache=shared))[0]
+        assert judge(Gateway(backend, first.calls, cache=shared))[0]
         found = RecordedCalls(first) if replayed else shared
-        assert judge(Gateway(backend, second, cache=found))[0]
+        assert judge(Gateway(backend, second.calls, cache=found))[0]
         calls = [
-            [(c.key, c.reasoning_tokens, c.cached_tokens, c.way) for c in ledger.calls()]
+            [(c.key, c.reasoning_tokens, c.cached_tokens, c.way) for c in ledger.calls.find()]
             for ledger in (first, second)
         ]
-        repair = str([call.request["messages"] for call in first.calls()])
+        repair = str([call.request["messages"] for call in first.calls.find()])
     assert backend.sent == 2
     assert calls[0] == calls[1]
     assert "the answer was cut by its length" in repair
@@ -285,7 +289,7 @@ def test_thinking_in_a_field_of_its_own_is_counted_and_in_no_answer(tmp_path: Pa
         opened(tmp_path, server) as (gateway, ledger),
     ):
         answer = run(gateway.ask(request(), agent="test"))
-        [call] = ledger.calls()
+        [call] = ledger.calls.find()
     assert answer.text == call.response == GOOD
     assert call.reasoning_tokens == call.output_tokens / 2 > 0
 
@@ -313,7 +317,7 @@ def test_cached_tokens_are_counted_at_their_price(tmp_path: Path, usage: dict[st
         server._respond = cached  # type: ignore[method-assign]
         with opened(tmp_path, server, prices=(2.0, 8.0, 0.5)) as (gateway, ledger):
             judge(gateway)
-            [call] = ledger.calls()
+            [call] = ledger.calls.find()
     assert call.cached_tokens == 80
     assert call.cost == pytest.approx((20 * 2 + 80 * 0.5 + 10 * 8) / 1e6)
 

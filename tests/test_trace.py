@@ -13,7 +13,8 @@ from rich.text import Text
 
 from lift_agent.records import Call, Spending
 from lift_agent.stores.folder import held
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.queries.calls import Wanted, by_subject, groups, listed
 from lift_agent.views.call import story_of
 from lift_agent.views.paging import paged, print_line
@@ -37,14 +38,14 @@ def keys(found):
 def test_the_tree_has_each_call_once_under_its_round_agent_and_subject(inspected, ledger, command):
     lines = command("trace", inspected).stdout.splitlines()
     told = [line.split()[0] for line in lines if line.startswith("      ")]
-    assert sorted(told) == sorted(call.key[:10] for call in ledger.calls())
+    assert sorted(told) == sorted(call.key[:10] for call in ledger.calls.find())
     assert [line.split("  ")[0] for line in lines if line and line[0] != " "][1:4] == [
         "seeds",
         "round 1",
         "round 2",
     ]
     for group in groups(ledger):
-        alone = [c for c in ledger.calls(agent=group.agent) if c.round == group.round]
+        alone = [c for c in ledger.calls.find(agent=group.agent) if c.round == group.round]
         assert group.calls == len(alone)
         assert group.failed == sum(bool(c.error) for c in alone)
         assert group.input_tokens == sum(c.input_tokens for c in alone if not c.reused)
@@ -65,22 +66,22 @@ def test_the_tree_has_each_call_once_under_its_round_agent_and_subject(inspected
 )
 def test_a_filter_lists_exactly_the_calls_that_it_names(flags, of, inspected, ledger, command):
     lost = {id for (id,) in ledger.read("SELECT id FROM tasks WHERE outcome = 'quarantined'")}
-    wanted = sorted(call.key for call in ledger.calls() if of(call, lost))
+    wanted = sorted(call.key for call in ledger.calls.find() if of(call, lost))
     assert wanted, "the run has none to tell it by"
     assert keys(records(command("trace", inspected, *flags, "--json"))) == wanted
 
 
 def test_the_calls_of_a_row_are_those_about_it_and_those_that_made_it(inspected, ledger, command):
-    row = next(row for row in ledger.rows("accepted", origin="generated"))
-    task = ledger.task_of(row.id)
-    wanted = sorted(call.key for call in ledger.calls(subjects=[row.id, task.id]))
+    row = next(row for row in ledger.rows.find("accepted", origin="generated"))
+    task = ledger.rounds.task_of(row.id)
+    wanted = sorted(call.key for call in ledger.calls.find(subjects=[row.id, task.id]))
     assert keys(records(command("trace", inspected, "--row", row.id[:9], "--json"))) == wanted
     assert "no row begins with zz" in command("trace", inspected, "--row", "zz", code=2).stderr
 
 
 def test_lists_are_ordered_and_limited(ledger):
     slowest = listed(ledger, Wanted(), "slowest", 7)
-    times = sorted((call.seconds for call in ledger.calls()), reverse=True)
+    times = sorted((call.seconds for call in ledger.calls.find()), reverse=True)
     assert [line.seconds for line in slowest] == times[:7]
     newest = listed(ledger, Wanted(agent="judge"), "newest", 3)
     assert [n.number for n in newest] == sorted(n.number for n in newest)
@@ -92,11 +93,11 @@ def test_one_call_is_shown_whole_with_each_request_and_its_cause(tmp_path, comma
         schema = {"name": "Rubric", "schema": {"type": "object"}}
         request = {"messages": [["system", "Grade."], ["user", "A [red]row[/]"]], "schema": schema}
         call = Call("ab12" + "0" * 28, "judge", "judge@9", "row", 0, "openai:m", request)
-        first = ledger.begin_attempt(call.key, 1.0, Spending(1))
-        ledger.end_attempt(first, 0.25, "HTTP 500: overloaded", Spending(1))
-        second = ledger.begin_attempt(call.key, 2.0, Spending(1))
+        first = ledger.calls.begin_attempt(call.key, 1.0, Spending(1))
+        ledger.calls.end_attempt(first, 0.25, "HTTP 500: overloaded", Spending(1))
+        second = ledger.calls.begin_attempt(call.key, 2.0, Spending(1))
         answer = '{"reason": "Good.", "clarity": 99}'
-        ledger.add_call(replace(call, response=answer, attempts=2), second, Spending(1, 9))
+        ledger.calls.add_call(replace(call, response=answer, attempts=2), second, Spending(1, 9))
     whole = command("trace", tmp_path, "ab12").stdout
     for told in ("HTTP 500: overloaded after 0.25s", "answered after", "A [red]row[/]", "not hit"):
         assert told in whole
@@ -112,10 +113,10 @@ def test_vectors_are_shown_as_how_many_they_are(tmp_path, command):
     request = {"model": "m", "messages": [["text", "cook"], ["text", "sing"]], "max_tokens": 0}
     call = Call("ab12" + "0" * 28, "embedder", "embed@1", "2 texts", 0, "openai:m", request)
     with closing(Ledger(tmp_path / LEDGER)) as ledger:
-        ledger.note("run_id", "a run")
-        ledger.add_call(replace(call, response=f"2 vectors of 384 float32: {coded}"))
+        ledger.facts.set("run_id", "a run")
+        ledger.calls.add_call(replace(call, response=f"2 vectors of 384 float32: {coded}"))
         failed = replace(call, key="cd34" + "0" * 28, error="HTTP 500: overloaded")
-        ledger.add_call(failed)
+        ledger.calls.add_call(failed)
         page = story_of(ledger, call.key).as_dict()
         [span, _], _ = call_spans(ledger, -1, content=True)
     listed = command("trace", tmp_path).stdout
@@ -140,7 +141,7 @@ def test_tail_follows_a_run_until_it_ends(tmp_path, command):
         with held(tmp_path), closing(Ledger(tmp_path / LEDGER)) as ledger:
             ready.set()
             for i in range(6):
-                ledger.add_call(replace(blank, key=f"{i:032d}", started=float(i)))
+                ledger.calls.add_call(replace(blank, key=f"{i:032d}", started=float(i)))
                 time.sleep(0.4)
 
     ready = threading.Event()

@@ -5,7 +5,8 @@ from contextlib import closing
 
 from textual.widgets import Input, Static, Tree
 
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.queries.calls import CallLine, Wanted
 from lift_agent.views.tui import TraceApp
 
@@ -20,18 +21,18 @@ async def look_around(app, ledger):
     async with app.run_test(size=(160, 50)) as pilot:
         tree = app.query_one(Tree)
         agents = [agent for round in tree.root.children for agent in round.children]
-        assert len(agents) == len({(c.round, c.agent) for c in ledger.calls()})
+        assert len(agents) == len({(c.round, c.agent) for c in ledger.calls.find()})
         await pilot.press("down", "down", "enter", "down", "down")
         await pilot.pause()
         shown = tree.cursor_node.data
         assert isinstance(shown, CallLine)
         said = str(app.query_one("#call", Static).render())
         assert shown.key in said
-        assert ledger.call(shown.key).response.split(",")[0] in said
+        assert ledger.calls.call(shown.key).response.split(",")[0] in said
         await pilot.press("slash", *"number 17", "enter")
         await pilot.pause()
         assert not app.query_one(Input).has_class("open")
-        found = [c for c in ledger.calls() if "number 17" in str(c.request) + c.response]
+        found = [c for c in ledger.calls.find() if "number 17" in str(c.request) + c.response]
         assert str(tree.root.label).startswith(f"{len(found)} call")
         await pilot.press("slash", *"no such text anywhere", "enter")
         await pilot.pause()

@@ -13,7 +13,8 @@ import pytest
 from browser import page, serving
 from support import SCRIPTED, read_dataset
 
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER
+from lift_agent.stores.ledger import Ledger
 from lift_agent.views.server import serve
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from lift_agent.geometry.selection import ranking_margins, select
 from lift_agent.stores.folder import held
-from lift_agent.stores.ledger import LEDGER, Ledger
+from lift_agent.stores.layout import LEDGER, VECTORS
+from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.queries.subspaces import regions
-from lift_agent.stores.vectors import VECTORS, VectorStore
+from lift_agent.stores.vectors import VectorStore
 from lift_agent.views.story import story_of
 from lift_agent.views.why import nearest_in
 
@@ -24,12 +25,12 @@ def ledger(inspected):
 
 
 def test_the_story_of_a_generated_row_is_whole_and_in_order(inspected, ledger, command):
-    row = next(r for r in ledger.selected() if r.strategy == "fusion")
-    place = next(s for s in ledger.subspaces(row.round) if s.id == row.subspace)
+    row = next(r for r in ledger.dataset.rows() if r.strategy == "fusion")
+    place = next(s for s in ledger.rounds.subspaces(row.round) if s.id == row.subspace)
     told = command("why", inspected, row.id[:11]).stdout
-    task = ledger.task_of(row.id)
-    calls = ledger.calls(subjects=[task.id, row.id])
-    _, distance = ledger.landing(row.id)
+    task = ledger.rounds.task_of(row.id)
+    calls = ledger.calls.find(subjects=[task.id, row.id])
+    _, distance = ledger.rows.landing(row.id)
     parts = [
         row.id,
         f"generated in round {row.round} by fusion ({task.rule})",
@@ -41,8 +42,8 @@ def test_the_story_of_a_generated_row_is_whole_and_in_order(inspected, ledger, c
         "its nearest neighbours",
         "redundancy: not a duplicate",
         *(call.key[:10] for call in calls if call.agent == "judge"),
-        f"final {ledger.scores()[row.id].final:.1f}",
-        f"chosen as number {ledger.rank(row.id)}",
+        f"final {ledger.judgements.scores()[row.id].final:.1f}",
+        f"chosen as number {ledger.dataset.rank(row.id)}",
         f"{len(calls)} calls, ",
     ]
     places = [told.find(part) for part in parts]
@@ -56,9 +57,9 @@ def test_the_story_of_a_generated_row_is_whole_and_in_order(inspected, ledger, c
 
 
 def test_a_dropped_row_names_the_one_that_it_repeats(inspected, ledger, command):
-    dropped = ledger.rows("duplicate")[0]
+    dropped = ledger.rows.find("duplicate")[0]
     told = command("why", inspected, dropped.id).stdout
-    assert f"it repeats {ledger.verdict(dropped.id).other}" in told
+    assert f"it repeats {ledger.judgements.verdict(dropped.id).other}" in told
     assert f"seeds.jsonl, line {dropped.line}" in told
     assert "selector" not in told
 
@@ -66,7 +67,7 @@ def test_a_dropped_row_names_the_one_that_it_repeats(inspected, ledger, command)
 def test_a_text_finds_rows_and_several_are_listed(inspected, ledger, command):
     assert "a seed row: " in command("why", inspected, "THING NUMBER 17.").stdout
     listed = command("why", inspected, "thing number 2").stdout
-    hits = [row.id for row in ledger.rows() if "thing number 2" in row.task + row.output]
+    hits = [row.id for row in ledger.rows.find() if "thing number 2" in row.task + row.output]
     assert len(hits) > 5
     assert all(id in listed for id in hits[:20])
     assert "name one by its id" in command("why", inspected, "thing", "--json", code=2).stderr
@@ -74,7 +75,7 @@ def test_a_text_finds_rows_and_several_are_listed(inspected, ledger, command):
 
 
 def test_neighbours_are_the_nearest_rows_unless_a_run_holds_the_vectors(inspected, ledger):
-    row, store = ledger.rows("accepted")[3], VectorStore(inspected / VECTORS)
+    row, store = ledger.rows.find("accepted")[3], VectorStore(inspected / VECTORS)
     ids = [id for id in store.ids() if id != row.id]
     cosines = store.get(ids) @ store.get([row.id])[0]
     steps = story_of(ledger, row, nearest_in(inspected)).steps
@@ -87,15 +88,15 @@ def test_neighbours_are_the_nearest_rows_unless_a_run_holds_the_vectors(inspecte
 
 
 def test_every_row_of_the_pool_knows_by_how_much_it_was_in_or_out(ledger):
-    for row in ledger.rows("accepted"):
-        margin = ledger.margin(row.id)
+    for row in ledger.rows.find("accepted"):
+        margin = ledger.dataset.margin(row.id)
         said = story_of(ledger, row).steps[-1].said
-        if ledger.rank(row.id):
+        if ledger.dataset.rank(row.id):
             assert margin is None or margin >= 0
             assert "ahead of the next best" in said or "no other row was left" in said
         else:
             assert "below the last one chosen" in said or "max_seed_share" in said
-    left = [row for row in ledger.rows("accepted") if not ledger.rank(row.id)]
+    left = [row for row in ledger.rows.find("accepted") if not ledger.dataset.rank(row.id)]
     assert left, "the run left nothing out to tell it by"
 
 
@@ -128,17 +129,17 @@ def test_the_next_in_line_is_who_would_have_been_chosen():
 def test_subspaces_add_up_to_what_the_tasks_brought(inspected, ledger, command):
     found = regions(ledger)
     assert {(r.subspace.round, r.subspace.id) for r in found} == {
-        (s.round, s.id) for s in ledger.subspaces()
+        (s.round, s.id) for s in ledger.rounds.subspaces()
     }
-    aimed = [row for row in ledger.rows(origin="generated") if row.subspace]
+    aimed = [row for row in ledger.rows.find(origin="generated") if row.subspace]
     assert sum(r.generated for r in found) == len(aimed)
-    tasks = {t.id: t for round in (1, 2) for t in ledger.tasks(round) if t.subspace}
+    tasks = {t.id: t for round in (1, 2) for t in ledger.rounds.tasks(round) if t.subspace}
     about = {*tasks, *(row.id for row in aimed), *(r.subspace.id for r in found)}
-    paid = [c for c in ledger.calls() if c.subject in about and not c.reused]
+    paid = [c for c in ledger.calls.find() if c.subject in about and not c.reused]
     assert sum(r.tokens for r in found) == sum(c.input_tokens + c.output_tokens for c in paid)
-    assert sum(r.landed for r in found) == sum(ledger.landing(row.id)[0] for row in aimed)
+    assert sum(r.landed for r in found) == sum(ledger.rows.landing(row.id)[0] for row in aimed)
     accepted = sum(r.accepted for r in found)
-    assert accepted == sum(ledger.status(row.id)[0] == "accepted" for row in aimed)
+    assert accepted == sum(ledger.rows.status(row.id)[0] == "accepted" for row in aimed)
     for region in found:
         assert 0 < region.before <= region.after <= 1.0001
         assert len(region.examples) == min(3, region.generated)
@@ -157,7 +158,7 @@ def test_two_runs_are_set_side_by_side(inspected, ledger, command):
     found = json.loads(command("diff", first, inspected, "--json").stdout)
     assert set(found["settings"]) == {"llm", "judge_llm"}
     with closing(Ledger(first / LEDGER)) as other:
-        both = {row.id for row in ledger.selected()} & {row.id for row in other.selected()}
+        both = {row.id for row in ledger.dataset.rows()} & {row.id for row in other.dataset.rows()}
     assert found["common"]["dataset"] == len(both) > 0
     assert found["one"]["coverage"]["dataset"]["rows"] == found["one"]["rows"]
     shown = command("diff", first, inspected).stdout

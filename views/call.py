@@ -48,10 +48,10 @@ class CallStory:
 
 def story_of(ledger: Ledger, key: str) -> CallStory:
     """Read the call with this key from the ledger."""
-    call = ledger.call(key)
+    call = ledger.calls.call(key)
     assert call is not None
     about = abouts(ledger, [call.subject], call.round)[call.subject]
-    attempts = tuple(ledger.attempts(key))
+    attempts = tuple(ledger.calls.attempts(key))
     if "schema" not in call.request or call.error:
         return CallStory(call, about, attempts)
     return CallStory(call, about, attempts, *_parsed(call))
@@ -65,12 +65,12 @@ class _AnyObject(BaseModel):
 
 def _parsed(call: Call) -> tuple[dict[str, Any] | None, str]:
     """The answer as its agent's schema reads it."""
-    from ..agents import analyst, judge, probes, redundancy
+    from ..agents import judge, probes, redundancy, subspace_naming
 
     asked = call.request["schema"]
     schemas = {
         name: kind
-        for module in (analyst, judge, probes, redundancy)
+        for module in (judge, probes, redundancy, subspace_naming)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, BaseModel)
     }

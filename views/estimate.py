@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..jobs.estimate import Estimate, Span
+from ..agents.forecasts import Span
+from ..jobs.estimate import Estimate
 from ..stores.queries.summary import Summary
 from .format import compact, duration, inert, money, number
 

@@ -17,7 +17,8 @@ from .. import __version__
 from ..errors import UsageError
 from ..redaction import without_credentials
 from ..stores.folder import opened_ledger
-from ..stores.ledger import LEDGER, Ledger
+from ..stores.layout import LEDGER
+from ..stores.ledger import Ledger
 from .spans import Span, call_spans, outer_spans, trace_id
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class _Sender:
             self._complain(f"{type(error).__name__}: {error}")
 
     def _send(self, ledger: Ledger, last: bool) -> None:
-        after = int(ledger.noted(_EXPORTED, -1))
+        after = int(ledger.facts.get(_EXPORTED, -1))
         while True:
             spans, number = call_spans(ledger, after, content=self._content)
             if not spans:
@@ -103,7 +104,7 @@ class _Sender:
             if not self._export(ledger, spans):
                 return
             after = number
-            ledger.note(_EXPORTED, after)
+            ledger.facts.set(_EXPORTED, after)
         if last:
             self._export(ledger, list(outer_spans(ledger)))
 

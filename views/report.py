@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..formats.writing.writers import REPORT
 from ..records import Fate, Row, Score
 from ..stores.files import replace_file
+from ..stores.layout import REPORT
 from ..stores.ledger import Ledger
 from ..stores.queries.subspaces import regions
 from ..stores.queries.summary import PAIR, SETS, judging_lines, summarise
@@ -57,8 +57,8 @@ def report(ledger: Ledger, folder: Path) -> str:
 
 
 def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
-    rows = {row.id: row for row in ledger.rows()}
-    fates, scores = ledger.fates(), ledger.scores()
+    rows = {row.id: row for row in ledger.rows.find()}
+    fates, scores = ledger.rows.outcomes(), ledger.judgements.scores()
     summary = summarise(ledger)
     return {
         "version": __version__,
@@ -68,20 +68,20 @@ def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
         "sets": SETS,
         "pair": PAIR,
         "judging": [*judging_lines(summary.judging), *summary.judging.get("notes", ())],
-        "layers": Counter(v.layer for v in ledger.verdicts().values() if v.duplicate),
+        "layers": Counter(v.layer for v in ledger.judgements.verdicts().values() if v.duplicate),
         "repeats": _repeats(ledger, rows),
         "subspaces": regions(ledger),
         "left_out": _left_out(fates),
-        "rejects": ledger.rejects()[:_REJECTS],
-        "sources": ledger.sources(),
-        "models": ledger.models(),
-        "settings": _settings(ledger.noted("settings", {})),
+        "rejects": ledger.sources.rejects()[:_REJECTS],
+        "sources": ledger.sources.all(),
+        "models": ledger.calls.models(),
+        "settings": _settings(ledger.facts.get("settings", {})),
         "data": packed(
             {
-                "rows": columns(rows, fates, scores, ledger.verdicts()),
+                "rows": columns(rows, fates, scores, ledger.judgements.verdicts()),
                 "places": _outlines(ledger, rows, fates),
                 "scores": _histograms(scores, fates),
-                "rounds": [r for r in ledger.rounds() if r["round"]],
+                "rounds": [r for r in ledger.rounds.all() if r["round"]],
             }
         ),
         "plotly": _packed(plotly()),
@@ -113,7 +113,7 @@ def _asset(name: str) -> str:
 
 def _repeats(ledger: Ledger, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
     """Some near-duplicates that were removed, each with the row that it repeats."""
-    found = [v for v in ledger.verdicts().values() if v.duplicate and v.layer != "exact"]
+    found = [v for v in ledger.judgements.verdicts().values() if v.duplicate and v.layer != "exact"]
     closest = sorted(found, key=lambda v: v.cosine)  # the farthest apart tell most
     return [
         {"row": rows[v.row], "other": rows[v.other], "verdict": v}
@@ -143,9 +143,9 @@ def _outlines(
     ledger: Ledger, rows: Mapping[str, Row], fates: Mapping[str, Fate]
 ) -> list[dict[str, Any]]:
     """A circle for each subspace that is on the map: about its centre, out to its rows there."""
-    centres = ledger.mapped_subspaces()
+    centres = ledger.rows.mapped_subspaces()
     outlines = []
-    for place in ledger.subspaces():
+    for place in ledger.rounds.subspaces():
         if (centre := centres.get((place.round, place.id))) is None or not place.quota:
             continue
         landed = [i for i, f in fates.items() if f.landed and rows[i].subspace == place.id]

@@ -89,10 +89,11 @@ class RunPage:
         return {
             "folder": self._folder.resolve().name,
             "summary": {**summary.as_dict(), "why": summary.why},
-            "rounds": self._ledger.rounds(),
+            "rounds": self._ledger.rounds.all(),
             "places": [_place(region) for region in regions(self._ledger)],
             "mapped": [
-                [round, id, x, y] for (round, id), (x, y) in self._ledger.mapped_subspaces().items()
+                [round, id, x, y]
+                for (round, id), (x, y) in self._ledger.rows.mapped_subspaces().items()
             ],
         }
 
@@ -112,7 +113,7 @@ class RunPage:
 
     def _row(self, request: web.Request) -> dict[str, Any]:
         id = request.match_info["id"]
-        row = self._ledger.rows_by_id([id]).get(id)
+        row = self._ledger.rows.by_id([id]).get(id)
         if row is None:
             raise web.HTTPNotFound(text="no such row")
         story = story_of(self._ledger, row, nearest_in(self._folder))
@@ -153,7 +154,7 @@ class RunPage:
 
     def _call(self, request: web.Request) -> dict[str, Any]:
         key = request.match_info["key"]
-        if self._ledger.call(key) is None:
+        if self._ledger.calls.call(key) is None:
             raise web.HTTPNotFound(text="no such call")
         return call_view.story_of(self._ledger, key).as_dict()
 

@@ -58,7 +58,7 @@ class Span:
 
 def trace_id(ledger: Ledger) -> int:
     """The id of the trace of a run."""
-    return _number(str(ledger.noted("run_id")), 16)
+    return _number(str(ledger.facts.get("run_id")), 16)
 
 
 def call_spans(ledger: Ledger, after: int, *, content: bool) -> tuple[list[Span], int]:
@@ -66,7 +66,7 @@ def call_spans(ledger: Ledger, after: int, *, content: bool) -> tuple[list[Span]
     lines = since(ledger, Wanted(), after, PAGE)
     spans = []
     for line in lines:
-        if call := ledger.call(line.key):
+        if call := ledger.calls.call(line.key):
             spans.append(_of_call(ledger, call, content))
     return spans, lines[-1].number if lines else after
 
@@ -76,13 +76,13 @@ def outer_spans(ledger: Ledger) -> Iterator[Span]:
     found = groups(ledger)
     if not found:
         return
-    run = str(ledger.noted("run_id"))
+    run = str(ledger.facts.get("run_id"))
     about = {
         "openinference.span.kind": "CHAIN",
         "gen_ai.conversation.id": run,
         "session.id": run,
-        "lift_agent.stop": str(ledger.noted("stop", "")),
-        "lift_agent.target_size": int(ledger.noted("target", 0)),
+        "lift_agent.stop": str(ledger.facts.get("stop", "")),
+        "lift_agent.target_size": int(ledger.facts.get("target", 0)),
     }
     yield _around(run, ("run",), "lift-agent run", found, about)
     for round in sorted({group.round for group in found}):
@@ -113,7 +113,7 @@ def _around(
 
 
 def _of_call(ledger: Ledger, call: Call, content: bool) -> Span:
-    run = str(ledger.noted("run_id"))
+    run = str(ledger.facts.get("run_id"))
     provider, _, model = call.model.partition(":")
     known = _PROVIDERS.get(provider, provider)
     operation = "embeddings" if call.agent == EMBEDDER else "chat"
@@ -146,7 +146,7 @@ def _of_call(ledger: Ledger, call: Call, content: bool) -> Span:
         call.started,
         call.started + (0.0 if call.reused else call.seconds),
         about,
-        [_sent(attempt) for attempt in ledger.attempts(call.key)],
+        [_sent(attempt) for attempt in ledger.calls.attempts(call.key)],
         call.error,
         provider not in _IN_PROCESS,
     )

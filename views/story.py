@@ -110,7 +110,7 @@ def find_one(ledger: Ledger, wanted: str) -> Row:
 def _hits(ledger: Ledger, where: str, values: Sequence[Any]) -> list[Hit]:
     sql = f"SELECT id, status FROM rows WHERE {where} ORDER BY position LIMIT {MOST_HITS}"
     found = dict(ledger.read(sql, values))
-    rows = ledger.rows_by_id(found)
+    rows = ledger.rows.by_id(found)
     return [Hit(rows[id], status) for id, status in found.items()]
 
 
@@ -118,21 +118,21 @@ def story_of(
     ledger: Ledger, row: Row, neighbours: Callable[[str], Neighbours | str] = lambda row: ()
 ) -> Story:
     """Tell the story of a row; `neighbours` gives the rows nearest to it, or says why it cannot."""
-    status, reason = ledger.status(row.id)
-    task = ledger.task_of(row.id)
-    calls = ledger.calls(subjects=[row.id, *([task.id] if task else [])])
+    status, reason = ledger.rows.status(row.id)
+    task = ledger.rounds.task_of(row.id)
+    calls = ledger.calls.find(subjects=[row.id, *([task.id] if task else [])])
     by = {agent: [c for c in calls if c.agent == agent] for agent in {c.agent for c in calls}}
     steps = [
         *_origin(ledger, row, task),
         *_asked(by.pop("generator", [])),
         *_landing(ledger, row),
-        *_screened(ledger.checks(row.id).get(row.id)),
+        *_screened(ledger.judgements.checks(row.id).get(row.id)),
         *_nearest(ledger, neighbours(row.id)),
         *_asked(by.pop("redundancy", [])),
-        *_verdict(ledger, ledger.verdict(row.id)),
+        *_verdict(ledger, ledger.judgements.verdict(row.id)),
         *_asked(sorted((c for cs in by.values() for c in cs), key=lambda c: c.started)),
-        *_score(ledger.scores(row.id).get(row.id)),
-        *(_duel(duel, row.id) for duel in ledger.duels(row.id)),
+        *_score(ledger.judgements.scores(row.id).get(row.id)),
+        *(_duel(duel, row.id) for duel in ledger.judgements.duels(row.id)),
         *_end(ledger, row, status, reason),
     ]
     costs = [call.cost for call in calls]
@@ -156,7 +156,7 @@ def _origin(ledger: Ledger, row: Row, task: Task | None) -> Iterator[Step]:
     rule = f" ({task.rule})" if task and task.rule else ""
     facts = {"round": row.round, "strategy": row.strategy, "rule": task.rule if task else ""}
     yield Step("origin", f"generated in round {row.round} by {row.strategy}{rule}, from", facts)
-    parents = ledger.rows_by_id(row.parents)
+    parents = ledger.rows.by_id(row.parents)
     for id in row.parents:
         if parent := parents.get(id):
             seed = parent.origin == "seed"
@@ -173,7 +173,7 @@ def _origin(ledger: Ledger, row: Row, task: Task | None) -> Iterator[Step]:
 
 
 def _target(ledger: Ledger, row: Row) -> Subspace | None:
-    return next((s for s in ledger.subspaces(row.round) if s.id == row.subspace), None)
+    return next((s for s in ledger.rounds.subspaces(row.round) if s.id == row.subspace), None)
 
 
 def lacking(subspace: Subspace) -> str:
@@ -196,7 +196,7 @@ def _asked(calls: Sequence[Call]) -> Iterator[Step]:
 
 
 def _landing(ledger: Ledger, row: Row) -> Iterator[Step]:
-    landing, subspace = ledger.landing(row.id), _target(ledger, row)
+    landing, subspace = ledger.rows.landing(row.id), _target(ledger, row)
     if landing and subspace:
         landed, distance = landing
         beside = f"{distance:.3f} from the centre, radius {subspace.radius:.3f}"
@@ -224,10 +224,10 @@ def _nearest(ledger: Ledger, found: Neighbours | str) -> Iterator[Step]:
     if isinstance(found, str):
         yield Step("neighbour", found)
         return
-    rows = ledger.rows_by_id(id for id, _ in found)
+    rows = ledger.rows.by_id(id for id, _ in found)
     for id, cosine in found:
         if other := rows.get(id):
-            status = ledger.status(id)[0]
+            status = ledger.rows.status(id)[0]
             said = f"cosine {cosine:.3f} to {id} ({other.origin}, {status}): {other.task}"
             yield Step("neighbour", said, {"cosine": cosine}, row=id)
 
@@ -239,7 +239,7 @@ def _verdict(ledger: Ledger, verdict: Verdict | None) -> Iterator[Step]:
     by = "" if verdict.layer == "none" else f", by the {verdict.layer} layer"
     why = f" ({verdict.reason})" if verdict.reason else ""
     said = f"redundancy: {kind}{by}{why}"
-    if other := ledger.rows_by_id([verdict.other]).get(verdict.other):
+    if other := ledger.rows.by_id([verdict.other]).get(verdict.other):
         what = "it repeats" if verdict.duplicate else "nearest"
         said += f"; {what} {verdict.other} at cosine {verdict.cosine:.3f}: {other.task}"
     yield Step("verdict", said, asdict(verdict), row=verdict.other)
@@ -289,16 +289,16 @@ def _outcome(duel: Duel, row: str) -> str:
 
 def _end(ledger: Ledger, row: Row, status: str, reason: str) -> Iterator[Step]:
     yield Step("status", f"status: {status}{f' ({reason})' if reason else ''}")
-    rank, margin = ledger.rank(row.id), ledger.margin(row.id)
+    rank, margin = ledger.dataset.rank(row.id), ledger.dataset.margin(row.id)
     facts = {"rank": rank, "margin": margin}
     if rank:
         yield Step("selection", f"selector: {_chosen(rank, margin, _points(ledger))}", facts)
-    elif status == "accepted" and ledger.noted("stop") is not None:
+    elif status == "accepted" and ledger.facts.get("stop") is not None:
         yield Step("selection", f"selector: {_left_out(ledger, row, margin)}", facts)
 
 
 def _points(ledger: Ledger) -> str:
-    settings = ledger.noted("settings", {})
+    settings = ledger.facts.get("settings", {})
     if settings.get("recipe") == "paper":
         return "points of the final score"
     weight = settings.get("quality_weight", 0.5)
@@ -320,12 +320,12 @@ def _chosen(rank: int, margin: float | None, points: str) -> str:
 
 def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
     said = "in the pool, but not among the rows chosen"
-    shared = bool(ledger.noted("settings", {}).get("languages"))
-    check = ledger.checks(row.id).get(row.id) if shared else None
+    shared = bool(ledger.facts.get("settings", {}).get("languages"))
+    check = ledger.judgements.checks(row.id).get(row.id) if shared else None
     if margin is None and check and not _has_places(ledger, check.language):
         return f"{said}; its language ({check.language or 'not told'}) had no places"
     if margin is None:
-        close = ledger.noted("settings", {}).get("apart_cosine", 1)
+        close = ledger.facts.get("settings", {}).get("apart_cosine", 1)
         near = f"a row at cosine {close:g} or above to it is in, or " if close < 1 else ""
         return f"{said}; {near}it was not among the candidates that were compared one by one"
     sql = "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?"

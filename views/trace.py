@@ -109,8 +109,8 @@ def call_records(
     yield {
         "kind": "run",
         "state": state,
-        "stop": ledger.noted("stop"),
-        "target": ledger.noted("target"),
+        "stop": ledger.facts.get("stop"),
+        "target": ledger.facts.get("target"),
         "calls": sum(group.calls for group in found),
     }
     for group in found:
@@ -163,7 +163,7 @@ def when(round: int) -> str:
 
 
 def _head(ledger: Ledger, found: Sequence[Group], state: str) -> Text:
-    stop = ledger.noted("stop")
+    stop = ledger.facts.get("stop")
     ended = f"{state}: {stop}" if stop else state
     if not found:
         return Text.assemble((inert(ended), "bold"), "  no call")

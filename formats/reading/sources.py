@@ -23,13 +23,12 @@ from typing import Any, NamedTuple
 from ...errors import SourceError, UsageError
 from ...plugins import declared, plugin
 from ...stores.exact_json import dumps
-from ...stores.ledger import LEDGER
+from ...stores.layout import LEDGER, SOURCES
 from .columnar import plain
 from .containers import Stream, container_of
 from .hub import hub_records
 from .tables import table_of
 
-KEPT = "sources"
 STDIN = "-"
 _DATASET = "dataset.jsonl"
 _SUFFIXES = frozenset(
@@ -160,7 +159,7 @@ def _is_kept(source: str) -> bool:
 def _kept(source: str, run: Path) -> Path:
     readable = re.sub(r"[^\w.-]+", "-", source).strip("-") or "stdin"
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]
-    return run / KEPT / f"{readable[:64]}-{digest}.data"
+    return run / SOURCES / f"{readable[:64]}-{digest}.data"
 
 
 @cache

@@ -11,12 +11,12 @@ from typing import Any
 from ... import __version__
 from ...config import IN_FILES, MAY_CHANGE, RunConfig
 from ...stores.files import replace_file
+from ...stores.layout import CARD, DATASET
 from ...stores.ledger import Ledger
 from ...stores.queries.screening import screen_lines
 from ...stores.queries.summary import PAIR, Summary, judging_lines, summarise
 from .licenses import license_of, licenses_of
 from .markdown import block, code, plain, table
-from .writers import CARD, DATASET
 
 _SIZES = (
     (1000, "n<1K"),
@@ -61,7 +61,7 @@ _SPOKEN = 0.02  # share of the rows from which a language is named
 def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
     """Write the card of a run's dataset."""
     path = folder / CARD
-    licenses = tuple(ledger.noted("settings", {}).get("license", ()))
+    licenses = tuple(ledger.facts.get("settings", {}).get("license", ()))
     replace_file(path, card(ledger, stop, Contents(licenses=licenses)))
     return path
 
@@ -69,7 +69,7 @@ def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
 def card(ledger: Ledger, stop: str, contents: Contents) -> str:
     """Return the card: where the rows came from, how they were chosen, how to make it again."""
     s = replace(summarise(ledger), stop=stop)
-    settings = ledger.noted("settings", {})
+    settings = ledger.facts.get("settings", {})
     sections = (
         f"# {s.rows:,} instruction rows",
         _made(ledger, s, settings),
@@ -118,7 +118,7 @@ def _languages(s: Summary) -> list[str]:
 
 
 def _made(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
-    models = ", ".join(code(name) for name in ledger.models()) or "none"
+    models = ", ".join(code(name) for name in ledger.calls.models()) or "none"
     return (
         f"Made by lift-agent {__version__} (recipe {code(settings.get('recipe', 'lift'))}, "
         f"models: {models}, embedder {code(settings.get('embedder', ''))}).\n"
@@ -144,7 +144,7 @@ def _sources(ledger: Ledger, contents: Contents) -> str:
             f"{rejected:,}",
             plain(license_of(path, contents.licenses) or "not given"),
         )
-        for path, _, usable, rejected in ledger.sources()
+        for path, _, usable, rejected in ledger.sources.all()
     ]
     return table(("source", "usable rows", "quarantined", "licence"), rows)
 
@@ -157,7 +157,7 @@ def _origins(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
 
 
 def _chosen(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
-    judge = ledger.noted("judge", "nobody")
+    judge = ledger.facts.get("judge", "nobody")
     by = {
         "cheap signals": "by cheap signals of its text",
         "given scores": "by scores that were given",
@@ -246,7 +246,7 @@ def _limits(contents: Contents) -> str:
 
 def _again(ledger: Ledger, settings: Mapping[str, Any]) -> str:
     """The command, without the settings that change no row, and the inputs' fingerprints."""
-    prints = ledger.noted("fingerprints", {})
+    prints = ledger.facts.get("fingerprints", {})
     known = [f"{sha}  {_short(path)}" for path, sha in prints.items() if sha]
     return (
         f"With lift-agent {__version__} and these files (SHA-256):\n\n{block(known)}\n\n"

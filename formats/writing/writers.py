@@ -11,22 +11,18 @@ import tomlkit
 from ...records import Row, Score
 from ...stores.exact_json import dumps
 from ...stores.files import replace_file
+from ...stores.layout import DATASET, QUARANTINE, SETTINGS
 from ...stores.ledger import Ledger
 from .outputs import write_records
 from .shapes import alpaca, whole
 
-DATASET = "dataset.jsonl"
-QUARANTINE = "quarantine.jsonl"
-SETTINGS = "run.toml"
-REPORT = "report.html"
-CARD = "README.md"
 _PLACED = ("source", "line", "column", "reason", "excerpt")
 
 
 def write_dataset(ledger: Ledger, folder: Path) -> Path:
     """Write the selected rows as JSONL, seeds first, in the order of arrival."""
     path, story = folder / DATASET, stories(ledger)
-    records = (whole(row, alpaca, story(row, score)) for row, score in ledger.chosen())
+    records = (whole(row, alpaca, story(row, score)) for row, score in ledger.dataset.scored_rows())
     write_records(records, path)
     return path
 
@@ -34,7 +30,8 @@ def write_dataset(ledger: Ledger, folder: Path) -> Path:
 def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
     """Write the records that could not be used, each with its place; None if all could."""
     lines = [
-        dumps({name: getattr(reject, name) for name in _PLACED}) for reject in ledger.rejects()
+        dumps({name: getattr(reject, name) for name in _PLACED})
+        for reject in ledger.sources.rejects()
     ]
     if not lines:
         return None
@@ -45,7 +42,7 @@ def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
 
 def stories(ledger: Ledger) -> Callable[[Row, Score], dict[str, Any]]:
     """What tells the story of a row of this run, as `lift` in what is written."""
-    names = {(s.round, s.id): s.name for s in ledger.subspaces()}
+    names = {(s.round, s.id): s.name for s in ledger.rounds.subspaces()}
     return lambda row, score: story(row, score, names.get((row.round, row.subspace), ""))
 
 

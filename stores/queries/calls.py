@@ -161,7 +161,7 @@ def since(ledger: Ledger, wanted: Wanted, after: int, limit: int = PAGE) -> list
 
 def subjects_of(ledger: Ledger, row: str) -> tuple[str, ...]:
     """What the calls about a row, and those that made it, name as their subject."""
-    task = ledger.task_of(row)
+    task = ledger.rounds.task_of(row)
     return (row, task.id) if task else (row,)
 
 

@@ -39,9 +39,9 @@ class Region:
 
 def regions(ledger: Ledger) -> list[Region]:
     """The subspaces of all rounds, in the order in which the analyst named them."""
-    made, spent, shares = _made(ledger), _spent(ledger), ledger.closeness()
+    made, spent, shares = _made(ledger), _spent(ledger), ledger.rounds.proximity()
     found = []
-    for subspace in ledger.subspaces():
+    for subspace in ledger.rounds.subspaces():
         place = subspace.round, subspace.id
         before, after = shares.get(place, (None, None))
         counts = made.get(place, (0, 0, 0, 0))
@@ -86,5 +86,5 @@ def _examples(ledger: Ledger, subspace: Subspace) -> tuple[Row, ...]:
         " ORDER BY status = 'accepted' DESC, landed DESC, rank IS NULL, position LIMIT ?"
     )
     ids = [id for (id,) in ledger.read(sql, (subspace.round, subspace.id, EXAMPLES))]
-    rows = ledger.rows_by_id(ids)
+    rows = ledger.rows.by_id(ids)
     return tuple(rows[id] for id in ids)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ...records.codes import Reason
 from ..ledger import Ledger
 from .screening import screened
 
@@ -31,8 +32,6 @@ SETS = {
 PAIR = 0.95  # cosine from which two rows count as a pair where coverage is shown
 
 # Why a row is rejected that is whole: the other reasons name a fault.
-LOW_SCORE = "score below min_score"
-LOW_VARIANCE = "row variance too low"
 
 # Stop reasons after which the same command continues the run.
 RESUMABLE = ("interrupted", "budget", "errors")
@@ -130,11 +129,11 @@ class Summary:
 
 def summarise(ledger: Ledger) -> Summary:
     """Read the figures of a run from its ledger."""
-    counts = ledger.counts()
-    sources, rounds = ledger.sources(), ledger.rounds()
-    chosen = ledger.chosen_counts()
-    outcomes = ledger.task_outcomes()
-    probes, subspaces = ledger.references("probe"), ledger.subspaces()
+    counts = ledger.rows.counts()
+    sources, rounds = ledger.sources.all(), ledger.rounds.all()
+    chosen = ledger.dataset.counts()
+    outcomes = ledger.rounds.task_outcomes()
+    probes, subspaces = ledger.sources.references("probe"), ledger.rounds.subspaces()
 
     def count(status: str, origin: str = "") -> int:
         return sum(
@@ -147,17 +146,17 @@ def summarise(ledger: Ledger) -> Summary:
             rejected[why] += n
 
     return Summary(
-        target=int(ledger.noted("target", 0)),
+        target=int(ledger.facts.get("target", 0)),
         rows=sum(chosen.values()),
-        stop=str(ledger.noted("stop", "")),
+        stop=str(ledger.facts.get("stop", "")),
         read=sum(source[2] for source in sources),
-        unusable=len(ledger.rejects()),
+        unusable=len(ledger.sources.rejects()),
         seeds_accepted=count("accepted", "seed"),
         seeds_chosen=chosen.get("seed", 0),
         generated_chosen=chosen.get("generated", 0),
         near_duplicates=count("duplicate"),
         seed_near_duplicates=count("duplicate", "seed"),
-        low_scores=sum(rejected.pop(why, 0) for why in (LOW_SCORE, LOW_VARIANCE)),
+        low_scores=sum(rejected.pop(why, 0) for why in (Reason.LOW_SCORE, Reason.LOW_VARIANCE)),
         rejected=dict(rejected),
         judge_quarantined=count("quarantined"),
         not_judged=count("unique") + count("new"),
@@ -167,23 +166,23 @@ def summarise(ledger: Ledger) -> Summary:
         generated_accepted=count("accepted", "generated"),
         faults={why: n for (kind, why), n in outcomes.items() if kind != "row"},
         rounds=sum(r["round"] > 0 for r in rounds),
-        coverage=ledger.noted("coverage", {}),
-        judge=str(ledger.noted("judge", "")),
-        judging=ledger.noted("judging", {}),
-        usage=ledger.usage(),
+        coverage=ledger.facts.get("coverage", {}),
+        judge=str(ledger.facts.get("judge", "")),
+        judging=ledger.facts.get("judging", {}),
+        usage=ledger.calls.usage(),
         subspaces=len({subspace.id for subspace in subspaces}),
-        requests=ledger.spent().calls,
-        seconds=ledger.noted("seconds", 0.0),
-        estimate=ledger.noted("estimate", {}),
-        toward=len(ledger.references("toward")),
+        requests=ledger.calls.spent().calls,
+        seconds=ledger.facts.get("seconds", 0.0),
+        estimate=ledger.facts.get("estimate", {}),
+        toward=len(ledger.sources.references("toward")),
         probes=len(probes),
         plausible=sum(not probe.fault for probe in probes),
         given_up=sum(bool(subspace.given_up) for subspace in subspaces),
         screen=screened(
-            ledger.checks(),
-            ledger.benchmarks(),
-            masked=ledger.noted("settings", {}).get("pii") == "mask",
-            chosen=set(ledger.chosen_ids()),
+            ledger.judgements.checks(),
+            ledger.sources.benchmarks(),
+            masked=ledger.facts.get("settings", {}).get("pii") == "mask",
+            chosen=set(ledger.dataset.ids()),
         ),
     )
 

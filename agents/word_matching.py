@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import permutations
 
-from .lexicon import IRREGULAR, LIGHT, OPPOSITES, SYNONYMS
-from .texts import common_subsequence
+from rapidfuzz.distance import OSA
+
+from .word_lists import IRREGULAR, LIGHT, OPPOSITES, SYNONYMS
 
 
 def matched(one: set[str], two: set[str]) -> tuple[list[tuple[str, str]], set[str], set[str]]:
@@ -62,25 +63,9 @@ def _prefixed(a: str, b: str) -> bool:
 
 def misspelt(a: str, b: str) -> bool:
     """Whether two words are one edit apart (Damerau), long enough, with the same first letter."""
-    if len(a) + len(b) < 9 or abs(len(a) - len(b)) > 1 or a[0] != b[0]:
+    if len(a) + len(b) < 9 or a[0] != b[0]:
         return False
-    start = next(
-        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
-    )
-    rest, other = a[start:], b[start:]
-    return (
-        rest[1:] == other[1:]
-        or rest[1:] == other
-        or rest == other[1:]
-        or (rest[:2] == other[:2][::-1] and rest[2:] == other[2:])
-    )
-
-
-def agreement(one: Sequence[str], two: Sequence[str]) -> float:
-    """Share of two token sequences that is their longest common subsequence (ROUGE-L F1)."""
-    if one == two:
-        return 1.0
-    return 2 * common_subsequence(one, two) / (len(one) + len(two)) if one and two else 0.0
+    return OSA.distance(a, b, score_cutoff=1) <= 1
 
 
 @cache

@@ -22,7 +22,7 @@ class Sorted(BaseModel):
     kind: Literal["living", "lifeless"]
 
 
-async def greet(gateway: Gateway) -> str:
+async def ask_for_text(gateway: Gateway) -> str:
     """Ask for a plain text; return what went wrong, "" if nothing did.
 
     Raises:
@@ -34,7 +34,7 @@ async def greet(gateway: Gateway) -> str:
     return "" if answer.text else answer.error
 
 
-async def sort(gateway: Gateway) -> str:
+async def ask_for_object(gateway: Gateway) -> str:
     """Ask for an object; return why there is none that is valid, "" if there is one.
 
     Raises:

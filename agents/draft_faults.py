@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from . import signals
+from . import reasons, signals
 from .code import code_fault, looks_like_code, prose
 from .language import other_language
-from .texts import distinct_trigrams, normalised, overlap, script, word_runs, words
+from .texts import distinct_trigrams, normalised, rouge_l, script, word_ngrams, words
 
-COPY_OVERLAP = 0.8  # ROUGE-L with a parent from which a task counts as its copy
-COPY_COSINE = 0.9  # cosine to a parent above which a fused row is its copy
+COPY_ROUGE_L = 0.8  # ROUGE-L with a parent from which a task counts as its copy
 
 _PROMPT_TEXT = re.compile(
     r"\b(first|second|third|new|given|other|two|three) tasks?\b|\btask [123abc]\b|"
@@ -75,47 +74,49 @@ def task_fault(
         truncated: whether the model was cut off by its token limit.
     """
     if len(words(instruction)) < 4:
-        return "too short for a task"
+        return reasons.TOO_SHORT
     end = instruction.rstrip()
     whole = end.endswith(_COMPLETE) or script(end) in _NO_FULL_STOP
     if truncated or not whole or (end.endswith((":", "：")) and not input):
-        return "cut sentence"
-    if _PROMPT_TEXT.search(instruction) or word_runs(f"{instruction} {input}") & word_runs(prompt):
-        return "text of the prompt"
+        return reasons.CUT_SENTENCE
+    if _PROMPT_TEXT.search(instruction) or word_ngrams(f"{instruction} {input}") & word_ngrams(
+        prompt
+    ):
+        return reasons.PROMPT_IN_TASK
     if _LABEL.search(instruction):
-        return "the input is inside the instruction"
+        return reasons.INPUT_IN_INSTRUCTION
     if _ANSWER.search(instruction) or looks_like_code(instruction):
-        return "an answer in place of a task"
+        return reasons.ANSWER_AS_TASK
     if any(_copies(instruction, parent) for parent in parents):
-        return "a copy of a parent"
+        return reasons.COPY_OF_PARENT
     if _JOINED.search(instruction) or len(_NUMBERED.findall(instruction)) >= 2:
-        return "concatenation"
+        return reasons.CONCATENATION
     if distinct_trigrams(instruction) < 0.8:
-        return "repeats itself"
+        return reasons.TASK_REPEATS_ITSELF
     scripts = {script(parent) for parent in parents}
     if script(instruction) not in scripts or other_language(instruction, " ".join(parents)):
-        return "another language than the parents"
+        return reasons.LANGUAGE_OF_TASK
     # Only where the parents ask in a way that is known here, which leaves other languages alone.
     if all(_asks(parent) for parent in parents) and not _asks(instruction):
-        return "a statement in place of a task"
+        return reasons.STATEMENT
     return ""
 
 
 def answer_fault(task: str, answer: str, truncated: bool) -> str:
     """Name what is wrong with the answer to a generated task, "" if nothing is."""
     if truncated:
-        return "the answer was cut by its length"
+        return reasons.ANSWER_CUT
     if signals.is_refusal(answer):
-        return "the answer is a refusal"
-    if normalised(answer) == normalised(task) or overlap(task, answer) >= COPY_OVERLAP:
-        return "the answer repeats the task"
+        return reasons.ANSWER_REFUSED
+    if normalised(answer) == normalised(task) or rouge_l(task, answer) >= COPY_ROUGE_L:
+        return reasons.ANSWER_REPEATS_TASK
     if distinct_trigrams(answer) < 0.5:
-        return "the answer repeats itself"
+        return reasons.ANSWER_REPEATS_ITSELF
     leaked = _LEAKED.search(answer)
     if leaked and leaked.group().casefold() not in task.casefold():
-        return "text of the prompt in the answer"
+        return reasons.PROMPT_IN_ANSWER
     if other_language(prose(answer), task):
-        return "the answer is in another language than the task"
+        return reasons.LANGUAGE_OF_ANSWER
     return code_fault(task, answer)
 
 
@@ -130,4 +131,4 @@ def _asks(text: str) -> bool:
 def _copies(instruction: str, parent: str) -> bool:
     if normalised(instruction) in normalised(parent):
         return True
-    return overlap(instruction, parent) >= COPY_OVERLAP
+    return rouge_l(instruction, parent) >= COPY_ROUGE_L
