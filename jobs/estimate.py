@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..agents import analyst, generator, judge, probes, redundancy
+from ..agents import generator, judge, probes, redundancy, subspace_naming
 from ..agents.forecasts import Forecast, Span, tokens_in
 from ..agents.probes import theme_count
 from ..config import RunConfig
@@ -134,7 +134,7 @@ def estimate(
     if config.recipe == "lift" and tasks.high:
         rounds = math.ceil(tasks.high / config.round_size)
         subspaces = min(subspace_count(max(len(rows), prompts)), config.round_size)
-        add(config.model_of("analyst"), analyst.forecast(subspaces, rounds))
+        add(config.model_of("analyst"), subspace_naming.forecast(subspaces, rounds))
         if not config.toward:
             themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
             add(config.model_of("analyst"), probes.forecast(themes, rounds))

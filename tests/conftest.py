@@ -50,6 +50,15 @@ def embedder(tmp_path_factory):
     return static_embedder(tmp_path_factory.mktemp("embedder"))
 
 
+@pytest.fixture(scope="session")
+def minilm(exports, no_cache_of_the_users):
+    """The name of the default embedder, exported: by a process that ends, as torch is large."""
+    name = "all-MiniLM-L6-v2"
+    code = f"from lift_agent.embedders import open_embedder; open_embedder({name!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return name
+
+
 @pytest.fixture
 def seeds(tmp_path):
     """A file of 40 seed rows in four topics, with an exact copy and one that differs in form."""

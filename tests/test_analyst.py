@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import SCRIPTED, go, read_dataset
 
-from lift_agent.agents.analyst import Brief, CoverageAnalyst, TargetPrompts
+from lift_agent.agents.analyst import CoverageAnalyst
 from lift_agent.agents.bandit import PATIENCE, SubspaceArm, best_arm, chance_above, hopeless, quotas
 from lift_agent.agents.probes import MOST_THEMES, cluster_count, drawn_in, theme_count
 from lift_agent.agents.reference import ReferenceTexts
+from lift_agent.agents.subspace_naming import Brief
+from lift_agent.agents.target_prompts import TargetPrompts
 from lift_agent.agents.texts import word_ngrams
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
