@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetReached, RunStopped, TooManyErrors
-from ..geometry.duplicates import among, candidates
-from ..geometry.neighbours import EXACT, Floats, Indices, Vectors, nearest_others
+from ..geometry.duplicates import duplicate_candidates, graph_candidates
+from ..geometry.neighbours import EXACT_LIMIT, PROBES, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
 from . import reasons, scoring
@@ -47,7 +47,8 @@ class RedundancyAgent:
         borderline: float,
         *,
         block: int = BLOCK,
-        exact_limit: int = EXACT,
+        exact_limit: int = EXACT_LIMIT,
+        probes: int = PROBES,
     ) -> None:
         """Take the cosines from which rows are compared, and from which there is a doubt.
 
@@ -58,12 +59,14 @@ class RedundancyAgent:
             block: rows decided together; the verdicts are the same for any.
             exact_limit: up to the square of this many pairs (new rows times all rows), a row is
                 compared with every other; above, with its neighbours in a graph.
+            probes: cells that are searched for a row's neighbours where the graph is not exact.
         """
         self._gateway = gateway
+        self._exact_limit = exact_limit
+        self._probes = probes
         self._candidate = candidate
         self._borderline = borderline
         self._block = block
-        self._exact_limit = exact_limit
         self._keys: dict[str, Keys] = {}
 
     async def find_duplicates(
@@ -92,7 +95,8 @@ class RedundancyAgent:
         sweep = Sweep(rows, [self._key(row) for row in rows], len(kept), self._borderline)
         # A few new rows beside many kept ones are not worth a graph of them all.
         large = len(new) * len(rows) > self._exact_limit**2
-        graph = nearest_others(vectors, _WIDE) if large else None
+        sizes = {"exact_limit": self._exact_limit, "probes": self._probes}
+        graph = nearest_others(vectors, _WIDE, **sizes) if large else None
         stopped: RunStopped | None = None
         for block in sweep.blocks(self._block):
             sweep.open(block, vectors, self._near(block, sweep.stay, vectors, graph))
@@ -114,11 +118,11 @@ class RedundancyAgent:
         """The rows of the block and those that stay which each of the block may repeat."""
         ids = np.asarray([*stay, *block], dtype=np.int64)
         if graph is None:
-            found = candidates(vectors[block], vectors[stay], self._candidate, CANDIDATES)
+            found = duplicate_candidates(vectors[block], vectors[stay], self._candidate, CANDIDATES)
             return [(ids[near], cosines) for near, cosines in found]
         open_rows = np.zeros(len(vectors), dtype=bool)
         open_rows[ids] = True
-        return among(graph, block, open_rows, self._candidate)
+        return graph_candidates(graph, block, open_rows, self._candidate)
 
     def _key(self, row: Row) -> Keys:
         if row.id not in self._keys:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry.neighbours import Floats, Vectors
-from ..geometry.selection import chosen, percentile_ranks, standing
+from ..geometry.selection import percentile_ranks, ranking_margins, select
 from ..records import Row, Score
 
 
@@ -47,7 +47,7 @@ class Selector:
         languages: Mapping[str, float] | None = None,
         min_separation: float = 1.0,
     ) -> None:
-        """Take the target, the seeds' share of it, and how to choose (`selection.chosen`)."""
+        """Take the target, the seeds' share of it, and how to select (see `select`)."""
         self._target = target
         self._min_separation = min_separation
         self._seed_cap = int(seed_share * target + 1e-9)
@@ -82,17 +82,17 @@ class Selector:
         margins = np.full(len(pool), np.nan)
         for name, (count, cap) in allotted.items():
             places = np.asarray(groups[name])
-            choice = chosen(
+            found = select(
                 vectors[places],
                 quality[places],
                 count,
                 self._quality_weight,
                 capped=seeds[places],
                 cap=cap,
-                apart=self._min_separation,
+                min_separation=self._min_separation,
             )
-            margins[places] = choice.margins
-            turns += [(turn / count, int(places[i])) for turn, i in enumerate(choice.order)]
+            margins[places] = found.margins
+            turns += [(turn / count, int(places[i])) for turn, i in enumerate(found.order)]
         order = [place for _, place in sorted(turns, key=lambda taken: taken[0])]
         return Selection.of(pool, order, margins)
 
@@ -158,4 +158,4 @@ class TopSelector:
         final = np.asarray([scores[row.id].final for row in pool])
         order = sorted(range(len(pool)), key=lambda i: (-final[i], pool[i].position))
         order = order[: self._target]
-        return Selection.of(pool, order, standing(final, order))
+        return Selection.of(pool, order, ranking_margins(final, order))

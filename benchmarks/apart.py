@@ -13,7 +13,7 @@ from corpora import CODE, embedded_rows, parser, report
 from lift_agent.agents import scoring
 from lift_agent.config import RunConfig
 from lift_agent.geometry.coverage import near_duplicate_pairs, vendi_score
-from lift_agent.geometry.selection import choose, percentile_ranks
+from lift_agent.geometry.selection import percentile_ranks, select
 
 COUNT = 300
 APART = RunConfig.model_fields["apart_cosine"].default
@@ -26,12 +26,18 @@ def main() -> None:
     none = np.zeros(len(rows), dtype=bool)
     ways = {"random (mean of 5)": [chance(len(rows), seed) for seed in range(5)]}
     for weight in (0.0, 0.5):
-        for apart in (1.0, APART):
-            chosen = choose(
-                vectors, percentile_ranks(points), COUNT, weight, capped=none, cap=0, apart=apart
+        for separation in (1.0, APART):
+            found = select(
+                vectors,
+                percentile_ranks(points),
+                COUNT,
+                weight,
+                capped=none,
+                cap=0,
+                min_separation=separation,
             )
-            rule = f"rows at cosine {apart} kept apart" if apart < 1 else "no rule"
-            ways[f"quality weight {weight:g}, {rule}"] = [np.asarray(chosen)]
+            rule = f"rows at cosine {separation} kept apart" if separation < 1 else "no rule"
+            ways[f"quality weight {weight:g}, {rule}"] = [np.asarray(found.order)]
     report(
         "apart",
         f"{COUNT} of the {len(rows):,} rows of {CODE}",

@@ -21,10 +21,10 @@ import corpora
 import numpy as np
 import peers
 
-from lift_agent.geometry.density import sparse_regions
-from lift_agent.geometry.duplicates import among
+from lift_agent.geometry.density import sparse_subspaces
+from lift_agent.geometry.duplicates import graph_candidates
 from lift_agent.geometry.neighbours import Vectors, nearest_others, unit
-from lift_agent.geometry.selection import choose
+from lift_agent.geometry.selection import select
 
 THRESHOLD = 0.95
 NOISE = 0.3  # length of the noise beside the row's 1
@@ -33,38 +33,39 @@ NOISE = 0.3  # length of the noise beside the row's 1
 def noisy(data: object, rows: int) -> Vectors:
     """So many unit vectors: real rows in turn, each with noise of its own, some hardly any."""
     _, real = corpora.embedded_rows(data, corpora.CODE)  # type: ignore[arg-type]
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     made = np.empty((rows, real.shape[1]), dtype=np.float32)
     for start in range(0, rows, len(real)):
         part = made[start : start + len(real)]
-        noise = dice.normal(size=part.shape).astype(np.float32)
-        noise *= dice.uniform(0.05, NOISE, size=(len(part), 1)) / np.linalg.norm(
+        noise = rng.normal(size=part.shape).astype(np.float32)
+        noise *= rng.uniform(0.05, NOISE, size=(len(part), 1)) / np.linalg.norm(
             noise, axis=1, keepdims=True
         )
         part[:] = unit(real[: len(part)] + noise)
     return made
 
 
-def select(vectors: Vectors, count: int) -> int:
-    """Choose without a judge."""
+def selected(vectors: Vectors, count: int) -> int:
+    """Select without a judge."""
     n = len(vectors)
-    return len(choose(vectors, np.zeros(n), count, 0.0, capped=np.zeros(n, dtype=bool), cap=0))
+    none = np.zeros(n, dtype=bool)
+    return len(select(vectors, np.zeros(n), count, 0.0, capped=none, cap=0).order)
 
 
 def everything(vectors: Vectors, count: int) -> int:
     """Analyze, de-duplicate and select, as a run does."""
-    sparse_regions(vectors, 32)
+    sparse_subspaces(vectors, 32)
     graph = nearest_others(vectors, 40)
     stays = np.ones(len(vectors), dtype=bool)
     for row in range(len(vectors)):
-        [(repeated, _)] = among(graph, [row], stays, THRESHOLD)
+        [(repeated, _)] = graph_candidates(graph, [row], stays, THRESHOLD)
         stays[row] = len(repeated) == 0
-    return select(vectors[stays], count)
+    return selected(vectors[stays], count)
 
 
 JOBS = {
     "lift-agent: analyze, de-duplicate, select": everything,
-    "lift-agent: select": select,
+    "lift-agent: select": selected,
     "SemHash: self-deduplicate, representatives": partial(peers.semhash, threshold=THRESHOLD),
     "DEITA's filter": partial(peers.deita, threshold=THRESHOLD),
     "DEITA's filter, as published": partial(peers.deita_as_published, threshold=THRESHOLD),

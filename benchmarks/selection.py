@@ -26,7 +26,7 @@ from lift_agent.geometry.coverage import (
     vendi_score,
 )
 from lift_agent.geometry.neighbours import Vectors, nearest_others
-from lift_agent.geometry.selection import choose
+from lift_agent.geometry.selection import select
 
 CELLS = 500
 THRESHOLD = 0.90
@@ -37,7 +37,7 @@ def ours(vectors: Vectors, count: int) -> np.ndarray:
     """The selector, by diversity alone."""
     n = len(vectors)
     none = np.zeros(n, dtype=bool)
-    return np.asarray(choose(vectors, np.zeros(n), count, 0.0, capped=none, cap=0))
+    return np.asarray(select(vectors, np.zeros(n), count, 0.0, capped=none, cap=0).order)
 
 
 METHODS: dict[str, Method] = {
@@ -61,8 +61,8 @@ class Pool:
         self.rarity = rarity(nearest_others(vectors, 10)[0])
         fitted = MiniBatchKMeans(CELLS, random_state=0, n_init=1, batch_size=4096).fit(vectors)
         self.cells = fitted.labels_
-        dice = np.random.default_rng(0)
-        samples = [dice.choice(len(vectors), self.count, replace=False) for _ in range(5)]
+        rng = np.random.default_rng(0)
+        samples = [rng.choice(len(vectors), self.count, replace=False) for _ in range(5)]
         self.chance = np.mean([self.measured(sample) for sample in samples], axis=0)
 
     def measured(self, chosen: np.ndarray) -> np.ndarray:
@@ -85,9 +85,9 @@ class Pool:
 def lines(name: str, pool: Pool) -> list[list[str]]:
     """A line for each method."""
     found = []
-    for method, select in METHODS.items():
+    for method, choose in METHODS.items():
         begun = time.process_time()
-        chosen = select(pool.vectors, pool.count)
+        chosen = choose(pool.vectors, pool.count)
         seconds = time.process_time() - begun
         ratios = [f"{ratio:.3f}" for ratio in pool.ratios(chosen)]
         pairs = near_duplicate_pairs(pool.vectors[chosen], THRESHOLD)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ModelError, UsageError
 from ..geometry.neighbours import Vectors, unit
 from ..plugins import declared, package_of, plugin
+from .base import AsyncEmbedder, Embedder
 
 if TYPE_CHECKING:
     from ..llms.backend import Backend
@@ -25,23 +26,6 @@ KINDS = ("sentence-transformers", "openai", "static")
 
 _SAME = 0.999  # cosine of a text's vectors by the same model on two machines
 _AT_ONCE = 8  # texts' chunks of a hosted model under way; the gateway bounds its requests
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors; `name` identifies the vectors that it makes."""
-
-    name: str
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return a unit vector for each text, (n, d), whatever else is in the batch."""
-
-
-@runtime_checkable
-class AsyncEmbedder(Protocol):
-    """An embedder that waits for a server, not for the processor."""
-
-    async def aembed(self, texts: Sequence[str]) -> Vectors:
-        """Return a unit vector for each text, (n, d), whatever else is in the batch."""
 
 
 def kind_of(name: str) -> tuple[str, str]:
@@ -64,7 +48,6 @@ def open_embedder(
     base_url: str | None = None,
     prices: Mapping[str, Sequence[float]] | None = None,
     gateway: Callable[[Backend], Gateway] | None = None,
-    say: Callable[[str], None] = lambda line: None,
 ) -> Embedder:
     """Open the embedder called ``kind:model``; a bare name or folder is a sentence transformer.
 
@@ -76,7 +59,6 @@ def open_embedder(
         prices: USD per million input and output tokens, by name, before the package's table.
         gateway: makes the gateway through which a hosted model is asked; without one, requests
             are tried again, but neither counted nor kept.
-        say: told what takes long, and why a slower way is taken.
 
     Raises:
         UsageError: no kind of embedder is called so.
@@ -88,7 +70,7 @@ def open_embedder(
     if kind == "sentence-transformers":
         from .sentence_transformers import open_model
 
-        return open_model(name, model, prompt, say)
+        return open_model(name, model, prompt)
     if kind == "static":
         from .static import StaticEmbedder
 

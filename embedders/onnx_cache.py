@@ -9,7 +9,7 @@ for the library.
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import shutil
 import tempfile
 import warnings
@@ -22,14 +22,16 @@ import numpy as np
 
 from ..config import cache_folder
 from ..geometry.neighbours import unit
+from .onnx_files import MODEL, RECIPE, TOKENIZER, Recipe
+from .onnx_model import Session
 
-MODEL, TOKENIZER, RECIPE = "model.onnx", "tokenizer.json", "recipe.json"
-CLOSE = 1e-5  # largest difference from the library's vectors
+logger = logging.getLogger(__name__)
 
+_TOLERANCE = 1e-5  # largest difference from the library's vectors
 _LAYOUT = "1"  # of the exported folder
 _READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".py"}  # files that make a model
 _VERSIONS = ("sentence-transformers", "transformers", "torch")
-_PROBES = (
+_TRIAL_TEXTS = (
     "",
     "  Two  spaces, CAPITALS and a\nnew line ",
     "Ein Käfer, 一只甲虫, жук, 🪲.",
@@ -38,7 +40,7 @@ _PROBES = (
 )
 
 
-def exported(folder: Path, load: Callable[[], Any], say: Callable[[str], None]) -> Path | str:
+def cached_export(folder: Path, load: Callable[[], Any]) -> Path | str:
     """Return the folder of a model's export, made now if it is not there.
 
     Where the library has to be used, return the reason instead. Two processes at once are safe:
@@ -47,7 +49,6 @@ def exported(folder: Path, load: Callable[[], Any], say: Callable[[str], None]) 
     Args:
         folder: the model's files.
         load: loads the model with the library.
-        say: told that the export is made.
     """
     from filelock import FileLock
 
@@ -57,12 +58,12 @@ def exported(folder: Path, load: Callable[[], Any], say: Callable[[str], None]) 
             place.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{place}.lock"):
                 if not (place / RECIPE).is_file():
-                    say("exporting the embedder to ONNX, once")
+                    logger.info("exporting the embedder to ONNX, once")
                     _make(place, load())
-        recipe = json.loads((place / RECIPE).read_text(encoding="utf-8"))
+        recipe = Recipe.read(place)
     except OSError as error:
         return f"the cache folder {place.parent} cannot be used ({error.strerror})"
-    return recipe["library"] or place
+    return recipe.library or place
 
 
 def _fingerprint(folder: Path) -> str:
@@ -86,12 +87,7 @@ def _make(place: Path, model: Any) -> None:
         if reason:
             shutil.rmtree(made)
             made.mkdir()
-        recipe = {
-            "library": reason,
-            "prompts": dict(model.prompts),
-            "default_prompt": model.default_prompt_name,
-        }
-        (made / RECIPE).write_text(json.dumps(recipe), encoding="utf-8")
+        Recipe(reason, dict(model.prompts), model.default_prompt_name).write(made)
         made.rename(place)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -111,7 +107,7 @@ def _export(model: Any, made: Path) -> str:
         difference = _difference(model, made)
     except Exception as error:  # models differ in what cannot be traced
         return f"it cannot be exported ({type(error).__name__}: {str(error).splitlines()[:1]})"
-    return "" if difference <= CLOSE else f"its export differs by {difference:.1g}"
+    return "" if difference <= _TOLERANCE else f"its export differs by {difference:.1g}"
 
 
 def _trace(model: Any, file: Path) -> None:
@@ -157,9 +153,7 @@ def _save_tokenizer(model: Any, file: Path) -> None:
 
 
 def _difference(model: Any, made: Path) -> float:
-    """Largest difference between the library's vectors of the probes and the export's."""
-    from .onnx_model import Session
-
-    library = unit(np.asarray(model.encode(list(_PROBES), prompt="", show_progress_bar=False)))
-    export = unit(Session(made).embed(_PROBES))
+    """Largest difference between the library's vectors of the trial texts and the export's."""
+    library = unit(np.asarray(model.encode(list(_TRIAL_TEXTS), prompt="", show_progress_bar=False)))
+    export = unit(Session(made).embed(_TRIAL_TEXTS))
     return float(np.abs(library - export).max()) if library.shape == export.shape else np.inf

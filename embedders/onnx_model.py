@@ -6,7 +6,6 @@ Each text goes alone, without padding, on a thread of its own: little is left to
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,18 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry.neighbours import Vectors, unit
-from .onnx_cache import MODEL, RECIPE, TOKENIZER
-from .sentence_transformers import chosen_prompt
+from .onnx_files import MODEL, TOKENIZER, Recipe
+from .prompts import prompt_for
 
 
 class OnnxEmbedder:
     """A sentence-transformers model from its export."""
 
     def __init__(self, name: str, folder: Path, prompt: str | None) -> None:
-        recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+        recipe = Recipe.read(folder)
         self.name = name
         self._session = Session(folder)
-        self._prompt = chosen_prompt(prompt, recipe["prompts"], recipe["default_prompt"])
+        self._prompt = prompt_for(prompt, recipe.prompts, recipe.default_prompt)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a unit vector for each text, (n, d), the same bits whatever else is embedded."""

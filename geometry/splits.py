@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .neighbours import EXACT, Indices, Vectors, nearest_others
+from .neighbours import EXACT_LIMIT, Indices, Vectors, nearest_others
 
 _BLOCK_ENTRIES = 16_000_000  # similarities held at once
 _WIDE = 40  # neighbours that are looked at where there are too many rows for all pairs
@@ -20,7 +20,7 @@ def near_groups(vectors: Vectors, floor: float) -> Indices:
 
     Args:
         vectors: (n, d) unit vectors.
-        floor: least cosine of a pair; above `EXACT` rows only the nearest neighbours of each
+        floor: least cosine of a pair; above `EXACT_LIMIT` rows only the nearest neighbours of each
             row are pairs.
 
     Returns:
@@ -43,7 +43,7 @@ def near_groups(vectors: Vectors, floor: float) -> Indices:
 
 def _pairs(vectors: Vectors, floor: float) -> Iterator[tuple[Indices, Indices]]:
     n = len(vectors)
-    if n > EXACT:
+    if n > EXACT_LIMIT:
         cosines, ids = nearest_others(vectors, _WIDE)
         rows, places = np.nonzero(cosines >= floor)
         yield rows, ids[rows, places]

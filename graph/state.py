@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
@@ -18,6 +18,7 @@ from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
 from ..llms.gateway import Gateway, Switch
+from ..records import StopReason
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
 from .progress import Progress
@@ -37,7 +38,7 @@ class RunState(RunInput):
 
     round: int
     accepted: int
-    stop: str
+    stop: StopReason | Literal[""]
 
 
 @dataclass(frozen=True)

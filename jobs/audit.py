@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ..agents.contamination import Benchmarks, Leak, nearest_items
-from ..embedders import Embedder
+from ..embedders.base import Embedder
 from ..formats.reading.prompts import read_benchmarks
 from ..formats.reading.readers import read_rows
 from ..formats.reading.sources import File

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,7 @@ from .batching import batcher_of
 class Recording:
     """What a replay takes in place of models: their facts by name, and their answers."""
 
-    backends: dict[str, dict[str, Any]]
+    backends: Mapping[str, Mapping[str, Any]]
     calls: CallCache
 
     def backend(self, name: str) -> Backend:
@@ -61,7 +61,7 @@ async def opened(
     batchers: dict[str, Batcher] = {}
     stores: tuple[VectorStore, ...] = ()
     gateways: dict[str, Gateway] = {}
-    budget = Budget(_caps(config), ledger.calls.spent(), seconds=ledger.facts.get("seconds", 0.0))
+    budget = Budget(_caps(config), ledger.calls.spent(), seconds=ledger.facts.read().seconds)
     shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
     cache = recording.calls if recording else shared
 
@@ -78,10 +78,10 @@ async def opened(
         """The gateway to an opened backend, which keeps the identity that it had in this run."""
         _check_price(backend, config)
         backends[name], table = backend, config.table(name)
-        known = ledger.facts.get("backends", {})
+        known = ledger.facts.read().backends
         before = recording.backends if recording else known
         _identify(backend, before.get(name))
-        ledger.facts.set("backends", {**known, name: _facts(backend)})
+        ledger.facts.update(backends={**known, name: _facts(backend)})
         if shared:
             backend.learned.open(shared, f"{backend.name} {backend.identity}")
         if not recording and (
@@ -109,7 +109,6 @@ async def opened(
             None if recording else _known_vector(ledger, vectors),
             **config.embedding,
             gateway=lambda backend: asked(f"embedder {backend.name}", backend),
-            say=progress.say,
         )
 
     try:
@@ -150,7 +149,7 @@ async def opened(
             shared.close()
         for store in stores:
             store.close()
-        ledger.facts.set("seconds", budget.seconds)
+        ledger.facts.update(seconds=budget.seconds)
 
 
 def open_named(name: str, config: RunConfig) -> Backend:
@@ -178,7 +177,7 @@ def _check_price(backend: Backend, config: RunConfig) -> None:
         )
 
 
-def _identify(backend: Backend, before: dict[str, Any] | None) -> None:
+def _identify(backend: Backend, before: Mapping[str, Any] | None) -> None:
     """Let a model keep the identity that it had in this run: its address may have changed.
 
     Raises:

@@ -84,11 +84,13 @@ def run(
             with contextlib.closing(Ledger(config.out / LEDGER, sync=config.sync)) as ledger:
                 if recorded:
                     ledger.copy_sources(recorded[0])
-                    ledger.facts.set("replay_of", str(recorded[0].path.parent))
-                    ledger.facts.set("fingerprints", recorded[0].facts.get("fingerprints"))
+                    ledger.facts.update(
+                        replay_of=str(recorded[0].path.parent),
+                        fingerprints=recorded[0].facts.read().fingerprints,
+                    )
                 _settle_settings(config, ledger, progress)
-                if estimate and ledger.facts.get("estimate") is None:
-                    ledger.facts.set("estimate", estimate)
+                if estimate and not ledger.facts.read().estimate:
+                    ledger.facts.update(estimate=estimate)
                 return asyncio.run(_run(config, ledger, progress, recorded and recorded[1]))
     except (OSError, sqlite3.Error) as error:
         raise RunFolderError(
@@ -132,7 +134,7 @@ def settings_of(folder: Path) -> RunConfig:
         RunFolderError: there is no run in the folder.
     """
     with opened_ledger(folder) as ledger:
-        settings = ledger.facts.get("settings")
+        settings = ledger.facts.read().settings
     if settings is None:
         raise RunFolderError(f"the run in {folder} ended before it began: start it with run")
     try:
@@ -152,21 +154,21 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     settings["llms"] = _used_tables(config)
     settings = redacted_value(settings)
     read = bool(ledger.sources.all())
-    known = ledger.facts.get("fingerprints", {})
+    facts = ledger.facts.read()
+    known = facts.fingerprints
     fingerprints = known
     if not read:
         keep((*config.sources, *config.toward, *config.decontaminate), config.out)
         files = chain(*check_sources(config, config.out))
         fingerprints = {file.name: fingerprint(file.path) for file in files}
-    elif not ledger.facts.get("replay_of"):
+    elif not facts.replay_of:
         places = {name: place_of(name, config.out) for name in known}
         fingerprints = {
             name: fingerprint(path) if path.is_file() else known[name]
             for name, path in places.items()
         }
-    before = ledger.facts.get("settings")
-    if before is not None:
-        before = {**_defaults(), **before}  # settings that are newer than the run
+    if facts.settings is not None:
+        before = {**_defaults(), **facts.settings}  # settings that are newer than the run
         _compare(config, ledger, before, settings)
         if read and known != fingerprints:
             raise UsageError(
@@ -177,13 +179,14 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
             if before.get(name) != value:
                 progress.say(f"{name} was {_shown(before.get(name))}, now {_shown(value)}")
         if read and config.target_size > before["target_size"]:
-            ledger.facts.set("extended", ledger.facts.get("extended", before["target_size"]))
-        ledger.facts.delete("stop")  # from now on it has not ended
-    ledger.facts.set("settings", settings)
-    ledger.facts.set("fingerprints", fingerprints)
-    ledger.facts.set("target", config.target_size)
-    if ledger.facts.get("run_id") is None:
-        ledger.facts.set("run_id", uuid.uuid4().hex)
+            ledger.facts.update(extended=facts.extended or before["target_size"])
+        ledger.facts.update(stop=None)  # from now on it has not ended
+    ledger.facts.update(
+        run_id=facts.run_id or uuid.uuid4().hex,
+        settings=settings,
+        fingerprints=fingerprints,
+        target=config.target_size,
+    )
     versions = {name: version(name) for name in _VERSIONS}
     about = {"lift_agent": __version__, "python": platform.python_version(), **versions}
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
@@ -208,7 +211,8 @@ def _compare(
     config: RunConfig, ledger: Ledger, before: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> None:
     """Refuse to go on with a run that is finished, or that was begun otherwise."""
-    stop = ledger.facts.get("stop")
+    facts = ledger.facts.read()
+    stop = facts.stop
     more_rows = config.target_size > before["target_size"]
     more_rounds = stop == "rounds" and config.max_rounds > len(ledger.rounds.all()) - 1
     differing = [
@@ -225,7 +229,7 @@ def _compare(
         )
     if config.max_rounds < len(ledger.rounds.all()) - 1:
         differing.append(f"rounds is now {config.max_rounds}, but there were more already")
-    if ledger.facts.get("replay_of"):
+    if facts.replay_of:
         raise UsageError(f"{config.out} holds a replay: go on with the run that it replays")
     if differing:
         raise UsageError(
@@ -252,6 +256,7 @@ async def _run(
     progress.target, progress.max_rounds = config.target_size, config.max_rounds
     switch = Switch()
     gc.freeze()  # what was imported lives on: collections need not look through it again
+    run_id = ledger.facts.read().run_id
     async with (
         opened(config, ledger, progress, switch, recording) as context,
         # Without isolation each statement commits: no lock is held while this loop goes on and
@@ -260,7 +265,7 @@ async def _run(
     ):
         graph = build_graph(config.recipe, AsyncSqliteSaver(checkpoints))
         thread: RunnableConfig = {
-            "configurable": {"thread_id": ledger.facts.get("run_id")},
+            "configurable": {"thread_id": run_id},
             "recursion_limit": 10 + 7 * (config.max_rounds + 1),
         }
         state = await graph.aget_state(thread)
@@ -275,7 +280,7 @@ async def _run(
                         state = await graph.aget_state(thread)
                     await mend_vectors(context, _embedded(state.next, state.values, config))
                 await graph.ainvoke(
-                    None if state.values else {"run_id": ledger.facts.get("run_id")},
+                    None if state.values else {"run_id": run_id},
                     thread,
                     context=context,
                     durability="sync",
@@ -318,13 +323,13 @@ def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
 def _heartbeat(ledger: Ledger) -> Iterator[None]:
     """Keep the time that the run has taken, for its cap on time, also if the process is killed."""
     loop = asyncio.get_running_loop()
-    began, before = loop.time(), ledger.facts.get("seconds", 0.0)
+    began, before = loop.time(), ledger.facts.read().seconds
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT)
             with contextlib.suppress(sqlite3.Error):  # whoever writes next will say so
-                ledger.facts.set("seconds", before + loop.time() - began)
+                ledger.facts.update(seconds=before + loop.time() - began)
 
     task = loop.create_task(beat())
     try:

@@ -413,18 +413,15 @@ def test_batches_and_blocks_change_nothing(tasks, cuts, block, parity, apart, se
             assert i == j or cosine < 0.85 or not near or found.kind != "duplicate"
 
 
-def test_a_few_new_rows_are_compared_with_all_of_many_kept_ones(monkeypatch):
-    for name in ("agents.redundancy.EXACT", "geometry.neighbours.EXACT"):
-        monkeypatch.setattr(f"lift_agent.{name}", 400)
-    monkeypatch.setattr("lift_agent.geometry.neighbours._PROBED", 1)
+def test_a_few_new_rows_are_compared_with_all_of_many_kept_ones():
     kept = [a_row(f"Explain planet {i} briefly", f"It is planet {i}.", i) for i in range(2000)]
     new = [
         replace(row, id=f"new-{row.id}", instruction=row.instruction.replace("brief", "breif"))
         for row in kept[::50]
     ]
-    apart = unit(np.random.default_rng(0).normal(size=(2000, 48)))
-    moved = unit(apart[::50] + 0.45 * unit(np.random.default_rng(1).normal(size=(40, 48))))
-    verdicts = check(new, kept, moved, apart)
+    vectors = unit(np.random.default_rng(0).normal(size=(2000, 48)))
+    moved = unit(vectors[::50] + 0.45 * unit(np.random.default_rng(1).normal(size=(40, 48))))
+    verdicts = check(new, kept, moved, vectors, exact_limit=400, probes=1)
     assert [v.other for v in verdicts if v.duplicate] == [row.id for row in kept[::50]]
 
 

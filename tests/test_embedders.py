@@ -16,7 +16,7 @@ from support import SCRIPTED, go, minilm_tokenizer, read_dataset
 
 from lift_agent.config import RunConfig, resolve
 from lift_agent.embedders import LazyEmbedder, open_embedder
-from lift_agent.embedders.onnx_cache import exported
+from lift_agent.embedders.onnx_cache import cached_export
 from lift_agent.embedders.onnx_model import OnnxEmbedder
 from lift_agent.embedders.sentence_transformers import LibraryEmbedder, load, packaged_folder
 from lift_agent.errors import ModelError, TooManyErrors, UsageError
@@ -114,18 +114,18 @@ def test_the_models_own_modules_and_prompts_hold(pooling, options, tmp_path):
     assert np.abs(other - unit(library.encode(TEXTS, prompt="query: "))).max() <= 1e-5
 
 
-def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(tmp_path):
+def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(tmp_path, caplog):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import StaticEmbedding
 
-    said, folder, tokenizer = [], str(tmp_path), minilm_tokenizer()
-    dice = np.random.default_rng(0)
-    weights = dice.standard_normal((tokenizer.get_vocab_size(), 64)).astype(np.float32)
+    folder, tokenizer = str(tmp_path), minilm_tokenizer()
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((tokenizer.get_vocab_size(), 64)).astype(np.float32)
     modules = [StaticEmbedding(tokenizer, embedding_weights=weights)]
     SentenceTransformer(modules=modules).save(folder)
-    made = open_embedder(folder, say=said.append)
+    made = open_embedder(folder)
     assert isinstance(made, LibraryEmbedder)
-    assert "StaticEmbedding" in said[-1]
+    assert "StaticEmbedding" in caplog.messages[-1]
     assert np.allclose(made.embed(TEXTS[1:]), unit(load(folder, None).encode(TEXTS[1:])))
 
 
@@ -138,7 +138,7 @@ def test_two_processes_at_once_export_once_and_whole(tmp_path, monkeypatch):
         return load(str(folder), folder)
 
     threads = [
-        threading.Thread(target=lambda: found.append(exported(folder, counted, print)))
+        threading.Thread(target=lambda: found.append(cached_export(folder, counted)))
         for _ in range(3)
     ]
     for thread in threads:
@@ -149,16 +149,15 @@ def test_two_processes_at_once_export_once_and_whole(tmp_path, monkeypatch):
     (folder / "1_Pooling" / "config.json").write_text(
         json.dumps({"embedding_dimension": 32, "pooling_mode": "cls"})
     )
-    assert exported(folder, counted, print) != found[0]  # another model in the same folder
+    assert cached_export(folder, counted) != found[0]  # another model in the same folder
 
 
-def test_a_cache_that_cannot_be_written_costs_only_speed(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_costs_only_speed(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path / "file"))
-    said = []
-    made = open_embedder(MINILM, say=said.append)
+    made = open_embedder(MINILM)
     assert isinstance(made, LibraryEmbedder)
-    assert "cannot be used" in said[-1]
+    assert "cannot be used" in caplog.messages[-1]
 
 
 # hosted -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lift_agent.geometry.selection import chosen, standing
+from lift_agent.geometry.selection import ranking_margins, select
 from lift_agent.stores.folder import held
 from lift_agent.stores.layout import LEDGER, VECTORS
 from lift_agent.stores.ledger import Ledger
@@ -104,7 +104,7 @@ def test_every_row_of_the_pool_knows_by_how_much_it_was_in_or_out(ledger):
 def test_margins_of_a_ranking_part_the_chosen_from_the_rest(values, count):
     found = np.asarray(values, dtype=float)
     order = [int(i) for i in np.argsort(-found, kind="stable")[:count]]
-    margins = standing(found, order)
+    margins = ranking_margins(found, order)
     out = sorted(set(range(len(values))) - set(order))
     assert np.isnan(margins).all() if not out else not np.isnan(margins).any()
     assert (margins[order] >= 0).all() or not out
@@ -112,17 +112,17 @@ def test_margins_of_a_ranking_part_the_chosen_from_the_rest(values, count):
 
 
 def test_the_next_in_line_is_who_would_have_been_chosen():
-    dice = np.random.default_rng(3)
-    vectors = dice.standard_normal((60, 8)).astype(np.float32)
+    rng = np.random.default_rng(3)
+    vectors = rng.standard_normal((60, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    quality, free = dice.random(60), np.zeros(60, dtype=bool)
-    choice = chosen(vectors, quality, 20, 0.5, capped=free, cap=0)
+    quality, free = rng.random(60), np.zeros(60, dtype=bool)
+    choice = select(vectors, quality, 20, 0.5, capped=free, cap=0)
     out = sorted(set(range(60)) - set(choice.order))
     assert not np.isnan(choice.margins).any()
     assert (choice.margins[choice.order] >= 0).all()
     # Quality alone sets apart two rows in the same place.
     twins = np.concatenate([vectors, vectors[out[:1]]])
-    better = chosen(twins, np.append(quality, 0.0), 20, 0.5, capped=np.zeros(61, dtype=bool), cap=0)
+    better = select(twins, np.append(quality, 0.0), 20, 0.5, capped=np.zeros(61, dtype=bool), cap=0)
     assert better.margins[60] < better.margins[out[0]]
 
 
