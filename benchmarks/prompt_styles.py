@@ -24,12 +24,12 @@ from lift_agent.agents.prompts import load
 from lift_agent.agents.redundancy import SameTask
 from lift_agent.agents.subspace_naming import Brief
 from lift_agent.agents.written_task import WrittenTask
+from lift_agent.config.tables import ModelTable
 from lift_agent.formats.reading.readers import read_rows
 from lift_agent.llms.answers import parse, plain
 from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.messages import Request
 from lift_agent.llms.providers import open_backend
-from lift_agent.llms.tables import ModelTable
 from lift_agent.records import Call, Row
 from lift_agent.stores.ledger import Ledger
 

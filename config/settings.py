@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..llms.tables import ModelTable
+from .tables import ModelTable
 from .values import Columns, Prices, Seconds, Shares, Source
 
 Recipe = Literal["lift", "paper", "curate"]

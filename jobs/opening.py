@@ -14,6 +14,7 @@ from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..agents.smoke_test import ask_for_text
 from ..config import EMBEDDED, Agent, RunConfig
+from ..config.tables import ModelTable
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, RunStopped, UsageError
 from ..geometry.neighbours import Vectors
@@ -28,7 +29,6 @@ from ..llms.gateway import Gateway
 from ..llms.ports import CallCache, ModelBackend
 from ..llms.providers import FIRST_CONCURRENCY, open_backend
 from ..llms.stopping import StopSignal
-from ..llms.tables import ModelTable
 from ..llms.throttle import Throttle
 from ..llms.timing import Timing
 from ..stores.cache import SharedCache, cache_path

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from .. import __version__
 from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
+from ..config.tables import decisive
 from ..errors import RunFolderError, RunStopped, UsageError
 from ..formats.reading.precomputed import load_embeddings, load_scores
 from ..formats.reading.readers import fingerprint
@@ -35,7 +36,6 @@ from ..graph.progress import Progress
 from ..graph.state import RunContext
 from ..llms.names import check_name
 from ..llms.stopping import StopSignal
-from ..llms.tables import decisive
 from ..llms.timing import Timing
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..config.tables import ModelTable
 from ..errors import ModelError, UsageError
 from ..plugins import plugin
 from ..redaction import remember, remember_address, without_credentials
 from .backend import REMOTE_CONCURRENCY, Backend, digest
 from .names import PROVIDERS
 from .secrets import headers_of, key_hints, key_of
-from .tables import ModelTable
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..config.tables import ModelTable, table_of
 from .backend import REMOTE_CONCURRENCY, Backend
 from .names import PROVIDERS, check_name
 from .secrets import headers_of, key_hints, key_of
 from .sizes import is_small
-from .tables import ModelTable, table_of
 
 FIRST_CONCURRENCY = 8  # from here on the server decides
 

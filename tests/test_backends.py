@@ -20,6 +20,7 @@ from support import ROOT, SCRIPTED, go, read_dataset
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.config import resolve
+from lift_agent.config.tables import FREE, ModelTable
 from lift_agent.errors import ModelError, UsageError
 from lift_agent.graph.progress import Progress
 from lift_agent.jobs.check import check
@@ -33,7 +34,6 @@ from lift_agent.llms.messages import Request
 from lift_agent.llms.names import PROVIDERS
 from lift_agent.llms.prices import price_of
 from lift_agent.llms.providers import open_backend, prospect
-from lift_agent.llms.tables import FREE, ModelTable
 from lift_agent.llms.timing import Timing
 from lift_agent.redaction import redacted
 from lift_agent.stores.ledger import Ledger
