@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..llms.gateway import Gateway, Request
+from ..llms.gateway import Gateway
+from ..llms.messages import Request
 from ..records import Row, Subspace, Task, row_id
 from . import reasons
 from .code import is_code

@@ -74,7 +74,7 @@ def draw_missing_map(ledger: Ledger, folder: Path, say: Callable[[str], None]) -
     """
     drawn = any(fate.x is not None for fate in ledger.rows.outcomes().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
-        seed = ledger.facts.get("settings", {}).get("seed", 0)
+        seed = ledger.facts.read().setting("seed", 0)
         with spared(say, ends=()), closing(VectorStore(folder / VECTORS)) as vectors:
             draw_map(ledger, vectors, seed)
 

@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from langgraph.runtime import Runtime
@@ -29,7 +29,7 @@ from ..formats.reading.sources import files_of
 from ..formats.writing.card import write_card
 from ..formats.writing.writers import write_dataset, write_quarantine
 from ..geometry.variance import length_cap
-from ..records import Rejected, Row, Score, Status, Task, Verdict
+from ..records import Rejected, Row, Score, Status, StopReason, Task, Verdict
 from ..records.codes import Reason
 from ..stores.queries.screening import counted, screen_lines, screened
 from ..stores.queries.summary import judging_lines
@@ -94,8 +94,10 @@ async def ingest(state: RunState, context: RunContext) -> Update:
                 counts[record.source][isinstance(record, Rejected)] += 1
         position = read_toward(context, sum(map(sum, counts.values())))
         read_decontaminate(context, position)
-        known = ledger.facts.get("fingerprints")
-        ledger.sources.add((file.name, known[file.name], *counts[file.name]) for file in files)
+        known = ledger.facts.read().fingerprints
+        ledger.sources.add(
+            (name, known[name], usable, unusable) for name, (usable, unusable) in counts.items()
+        )
     read = sum(source[2] for source in ledger.sources.all())
     rejected = sum(source[3] for source in ledger.sources.all())
     listed = write_quarantine(ledger, config.out)
@@ -301,9 +303,10 @@ async def judge(state: RunState, context: RunContext) -> Update:
     if left := leave_out(state["round"], context.config.target_size - state["accepted"], context):
         progress.say(f"{_when(state)}: left out {left:,} rows unjudged, by cheap signals")
     rows = ledger.rows.find("unique")
-    ledger.facts.set("judge", judge_name(context))
-    if ledger.facts.get("longest") is None and rows:
-        ledger.facts.set("longest", length_cap(np.asarray([text_length(row) for row in rows])))
+    ledger.facts.update(judge=judge_name(context))
+    if ledger.facts.read().longest is None and rows:
+        longest = length_cap(np.asarray([text_length(row) for row in rows]))
+        ledger.facts.update(longest=longest)
     await _judge(rows, state["round"], context)
     while more := take_back(context):
         progress.say(f"{_when(state)}: judging {len(more):,} rows after all, to reach the target")
@@ -341,11 +344,13 @@ def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:
     ledger, config = context.ledger, context.config
     if config.judge_samples == 1:
         return set()
-    if ledger.facts.get("repeated") is None and rows:
+    repeated = ledger.facts.read().repeated
+    if repeated is None and rows:
         dice = random.Random(config.seed)
         ids = [row.id for row in rows]
-        ledger.facts.set("repeated", dice.sample(ids, min(REPEATED, len(ids))))
-    return set(ledger.facts.get("repeated", []))
+        repeated = dice.sample(ids, min(REPEATED, len(ids)))
+        ledger.facts.update(repeated=repeated)
+    return set(repeated or ())
 
 
 def judge_name(context: RunContext) -> str:
@@ -362,7 +367,7 @@ def judged_at_once(context: RunContext) -> int:
 
 def judge_of(context: RunContext) -> Judge | Panel | PrecomputedScores:
     """The run's judge, with the length scale that the first judged rows set."""
-    longest = context.ledger.facts.get("longest", 1.0)
+    longest = context.ledger.facts.read().longest or 1.0
     if context.config.scores:
         return PrecomputedScores(load_scores(context.config.scores), longest)
     if context.judges:
@@ -441,7 +446,7 @@ async def export(state: RunState, context: RunContext) -> Update:
     return {}
 
 
-def finish(context: RunContext, stop: str) -> None:
+def finish(context: RunContext, stop: StopReason | Literal[""]) -> None:
     """Choose the dataset, measure it, and write the run's files; also when interrupted."""
     ledger = context.ledger
     pool = embedded(ledger.rows.find("accepted"), context)
@@ -454,16 +459,14 @@ def finish(context: RunContext, stop: str) -> None:
     chosen = selection.rows
     ledger.dataset.choose([row.id for row in chosen], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
-    ledger.facts.set(
-        "judging", judging_summary(scores, duels, pool=finals, places=context.config.target_size)
-    )
-    ledger.facts.set("coverage", coverage(context, chosen))
+    judging = judging_summary(scores, duels, pool=finals, places=context.config.target_size)
+    ledger.facts.update(judging=judging, coverage=coverage(context, chosen))
     write_dataset(ledger, context.config.out)
     write_card(ledger, context.config.out, stop)
     if stop != "interrupted":
         with spared(context.progress.say):
             draw_map(ledger, context.vectors, context.config.seed)
-    ledger.facts.set("stop", stop)  # last: from here on the run counts as finished
+    ledger.facts.update(stop=stop or None)  # last: from here on the run counts as finished
 
 
 def _when(state: RunState) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
@@ -17,7 +17,9 @@ from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
-from ..llms.gateway import Gateway, Switch
+from ..llms.gateway import Gateway
+from ..llms.stopping import StopSignal
+from ..records.stopping import StopReason
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
 from .progress import Progress
@@ -37,7 +39,7 @@ class RunState(RunInput):
 
     round: int
     accepted: int
-    stop: str
+    stop: StopReason | Literal[""]
 
 
 @dataclass(frozen=True)
@@ -61,5 +63,5 @@ class RunContext:
     redundancy: RedundancyAgent
     selector: Selector | TopSelector
     yardsticks: Yardsticks
-    switch: Switch
+    switch: StopSignal
     progress: Progress = field(default_factory=Progress)

@@ -18,8 +18,8 @@ from ..embedders.base import Embedder
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import subspace_count
 from ..graph.planning import SMALLEST_ROUND
-from ..llms.batches import BATCH_SHARE, has_batches
-from ..llms.prices import listed_on
+from ..llms.batches.service import BATCH_SHARE, has_batches
+from ..llms.prices import listed_in
 from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
 from ..records import Row
 from ..stores.cache import Pace, pace_of
@@ -300,7 +300,7 @@ def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None =
     elif not any(facts.prices):
         price = "free"
     else:
-        where = f", listed in {listed_on()}" if facts.listed else ", as you gave it"
+        where = f", listed in {listed_in()}" if facts.listed else ", as you gave it"
         price = f"${facts.prices[0]:g} and ${facts.prices[1]:g} a million tokens{where}"
     if speed:
         pacing = f"{speed:.0f} tokens a second, as just measured"

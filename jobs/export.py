@@ -171,7 +171,7 @@ def _write_folder(
         replace_file(others[-1], trainer.configuration(data))
     others.append(place / CARD)
     contents = Contents(names, sizes, format.name, options.licenses or settings.license)
-    replace_file(others[-1], card(ledger, str(ledger.facts.get("stop", "")), contents))
+    replace_file(others[-1], card(ledger, ledger.facts.read().stop or "", contents))
     rows = {place / names[split]: size for split, size in sizes.items()}
     return Exported(rows, tuple(others), trainer=trainer.name if trainer else "", name=name)
 

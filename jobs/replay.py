@@ -42,7 +42,7 @@ class RecordedCalls:
         call = self.ledger.calls.call(key)
         if call is not None:
             return call
-        if stopped := _STOPS.get(self.ledger.facts.get("stop", "")):
+        if stopped := _STOPS.get(self.ledger.facts.read().stop or ""):
             raise stopped("the recorded run stopped here")
         raise ModelError(
             f"the ledger {self.ledger.path} has no call {key}: it was made by another version of "
@@ -74,9 +74,10 @@ def replay(folder: Path, out: Path, progress: Progress) -> Summary:
         }
     )
     with opened_ledger(folder) as ledger:
-        if ledger.facts.get("stop") in (None, "interrupted"):
+        facts = ledger.facts.read()
+        if facts.stop in (None, "interrupted"):
             raise RunFolderError(f"the run in {folder} has not ended: resume it first")
-        if before := ledger.facts.get("extended"):
+        if before := facts.extended:
             raise RunFolderError(
                 f"the run in {folder} was extended from {before} rows to "
                 f"{settings.target_size}: what it did before depends on the earlier target, so "
@@ -85,7 +86,7 @@ def replay(folder: Path, out: Path, progress: Progress) -> Summary:
         out.mkdir(parents=True, exist_ok=True)
         if (folder / VECTORS).is_dir():
             shutil.copytree(folder / VECTORS, out / VECTORS)
-        recording = Recording(ledger.facts.get("backends", {}), RecordedCalls(ledger))
+        recording = Recording(facts.backends, RecordedCalls(ledger))
         return run(config, progress, recorded=(ledger, recording))
 
 

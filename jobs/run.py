@@ -33,9 +33,10 @@ from ..graph.embedding import mend_vectors
 from ..graph.nodes import finish
 from ..graph.progress import Progress
 from ..graph.state import RunContext
-from ..llms.gateway import Switch
 from ..llms.names import check_name
+from ..llms.stopping import StopSignal
 from ..llms.tables import decisive
+from ..llms.timing import Timing
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.layout import LEDGER
@@ -56,6 +57,7 @@ def run(
     force: bool = False,
     estimate: Mapping[str, Any] | None = None,
     recorded: tuple[Ledger, Recording] | None = None,
+    timing: Timing | None = None,
 ) -> Summary:
     """Run to the end, or to a reason to stop; return the summary of the run.
 
@@ -68,6 +70,7 @@ def run(
         estimate: what the run was thought to take, kept for its summary.
         recorded: a finished run's ledger and its answers, which take the place of the sources
             and the models.
+        timing: how long servers are waited for.
 
     Raises:
         UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
@@ -84,12 +87,15 @@ def run(
             with contextlib.closing(Ledger(config.out / LEDGER, sync=config.sync)) as ledger:
                 if recorded:
                     ledger.copy_sources(recorded[0])
-                    ledger.facts.set("replay_of", str(recorded[0].path.parent))
-                    ledger.facts.set("fingerprints", recorded[0].facts.get("fingerprints"))
+                    ledger.facts.update(
+                        replay_of=str(recorded[0].path.parent),
+                        fingerprints=recorded[0].facts.read().fingerprints,
+                    )
                 _settle_settings(config, ledger, progress)
-                if estimate and ledger.facts.get("estimate") is None:
-                    ledger.facts.set("estimate", estimate)
-                return asyncio.run(_run(config, ledger, progress, recorded and recorded[1]))
+                if estimate and not ledger.facts.read().estimate:
+                    ledger.facts.update(estimate=estimate)
+                recording = recorded and recorded[1]
+                return asyncio.run(_run(config, ledger, progress, recording, timing))
     except (OSError, sqlite3.Error) as error:
         raise RunFolderError(
             f"cannot write in {config.out}: {error}; what was answered is saved: mend that (is "
@@ -132,7 +138,7 @@ def settings_of(folder: Path) -> RunConfig:
         RunFolderError: there is no run in the folder.
     """
     with opened_ledger(folder) as ledger:
-        settings = ledger.facts.get("settings")
+        settings = ledger.facts.read().settings
     if settings is None:
         raise RunFolderError(f"the run in {folder} ended before it began: start it with run")
     try:
@@ -152,21 +158,21 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
     settings["llms"] = _used_tables(config)
     settings = redacted_value(settings)
     read = bool(ledger.sources.all())
-    known = ledger.facts.get("fingerprints", {})
+    facts = ledger.facts.read()
+    known = facts.fingerprints
     fingerprints = known
     if not read:
         keep((*config.sources, *config.toward, *config.decontaminate), config.out)
         files = chain(*check_sources(config, config.out))
         fingerprints = {file.name: fingerprint(file.path) for file in files}
-    elif not ledger.facts.get("replay_of"):
+    elif not facts.replay_of:
         places = {name: place_of(name, config.out) for name in known}
         fingerprints = {
             name: fingerprint(path) if path.is_file() else known[name]
             for name, path in places.items()
         }
-    before = ledger.facts.get("settings")
-    if before is not None:
-        before = {**_defaults(), **before}  # settings that are newer than the run
+    if facts.settings is not None:
+        before = {**_defaults(), **facts.settings}  # settings that are newer than the run
         _compare(config, ledger, before, settings)
         if read and known != fingerprints:
             raise UsageError(
@@ -177,13 +183,14 @@ def _settle_settings(config: RunConfig, ledger: Ledger, progress: Progress) -> N
             if before.get(name) != value:
                 progress.say(f"{name} was {_shown(before.get(name))}, now {_shown(value)}")
         if read and config.target_size > before["target_size"]:
-            ledger.facts.set("extended", ledger.facts.get("extended", before["target_size"]))
-        ledger.facts.delete("stop")  # from now on it has not ended
-    ledger.facts.set("settings", settings)
-    ledger.facts.set("fingerprints", fingerprints)
-    ledger.facts.set("target", config.target_size)
-    if ledger.facts.get("run_id") is None:
-        ledger.facts.set("run_id", uuid.uuid4().hex)
+            ledger.facts.update(extended=facts.extended or before["target_size"])
+        ledger.facts.update(stop=None)  # from now on it has not ended
+    ledger.facts.update(
+        run_id=facts.run_id or uuid.uuid4().hex,
+        settings=settings,
+        fingerprints=fingerprints,
+        target=config.target_size,
+    )
     versions = {name: version(name) for name in _VERSIONS}
     about = {"lift_agent": __version__, "python": platform.python_version(), **versions}
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
@@ -208,7 +215,8 @@ def _compare(
     config: RunConfig, ledger: Ledger, before: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> None:
     """Refuse to go on with a run that is finished, or that was begun otherwise."""
-    stop = ledger.facts.get("stop")
+    facts = ledger.facts.read()
+    stop = facts.stop
     more_rows = config.target_size > before["target_size"]
     more_rounds = stop == "rounds" and config.max_rounds > len(ledger.rounds.all()) - 1
     differing = [
@@ -225,7 +233,7 @@ def _compare(
         )
     if config.max_rounds < len(ledger.rounds.all()) - 1:
         differing.append(f"rounds is now {config.max_rounds}, but there were more already")
-    if ledger.facts.get("replay_of"):
+    if facts.replay_of:
         raise UsageError(f"{config.out} holds a replay: go on with the run that it replays")
     if differing:
         raise UsageError(
@@ -244,23 +252,28 @@ def _shown(value: Any) -> str:
 
 
 async def _run(
-    config: RunConfig, ledger: Ledger, progress: Progress, recording: Recording | None
+    config: RunConfig,
+    ledger: Ledger,
+    progress: Progress,
+    recording: Recording | None,
+    timing: Timing | None,
 ) -> Summary:
     import aiosqlite
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     progress.target, progress.max_rounds = config.target_size, config.max_rounds
-    switch = Switch()
+    switch = StopSignal()
     gc.freeze()  # what was imported lives on: collections need not look through it again
+    run_id = ledger.facts.read().run_id
     async with (
-        opened(config, ledger, progress, switch, recording) as context,
+        opened(config, ledger, progress, switch, recording, timing) as context,
         # Without isolation each statement commits: no lock is held while this loop goes on and
         # writes to the ledger.
         aiosqlite.connect(str(ledger.path), isolation_level=None) as checkpoints,
     ):
         graph = build_graph(config.recipe, AsyncSqliteSaver(checkpoints))
         thread: RunnableConfig = {
-            "configurable": {"thread_id": ledger.facts.get("run_id")},
+            "configurable": {"thread_id": run_id},
             "recursion_limit": 10 + 7 * (config.max_rounds + 1),
         }
         state = await graph.aget_state(thread)
@@ -275,7 +288,7 @@ async def _run(
                         state = await graph.aget_state(thread)
                     await mend_vectors(context, _embedded(state.next, state.values, config))
                 await graph.ainvoke(
-                    None if state.values else {"run_id": ledger.facts.get("run_id")},
+                    None if state.values else {"run_id": run_id},
                     thread,
                     context=context,
                     durability="sync",
@@ -318,13 +331,13 @@ def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
 def _heartbeat(ledger: Ledger) -> Iterator[None]:
     """Keep the time that the run has taken, for its cap on time, also if the process is killed."""
     loop = asyncio.get_running_loop()
-    began, before = loop.time(), ledger.facts.get("seconds", 0.0)
+    began, before = loop.time(), ledger.facts.read().seconds
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT)
             with contextlib.suppress(sqlite3.Error):  # whoever writes next will say so
-                ledger.facts.set("seconds", before + loop.time() - began)
+                ledger.facts.update(seconds=before + loop.time() - began)
 
     task = loop.create_task(beat())
     try:
@@ -334,7 +347,7 @@ def _heartbeat(ledger: Ledger) -> Iterator[None]:
 
 
 @contextmanager
-def _stop_on_interrupt(switch: Switch, progress: Progress) -> Iterator[None]:
+def _stop_on_interrupt(switch: StopSignal, progress: Progress) -> Iterator[None]:
     """First Ctrl-C: finish the calls under way, then stop. Second: stop at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None

@@ -56,11 +56,8 @@ def open_openai(
         model=model,
         base_url=base_url,
         api_key=SecretStr(key or "none"),
-        default_headers=headers or None,
-        max_retries=0,  # the gateway retries, and counts it
+        headers=dict(headers or {}),
         timeout=timeout,
-        http_socket_options=(),  # otherwise LangChain warns of proxies
-        stream_usage=True,
     )
     return Backend(
         name=name,
