@@ -552,15 +552,15 @@ def plugin_folder(tmp_path_factory):
     return folder
 
 
-def test_the_example_plugin_makes_a_run(plugin_folder, seeds, command, embedder):
+def test_the_example_plugin_makes_a_run(plugin_folder, seeds, process, embedder):
     lines = (ROOT / "examples" / "plugin").glob("*.[pt]*")
     assert sum(len(path.read_text().splitlines()) for path in lines) < 60
     paths = f"{plugin_folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    told = command("plugins", PYTHONPATH=paths).stdout
+    told = process("plugins", PYTHONPATH=paths).stdout
     assert "lift-agent-echo 0.1.0" in told
     assert "broken-plugin 1.0" in told
     assert "No module named 'no_such_module'" in " ".join(told.split())
-    done = command(
+    done = process(
         *("run", seeds, "--llm", "echo:40", "--judge-llm", SCRIPTED, "--embedder", embedder),
         *("--target-size", "44", "--rounds", "1", "--round-size", "8", "--json"),
         code=3,
@@ -568,7 +568,7 @@ def test_the_example_plugin_makes_a_run(plugin_folder, seeds, command, embedder)
     )
     usage = json.loads(done.stdout)["usage"]
     assert usage["generator"]["calls"] > 0
-    failed = command("check", "--llm", "broken:x", code=1, PYTHONPATH=paths)
+    failed = process("check", "--llm", "broken:x", code=1, PYTHONPATH=paths)
     assert "the plugin broken of broken-plugin 1.0 is broken" in failed.stdout
 
 
@@ -707,7 +707,7 @@ def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(
         process.wait(30)
 
 
-def test_weights_of_the_hub_are_fetched_once_and_what_is_missing_is_said(tmp_path, command):
+def test_weights_of_the_hub_are_fetched_once_and_what_is_missing_is_said(tmp_path, process):
     content = b"GGUF, more or less"
 
     def hub(method, path, body, headers):
@@ -733,7 +733,7 @@ def test_weights_of_the_hub_are_fetched_once_and_what_is_missing_is_said(tmp_pat
         assert done.stdout.splitlines() == [content.decode()] * 2
         assert sum(method == "GET" and "resolve" in path for method, path, *_ in seen) == 1
         for place, cause in (("small/other.gguf", "no file"), ("gone/x.gguf", "no repository")):
-            done = command("check", "--llm", f"local:hf:owner/{place}", code=1, **env)
+            done = process("check", "--llm", f"local:hf:owner/{place}", code=1, **env)
             assert cause in done.stdout
 
 
