@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
-NO_FILE = Path(os.devnull)  # settings that come from a run take nothing from lift.toml
 
 
 def quieten_libraries() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from ..geometry.neighbours import Floats, Vectors
-from ..geometry.projection import among, project
+from ..geometry.projection import interpolate, project
 from ..records import Point, Subspace
 from ..stores.folder import is_held
 from ..stores.layout import VECTORS
@@ -62,8 +62,8 @@ def extend_map(ledger: Ledger, vectors: VectorStore, seed: int) -> None:
     rows = [id for id in ledger.rows.ids() if id in known]
     laid, landmarks = np.asarray(list(mapped.values())), vectors.get(list(mapped))
     subspaces = ledger.rounds.subspaces()
-    placed = among(vectors.get(rows), landmarks, laid) if rows else np.empty((0, 2))
-    centred = among(_centres(subspaces), landmarks, laid)
+    placed = interpolate(vectors.get(rows), landmarks, laid) if rows else np.empty((0, 2))
+    centred = interpolate(_centres(subspaces), landmarks, laid)
     ledger.rows.set_map(_points(rows, placed), _points(map(_place, subspaces), centred))
 
 
@@ -75,8 +75,8 @@ def draw_missing_map(ledger: Ledger, folder: Path, say: Callable[[str], None]) -
     drawn = any(fate.x is not None for fate in ledger.rows.outcomes().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
         seed = ledger.facts.read().setting("seed", 0)
-        with spared(say, ends=()):
-            draw_map(ledger, VectorStore(folder / VECTORS), seed)
+        with spared(say, ends=()), closing(VectorStore(folder / VECTORS)) as vectors:
+            draw_map(ledger, vectors, seed)
 
 
 def _centres(subspaces: list[Subspace]) -> Vectors:

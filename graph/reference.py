@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby, islice
 
-from ..agents.analyst import TargetPrompts
 from ..agents.probes import FEWEST, drawn_in, theme_count
+from ..agents.target_prompts import TargetPrompts
 from ..formats.reading.prompts import read_prompts
 from ..formats.reading.readers import stopping
 from ..formats.reading.sources import files_of

@@ -59,6 +59,7 @@ async def opened(
     """Open everything that a run needs; close it when the run ends."""
     backends: dict[str, Backend] = {}
     batchers: dict[str, Batcher] = {}
+    stores: tuple[VectorStore, ...] = ()
     gateways: dict[str, Gateway] = {}
     budget = Budget(_caps(config), ledger.calls.spent(), seconds=ledger.facts.read().seconds)
     shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
@@ -116,7 +117,7 @@ async def opened(
         judges = _judges(config, gateway, progress)
         if not recording and not ledger.sources.all():
             await _smoke_test(gateways.values(), progress)
-        vectors, reference_vectors = open_vectors(config.out / VECTORS, progress.say)
+        vectors, reference_vectors = stores = open_vectors(config.out / VECTORS, progress.say)
         yield RunContext(
             config=config,
             ledger=ledger,
@@ -146,6 +147,8 @@ async def opened(
                 await backend.close()
         if shared:
             shared.close()
+        for store in stores:
+            store.close()
         ledger.facts.update(seconds=budget.seconds)
 
 
