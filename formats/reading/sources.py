@@ -1,8 +1,8 @@
 """What a SOURCE names: files, the files of a folder or a glob, and what is no file.
 
-Standard input (`-`), datasets of the Hugging Face hub (`hf:`) and what a reader plugin gives
-(`NAME:rest`), and rows in memory (`memory:`) are kept as a file first, so that a run can be resumed and compared: in the run's
-folder, or until the process ends where there is no run.
+Standard input (`-`), datasets of the Hugging Face hub (`hf:`), what a reader plugin gives
+(`NAME:rest`) and rows in memory (`memory:`) are first written to a file, so that a run can be
+resumed and compared: in the run's folder, or until the process ends where there is no run.
 """
 
 from __future__ import annotations
