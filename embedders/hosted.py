@@ -20,6 +20,7 @@ from ..geometry.neighbours import Vectors, unit
 from ..llms.backend import Backend, digest
 from ..llms.faults import NotAnAnswerError
 from ..llms.gateway import Gateway, Request
+from ..llms.loops import run_coroutine
 from ..llms.prices import price_of
 from ..llms.replies import Reply
 from ..records import Call, Spending
@@ -93,8 +94,8 @@ class HostedEmbedder:
         self._gateway = gateway
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return a unit vector for each text, (n, d); outside of an event loop."""
-        return asyncio.run(self.aembed(texts))
+        """Return a unit vector for each text, (n, d), also where an event loop is running."""
+        return run_coroutine(self.aembed(texts))
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
         """Return a unit vector for each text, (n, d).
