@@ -14,6 +14,13 @@ Messages are one sentence for a person: what was wrong, where, and what to do.
 Only ``cli.py`` turns them into exit codes.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .records import StopReason
+
 
 class LiftAgentError(Exception):
     """Base of all errors with a message meant for the user."""
@@ -43,23 +50,23 @@ class RunStopped(LiftAgentError):
     """The run has to end before its target; `reason` is one of the stop reasons."""
 
     exit_code = 3
-    reason = "errors"
+    reason: StopReason = "errors"
 
 
 class BudgetReached(RunStopped):
     """The next call could cross a cap."""
 
-    reason = "budget"
+    reason: StopReason = "budget"
 
 
 class TooManyErrors(RunStopped):
     """More calls fail than the settings allow."""
 
-    reason = "errors"
+    reason: StopReason = "errors"
 
 
 class Interrupted(RunStopped):
     """The user asked the run to stop; it can be resumed."""
 
     exit_code = 130
-    reason = "interrupted"
+    reason: StopReason = "interrupted"

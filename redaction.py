@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
+from .secret_patterns import KEY_PIECE, PRIVATE_KEY
+
 MARK = "[redacted]"
 
 _SECRET_NAME = re.compile(
@@ -23,21 +25,6 @@ _SECRET_NAME = re.compile(
 _SHORTEST = 6  # characters of a secret: fewer stand in other words, too
 _CERTAIN = 16  # characters from which on a value with letters and digits can only be a key
 
-_FORMS = re.compile(
-    r"""
-      \b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}     # OpenAI, Anthropic, Stripe, ...
-    | \b(?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{16}\b               # AWS
-    | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_[A-Za-z0-9_]{20,} | \bglpat-[\w-]{16,}
-    | \bAIza[\w-]{30,} | \bya29\.[\w-]{16,}                      # Google
-    | \bxox[a-z]-[A-Za-z0-9-]{10,} | \bxapp-[A-Za-z0-9-]{10,}    # Slack
-    | \bhooks\.slack\.com/services/[\w/]+
-    | \bhf_[A-Za-z0-9]{16,} | \br8_[A-Za-z0-9]{20,} | \bgsk_[A-Za-z0-9]{16,}
-    | \bpplx-[A-Za-z0-9]{16,} | \bxai-[A-Za-z0-9]{16,} | \blsv2_[a-z]{2}_[A-Za-z0-9_]{16,}
-    | \beyJ[\w-]{6,}\.[\w-]{4,}(?:\.[\w-]*)?                     # JSON Web Token
-    | -----BEGIN[A-Z ]*PRIVATE\ KEY-----(?:[^-]|-(?!----END))*(?:-----END[A-Z ]*-----)?
-    """,
-    re.VERBOSE,
-)
 _HEADER = re.compile(
     r"""(\b(?:proxy-)?authorization|\bx-(?:goog-)?api-key|\bapi[-_]?key|\bset-cookie|\bcookie
         |\baws_secret_access_key)
@@ -53,23 +40,39 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
-_used: set[str] = set()
+
+class Secrets:
+    """The secrets that a process used: they are cut out of texts, whatever they look like."""
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+
+    def remember(self, *secrets: str) -> None:
+        """Know these as secrets from now on."""
+        self._values.update(secret for secret in secrets if len(secret) >= _SHORTEST)
+
+    def remember_address(self, url: str) -> None:
+        """Know the password and the keys in an address as secrets."""
+        parts = urlsplit(url)
+        values = [v for name, v in parse_qsl(parts.query) if _PARAMETER.match(f"?{name}={v}")]
+        if parts.password:
+            password = unquote(parts.password)
+            login = f"{unquote(parts.username or '')}:{password}"
+            values += [password, base64.b64encode(login.encode()).decode()]
+        self.remember(*values, *map(quote, values))
+
+    def forget(self) -> None:
+        """Know none any more."""
+        self._values.clear()
+
+    def ordered(self, shortest: int = _SHORTEST) -> list[str]:
+        """These and the environment's secrets of so many characters, longest first."""
+        values = self._values.union(_of_environment(shortest))
+        return sorted(values, key=lambda secret: (-len(secret), secret))
 
 
-def remember(*secrets: str) -> None:
-    """Know these as secrets from now on, whatever they look like."""
-    _used.update(secret for secret in secrets if len(secret) >= _SHORTEST)
-
-
-def remember_address(url: str) -> None:
-    """Know the password and the keys in an address as secrets."""
-    parts = urlsplit(url)
-    values = [v for name, v in parse_qsl(parts.query) if _PARAMETER.match(f"?{name}={v}")]
-    if parts.password:
-        password = unquote(parts.password)
-        login = f"{unquote(parts.username or '')}:{password}"
-        values += [password, base64.b64encode(login.encode()).decode()]
-    remember(*values, *map(quote, values))
+OWN = Secrets()  # of this process
+remember, remember_address = OWN.remember, OWN.remember_address
 
 
 def without_credentials(url: str) -> str:
@@ -79,23 +82,23 @@ def without_credentials(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
-def redacted(text: str) -> str:
+def redacted(text: str, secrets: Secrets = OWN) -> str:
     """Text without anything that is, or looks like, a key: for errors, settings and logs."""
-    for secret in _ordered(_used.union(_of_environment(_SHORTEST))):
+    for secret in secrets.ordered():
         text = text.replace(secret, MARK)
     text = _LOGIN.sub(f"{MARK}@", text)
     text = _PARAMETER.sub(rf"\1{MARK}", text)
-    text = _FORMS.sub(MARK, text)
+    text = KEY_PIECE.sub(MARK, PRIVATE_KEY.sub(MARK, text))
     text = _HEADER.sub(lambda m: f"{m[1]}{m[2]}{m[3] or ''}{MARK}", text)
     return _SCHEME.sub(rf"\1\2{MARK}", text)
 
 
-def without_own_keys(text: str) -> str:
+def without_own_keys(text: str, secrets: Secrets = OWN) -> str:
     """Text of a request or an answer without this process's own keys.
 
     Only what can be nothing else is cut out: such texts become rows, which stay as they are.
     """
-    for secret in _ordered({s for s in _used.union(_of_environment(_CERTAIN)) if _certain(s)}):
+    for secret in filter(_certain, secrets.ordered(_CERTAIN)):
         text = text.replace(secret, MARK)
     return text
 
@@ -114,10 +117,6 @@ def redacted_value(value: Any) -> Any:
 def _certain(secret: str) -> bool:
     mixed = any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret)
     return len(secret) >= _CERTAIN and mixed and not any(c.isspace() for c in secret)
-
-
-def _ordered(secrets: set[str]) -> list[str]:
-    return sorted(secrets, key=lambda secret: (-len(secret), secret))
 
 
 def _of_environment(shortest: int) -> Iterator[str]:

@@ -81,16 +81,16 @@ class Benchmarks:
         self._drop_forms()
 
     def _add(self, index: int, part: str, found: Words) -> None:
-        place = len(self._parts)
+        part_index = len(self._parts)
         if len(found) >= self._ngram:
             for gram in _runs(found, self._ngram):
-                self._grams[gram].append(place)
+                self._grams[gram].append(part_index)
         elif part == "answer" or not found:
             return
         elif len(found) >= SHORTEST:
-            self._short[len(found)][hash(found)].append(place)
+            self._short[len(found)][hash(found)].append(part_index)
         else:
-            self._shortest[found].append(place)
+            self._shortest[found].append(part_index)
         self._parts.append((index, part, found))
 
     def _drop_forms(self) -> None:
@@ -99,20 +99,20 @@ class Benchmarks:
         A text of which no other run is left keeps all of its own.
         """
         dropped = defaultdict(set)
-        for place, (_, _, found) in enumerate(self._parts):
+        for part_index, (_, _, found) in enumerate(self._parts):
             grams = zip(_runs(found, self._ngram), _grams(found, self._ngram), strict=True)
             plain = {gram for gram, run in grams if not self._tells(gram, run)}
             if plain and plain != set(_runs(found, self._ngram)):
                 for gram in plain:
-                    dropped[gram].add(place)
-        for gram, places in dropped.items():
-            if left := [place for place in self._grams[gram] if place not in places]:
+                    dropped[gram].add(part_index)
+        for gram, parts in dropped.items():
+            if left := [part_index for part_index in self._grams[gram] if part_index not in parts]:
                 self._grams[gram] = left
             else:
                 del self._grams[gram]
 
     def _tells(self, gram: int, run: Words) -> bool:
-        items = {self._parts[place][0] for place in self._grams[gram]}
+        items = {self._parts[part_index][0] for part_index in self._grams[gram]}
         told = {(self.items[item].source, self.items[item].prompt) for item in items}
         return len(told) <= _COMMON and len({w for w in run if not w.isdigit()}) >= _TELLING
 
@@ -126,8 +126,8 @@ class Benchmarks:
         texts = [row.system, *(text for turn in row.history for text in turn)]
         found = tuple(words(" ".join((*texts, row.instruction, row.input, row.output))))
         leaks: dict[int, Leak] = {}
-        for place in self._candidates(row, found):
-            leak = self._leak(place, found)
+        for part_index in self._candidates(row, found):
+            leak = self._leak(part_index, found)
             if leak and len(leak.run) > len(leaks[leak.item].run if leak.item in leaks else ()):
                 leaks[leak.item] = leak
         if near and near[0] not in leaks:
@@ -135,16 +135,16 @@ class Benchmarks:
         return sorted(leaks.values(), key=lambda leak: (-len(leak.run), leak.item))
 
     def _candidates(self, row: Row, found: Words) -> list[int]:
-        places = {p for gram in _runs(found, self._ngram) for p in self._grams.get(gram, ())}
+        parts = {p for gram in _runs(found, self._ngram) for p in self._grams.get(gram, ())}
         for length, index in self._short.items():
-            places.update(p for gram in _runs(found, length) for p in index.get(gram, ()))
+            parts.update(p for gram in _runs(found, length) for p in index.get(gram, ()))
         for text in (row.instruction, row.input, row.output, row.task):
-            places.update(self._shortest.get(tuple(words(text)), ()))
-        return sorted(places)
+            parts.update(self._shortest.get(tuple(words(text)), ()))
+        return sorted(parts)
 
-    def _leak(self, place: int, found: Words) -> Leak | None:
+    def _leak(self, part_index: int, found: Words) -> Leak | None:
         """What a row shares with a part of an item, None if only their hashes were equal."""
-        index, part, own = self._parts[place]
+        index, part, own = self._parts[part_index]
         run = longest_run(own, found)
         whole = len(own) < self._ngram
         if len(run) < min(len(own), self._ngram):
@@ -169,10 +169,10 @@ def nearest_items(
         items: the item of each of these.
         limit: lowest cosine.
     """
-    cosines, places = nearest(vectors, of_items, 1)
+    cosines, nearby = nearest(vectors, of_items, 1)
     return [
-        (items[place], float(cosine)) if cosine >= limit else None
-        for cosine, place in zip(cosines[:, 0], places[:, 0], strict=True)
+        (items[near], float(cosine)) if cosine >= limit else None
+        for cosine, near in zip(cosines[:, 0], nearby[:, 0], strict=True)
     ]
 
 

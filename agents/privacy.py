@@ -17,7 +17,10 @@ from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
+from stdnum import iban, luhn
+
 from ..records import Row
+from ..secret_patterns import PRIVATE_KEY, WHOLE_KEY
 
 KINDS = ("KEY", "EMAIL", "IBAN", "CARD", "IP", "PHONE")  # where two overlap, the earlier one holds
 
@@ -32,21 +35,6 @@ class Find(NamedTuple):
     end: int
 
 
-_KEY = re.compile(
-    r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----|\Z)|"
-    r"(?<![\w-])(?:"
-    r"sk-(?:proj-|svcacct-|admin-|ant-[a-z]+\d\d-|or-v1-)?[A-Za-z0-9_-]{20,}|"  # OpenAI, Anthropic
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}|"  # AWS
-    r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,}|glpat-[\w-]{20,}|"
-    r"AIza[\w-]{35}|ya29\.[\w-]{30,}|GOCSPX-[\w-]{28}|"  # Google
-    r"xox[abeoprs]-[A-Za-z0-9-]{10,}|"  # Slack
-    r"hf_[A-Za-z0-9]{34,}|"
-    r"[sr]k_(?:live|test)_[A-Za-z0-9]{20,}|whsec_[A-Za-z0-9]{30,}|"  # Stripe
-    r"npm_[A-Za-z0-9]{36}|pypi-[\w-]{50,}|"
-    r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # JSON Web Token
-    r")(?![\w-])",
-    re.DOTALL,
-)
 _EMAIL = re.compile(
     r"(?<![\w.+@/-])[\w.+-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?![\w@-])"
 )
@@ -144,10 +132,11 @@ def _masked_value(value: Any) -> Any:
 
 
 def _keys(text: str) -> Iterator[Find]:
-    for match in _KEY.finditer(text):
+    for match in PRIVATE_KEY.finditer(text):
+        yield Find("KEY", *match.span())
+    for match in WHOLE_KEY.finditer(text):
         # A key is drawn at random: sk-your-api-key-goes-here and sk-xxxxxxxx are none.
-        drawn = max(re.split(r"[-_.]", match.group()), key=len)
-        if match.group().startswith("-----") or _random(drawn):
+        if _random(max(re.split(r"[-_.]", match.group()), key=len)):
             yield Find("KEY", *match.span())
 
 
@@ -166,23 +155,15 @@ def _emails(text: str) -> Iterator[Find]:
 
 def _ibans(text: str) -> Iterator[Find]:
     for match in _IBAN.finditer(text):
-        code = match.group().replace(" ", "")
-        digits = "".join(str(int(c, 36)) for c in code[4:] + code[:4])
-        if 15 <= len(code) <= 34 and int(digits) % 97 == 1:
+        if iban.is_valid(match.group(), check_country=False):
             yield Find("IBAN", *match.span())
 
 
 def _cards(text: str) -> Iterator[Find]:
     for match in chain(_CARD.finditer(text), _AMEX.finditer(text)):
         digits = re.sub(r"\D", "", match.group())
-        if digits not in _SAMPLE_CARDS and len(set(digits)) > 3 and luhn(digits):
+        if digits not in _SAMPLE_CARDS and len(set(digits)) > 3 and luhn.is_valid(digits):
             yield Find("CARD", *match.span())
-
-
-def luhn(digits: str) -> bool:
-    """Whether the last digit is the Luhn check digit of those before it (ISO/IEC 7812)."""
-    doubled = [int(d) * (2 - i % 2) for i, d in enumerate(digits[-2::-1])]
-    return (sum(d // 10 + d % 10 for d in doubled) + int(digits[-1])) % 10 == 0
 
 
 def _addresses(text: str) -> Iterator[Find]:

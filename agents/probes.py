@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..geometry.clusters import clusters
+from ..geometry.clusters import cluster_rows
 from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, reference_id
@@ -103,7 +103,7 @@ class ProbeWriter:
         Returns:
             The probes in order; one that is no use has a `fault`.
         """
-        groups = clusters(vectors, cluster_count(themes), self._seed + round)
+        groups = cluster_rows(vectors, cluster_count(themes), self._seed + round)
         covered = list(dict.fromkeys(probe.theme for probe in before))
         named = await gather_all(
             self._neighbours([rows[i] for i in group], covered, round) for group in groups

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetReached, RunStopped, TooManyErrors
-from ..geometry.duplicates import among, candidates
+from ..geometry.duplicates import duplicate_candidates, graph_candidates
 from ..geometry.neighbours import EXACT_LIMIT, PROBES, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
@@ -118,11 +118,11 @@ class RedundancyAgent:
         """The rows of the block and those that stay which each of the block may repeat."""
         ids = np.asarray([*stay, *block], dtype=np.int64)
         if graph is None:
-            found = candidates(vectors[block], vectors[stay], self._candidate, CANDIDATES)
+            found = duplicate_candidates(vectors[block], vectors[stay], self._candidate, CANDIDATES)
             return [(ids[near], cosines) for near, cosines in found]
         open_rows = np.zeros(len(vectors), dtype=bool)
         open_rows[ids] = True
-        return among(graph, block, open_rows, self._candidate)
+        return graph_candidates(graph, block, open_rows, self._candidate)
 
     def _key(self, row: Row) -> Keys:
         if row.id not in self._keys:

@@ -24,8 +24,7 @@ def make(folder, count):
         return Row(f"{i:016x}", i, text, "", text * 2, extra={"topic": i % 7}, source="x", line=i)
 
     ledger = Ledger(folder / "ledger.sqlite")
-    ledger.facts.set("settings", {"sources": ["x"], "target_size": count})
-    ledger.facts.set("stop", "target")
+    ledger.facts.update(settings={"sources": ["x"], "target_size": count}, stop="target")
     ledger.rows.add(row(i) for i in range(count))
     ledger.judgements.add_scores(
         Score(f"{i:016x}", i % 100, parts={"clarity": i % 15}) for i in range(count)

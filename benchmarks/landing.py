@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from lift_agent.agents.acceptance import COPY_COSINE
+from lift_agent.geometry.landing import landed_by_vote
 from lift_agent.geometry.neighbours import Vectors, unit
 from lift_agent.geometry.parents import parent_sets
 from lift_agent.records import Row
@@ -64,10 +65,10 @@ def midpoint_pairs(vectors: Vectors, centre: Vectors, inside: NDArray[np.bool_])
     apart = gram[first, second] < 0.45
     first, second = first[apart], second[apart]
     to_centre = vectors[near] @ centre
-    nearness = (to_centre[first] + to_centre[second]) / np.sqrt(2 + 2 * gram[first, second])
+    proximity = (to_centre[first] + to_centre[second]) / np.sqrt(2 + 2 * gram[first, second])
     uses = np.zeros(len(near), dtype=int)
     chosen: list[list[int]] = []
-    for i in np.argsort(-nearness, kind="stable"):
+    for i in np.argsort(-proximity, kind="stable"):
         pair = [first[i], second[i]]
         if (uses[pair] < 2).all() and len(chosen) < SETS:
             uses[pair] += 1
@@ -133,9 +134,8 @@ def main() -> None:
             if cosine[ids].max() > COPY_COSINE:
                 copies += 1
                 continue
-            cosine[ids] = -1
-            nearest = np.argsort(-cosine)[:10]
-            votes.append((labels[nearest] == topic).sum() >= 5)
+            others = np.delete(np.arange(len(vectors)), ids)
+            votes.extend(landed_by_vote(child[None], vectors[others], labels[others] == topic))
             landed.append(1 - child @ centre <= radius)
         figures = [f"{np.mean(votes):.2f}", f"{np.mean(landed):.2f}", f"{copies / len(texts):.2f}"]
         lines.append([state, name, len(texts), *figures])

@@ -67,8 +67,7 @@ def make(folder: Path, rows: list[Row], size: int) -> None:
         ledger.rows.set_map(
             {row.id: (float(x), float(y)) for row, (x, y) in zip(made, points, strict=True)}, {}
         )
-        for name, value in {"target": size // 5, "stop": "target", "settings": {}}.items():
-            ledger.facts.set(name, value)
+        ledger.facts.update(target=size // 5, stop="target", settings={})
 
 
 def opened(browser: Any, address: str) -> float:

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lift_agent.agents.analyst import Brief
 from lift_agent.agents.asking import bullet_list
 from lift_agent.agents.draft_faults import task_fault
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.agents.redundancy import SameTask
+from lift_agent.agents.subspace_naming import Brief
 from lift_agent.agents.written_task import WrittenTask
 from lift_agent.formats.reading.readers import read_rows
 from lift_agent.llms.answers import parse, plain

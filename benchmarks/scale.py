@@ -21,8 +21,8 @@ import corpora
 import numpy as np
 import peers
 
-from lift_agent.geometry.density import sparse_regions
-from lift_agent.geometry.duplicates import among
+from lift_agent.geometry.density import sparse_subspaces
+from lift_agent.geometry.duplicates import graph_candidates
 from lift_agent.geometry.neighbours import Vectors, nearest_others, unit
 from lift_agent.geometry.selection import select
 
@@ -54,11 +54,11 @@ def selected(vectors: Vectors, count: int) -> int:
 
 def everything(vectors: Vectors, count: int) -> int:
     """Analyze, de-duplicate and select, as a run does."""
-    sparse_regions(vectors, 32)
+    sparse_subspaces(vectors, 32)
     graph = nearest_others(vectors, 40)
     stays = np.ones(len(vectors), dtype=bool)
     for row in range(len(vectors)):
-        [(repeated, _)] = among(graph, [row], stays, THRESHOLD)
+        [(repeated, _)] = graph_candidates(graph, [row], stays, THRESHOLD)
         stays[row] = len(repeated) == 0
     return selected(vectors[stays], count)
 

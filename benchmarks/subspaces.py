@@ -2,7 +2,7 @@
 
 The topics are 16 k-means clusters of the code data. In each trial one topic keeps a share of its
 rows, the reference is drawn from rows held out of the data, and 2% of noise (half word salads,
-half tasks from elsewhere) is mixed into both. A topic is found if among the first ten regions one
+half tasks from elsewhere) is mixed into both. A topic is found if among the first ten subspaces one
 has an anchor of the topic, and most of the reference rows inside it are of the topic too.
 Choices were made on topics with even numbers; the table reports the odd ones, 4 splits of each.
 
@@ -24,7 +24,7 @@ import numpy as np
 from corpora import CODE, embedded, embedded_rows, parser, report, rows_of
 from sklearn.cluster import KMeans
 
-from lift_agent.geometry.density import regions_toward
+from lift_agent.geometry.density import underrepresented_subspaces
 from lift_agent.geometry.neighbours import Indices, Vectors, nearest, nearest_others, unit
 from lift_agent.records import Row
 
@@ -44,9 +44,9 @@ class Trial(NamedTuple):
 
 
 def toward(reference: Vectors, data: Vectors) -> list[Found]:
-    """The product's regions."""
-    regions = regions_toward(reference, data, SHOWN)
-    return [(region.anchor, region.wanted) for region in regions]
+    """The product's subspaces."""
+    subspaces = underrepresented_subspaces(reference, data, SHOWN)
+    return [(subspace.anchor, subspace.wanted) for subspace in subspaces]
 
 
 def knn_gap(reference: Vectors, data: Vectors) -> list[Found]:
@@ -196,13 +196,13 @@ def pools(folder: Path, corpus: Corpus) -> Pools:
 
 
 def measured(find: Finder, trials: Iterator[Trial]) -> list[object]:
-    """Share found among ten and among three, noise anchors, regions a trial, seconds a trial."""
+    """Share found among ten and among three, noise anchors, subspaces a trial, seconds a trial."""
     places: list[int] = []
-    noise = regions = 0
+    noise = subspaces = 0
     begun = time.process_time()
     for trial in trials:
         found = find(trial.reference, trial.data)
-        regions += len(found)
+        subspaces += len(found)
         noise += sum(trial.topics[anchor] == NOISE for anchor, _ in found)
         hits = [
             trial.topics[anchor] == trial.thinned
@@ -215,7 +215,7 @@ def measured(find: Finder, trials: Iterator[Trial]) -> list[object]:
         f"{np.mean([place < SHOWN for place in places]):.2f}",
         f"{np.mean([place < 3 for place in places]):.2f}",
         noise,
-        f"{regions / len(places):.1f}",
+        f"{subspaces / len(places):.1f}",
         f"{seconds:.2f}",
     ]
 
@@ -228,7 +228,7 @@ def main() -> None:
     corpus = read(args.data)
     other = pools(args.data, corpus)
     topics = [(t, s) for t in range(int(not args.choosing), TOPICS, 2) for s in range(SPLITS)]
-    finders: dict[str, Finder] = {"k-NN gap": knn_gap, "regions_toward": toward}
+    finders: dict[str, Finder] = {"k-NN gap": knn_gap, "underrepresented_subspaces": toward}
     lines: list[list[object]] = []
     for size, left in [
         *((size, 0.05) for size in (1500, 500, 200, 100)),
@@ -255,12 +255,12 @@ def main() -> None:
             trials = (other.another(text, data, t, s, left) for t, s in topics)
             lines.append([said, 500, f"{left:.0%}", name, *measured(find, trials)])
     columns = ["reference", "rows", "topic left", "method", "found@10", "found@3"]
-    columns += ["noise anchors", "regions", "CPU s"]
+    columns += ["noise anchors", "subspaces", "CPU s"]
     notes = [
         "Another corpus: 500 rows of half of the topics, in shares from 1 to 4, written as "
         "completion tasks (first line of the code, task as a docstring); with them 164 HumanEval "
         "prompts, 55 seed tasks and 100 GSM8K questions. The data has all topics and 700 GSM8K "
-        "rows. With 100% of the topic left nothing was thinned: a region there is a false alarm "
+        "rows. With 100% of the topic left nothing was thinned: a subspace there is a false alarm "
         "where the reference is of held-out rows.",
         f"{len(topics)} trials a line: {len(topics) // SPLITS} topics, {SPLITS} splits.",
     ]

@@ -69,9 +69,8 @@ def make(folder: Path, calls: int) -> None:
     seeds = calls * 4 // 10
     tasks = (calls - seeds) // 3 // ROUNDS  # a draft, an answer and a judgement each
     with closing(Ledger(folder / LEDGER)) as ledger:
-        ledger.facts.set("settings", json.loads(RunConfig().model_dump_json(exclude={"out"})))
-        ledger.facts.set("run_id", "made-up")
-        ledger.facts.set("target", seeds // 2)
+        settings = json.loads(RunConfig().model_dump_json(exclude={"out"}))
+        ledger.facts.update(settings=settings, run_id="made-up", target=seeds // 2)
         rows = [a_row(i, source="made-up.jsonl", line=i + 1) for i in range(seeds)]
         ledger.rows.add(rows)
         ledger.sources.add([("made-up.jsonl", "0", seeds, 0)])
@@ -85,7 +84,7 @@ def make(folder: Path, calls: int) -> None:
         ledger.dataset.choose(
             [row.id for row in rows[: seeds // 2]], {rows[0].id: 0.5, rows[-1].id: -0.5}
         )
-        ledger.facts.set("stop", "target")
+        ledger.facts.update(stop="target")
 
 
 def play(ledger: Ledger, seeds: list[Row], round: int, tasks: int, number: int) -> int:

@@ -6,11 +6,8 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
-
-NO_FILE = Path(os.devnull)  # settings that come from a run take nothing from lift.toml
 
 
 def quieten_libraries() -> None:

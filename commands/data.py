@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import resolve
+from ..config import NO_FILE, resolve
 from ..errors import UsageError
-from .common import NO_FILE, quieten_libraries
+from .common import quieten_libraries
 from .flags import Json, RunFolder, SectionedCommand, with_settings
 
 app = typer.Typer(rich_markup_mode=None)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import MAY_CHANGE, RunConfig, resolve
+from ..config import MAY_CHANGE, NO_FILE, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
-from .common import NO_FILE, errors_shown, quieten_libraries
+from .common import errors_shown, quieten_libraries
 from .flags import (
     ConfigFile,
     Json,

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 DEFAULT_FILE = Path("lift.toml")
+NO_FILE = Path(os.devnull)  # where settings are to come from no file
 CACHE_VARIABLE = "LIFT_AGENT_CACHE"
 
 

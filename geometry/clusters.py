@@ -6,10 +6,10 @@ import numpy as np
 
 from .neighbours import Indices, Vectors, k_means, nearest_centre
 
-_MOST = 20_000  # rows that take part, drawn at random beyond that
+_SAMPLE = 20_000  # rows that take part, drawn at random beyond that
 
 
-def clusters(vectors: Vectors, count: int, seed: int, *, turns: int = 10) -> list[Indices]:
+def cluster_rows(vectors: Vectors, count: int, seed: int, *, iterations: int = 10) -> list[Indices]:
     """Group (n, d) unit vectors into at most `count` clusters, largest first.
 
     Spherical k-means from k-means++ seeds (Arthur and Vassilvitskii 2007): unlike the many
@@ -18,12 +18,12 @@ def clusters(vectors: Vectors, count: int, seed: int, *, turns: int = 10) -> lis
     Returns:
         The rows of each cluster, nearest to its centre first; all rows, or those of a sample.
     """
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     if (n := len(vectors)) == 0:
         return []
-    rows = np.arange(n) if n <= _MOST else np.sort(dice.choice(n, _MOST, replace=False))
+    rows = np.arange(n) if n <= _SAMPLE else np.sort(rng.choice(n, _SAMPLE, replace=False))
     points = vectors[rows]
-    centres = k_means(points, points[_spread(points, count, dice)], turns)
+    centres = k_means(points, points[_k_means_plus_plus(points, count, rng)], iterations)
     nearest = nearest_centre(points, centres)
     found = []
     for cluster, centre in enumerate(centres):
@@ -32,14 +32,14 @@ def clusters(vectors: Vectors, count: int, seed: int, *, turns: int = 10) -> lis
     return sorted((c for c in found if len(c)), key=len, reverse=True)
 
 
-def _spread(points: Vectors, count: int, dice: np.random.Generator) -> list[int]:
+def _k_means_plus_plus(points: Vectors, count: int, rng: np.random.Generator) -> list[int]:
     """Rows drawn with probability in proportion to the squared distance from those drawn."""
-    drawn = [int(dice.integers(len(points)))]
-    apart = np.full(len(points), np.inf)
+    drawn = [int(rng.integers(len(points)))]
+    squared = np.full(len(points), np.inf)
     while len(drawn) < count:
-        apart = np.minimum(apart, np.maximum(0, 2 - 2 * (points @ points[drawn[-1]])))
-        apart[drawn] = 0
-        if apart.sum() <= 1e-6:
+        squared = np.minimum(squared, np.maximum(0, 2 - 2 * (points @ points[drawn[-1]])))
+        squared[drawn] = 0
+        if squared.sum() <= 1e-6:
             break  # every row is a copy of one that is drawn
-        drawn.append(int(dice.choice(len(points), p=apart / apart.sum())))
+        drawn.append(int(rng.choice(len(points), p=squared / squared.sum())))
     return drawn

@@ -6,12 +6,18 @@ Show several of them together, near-duplicate pairs among them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .neighbours import Cells, Floats, Indices, Vectors, nearest
+from .neighbours import Cells, Floats, Indices, Vectors, nearest, nearest_others
+
+DISTANCE_SAMPLE = 20_000  # rows of a pool that distances are measured from
+NOVELTY_SAMPLE = 10_000  # rows of a set whose NovelSum is measured
 
 _BLOCK = 1024  # rows whose distances to all others are held at once
+_RARITY_NEIGHBOURS = 10  # neighbours that tell how rare a row is
 
 
 def rarity(similarities: Vectors) -> Floats:
@@ -103,3 +109,79 @@ def near_duplicate_pairs(vectors: Vectors, threshold: float) -> int:
         rows = np.arange(len(block))[:, None]
         pairs += int(np.count_nonzero((block >= threshold) & (np.arange(block.shape[1]) > rows)))
     return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageMeasures:
+    """How a set of rows covers a pool, rounded as it is shown.
+
+    Attributes:
+        rows: in the set.
+        novelsum: see `novel_sum`.
+        vendi: see `vendi_score`.
+        distance: mean cosine distance from the pool to the nearest row of the set.
+        distance_p99: the 99th percentile of these distances.
+        cells: share of the pool's cells that the set hits, see `cell_hit_rate`.
+        pairs: near-duplicate pairs in the set.
+    """
+
+    rows: int
+    novelsum: float
+    vendi: float
+    distance: float
+    distance_p99: float
+    cells: float
+    pairs: int
+
+
+class CoveragePool:
+    """All rows that could be covered, with what the measures need of them.
+
+    Of large pools and sets some measures are taken on a random sample.
+    """
+
+    def __init__(
+        self,
+        vectors: Vectors,
+        rng: np.random.Generator,
+        *,
+        distance_sample: int = DISTANCE_SAMPLE,
+        novelty_sample: int = NOVELTY_SAMPLE,
+    ) -> None:
+        """Take the pool, and how it is sampled.
+
+        Args:
+            vectors: (n, d) unit vectors, n > 0.
+            rng: draws the samples.
+            distance_sample: most rows of the pool that distances are measured from.
+            novelty_sample: most rows of a set whose NovelSum is measured.
+        """
+        self._vectors = vectors
+        self._rng = rng
+        self._novelty_sample = novelty_sample
+        self._sample = vectors[_sampled(np.arange(len(vectors)), distance_sample, rng)]
+        self._cells = Cells.of(vectors)
+        similarities, _ = nearest_others(vectors, _RARITY_NEIGHBOURS)
+        self._rarity = rarity(similarities) if similarities.shape[1] else np.ones(len(vectors))
+
+    def measures(self, rows: Indices, pair_cosine: float) -> CoverageMeasures:
+        """Measure a set of rows of the pool, by their indices.
+
+        `pair_cosine` is the cosine from which two rows are a near-duplicate pair.
+        """
+        vectors = self._vectors[rows]
+        distance, far = coverage_radius(self._sample, vectors)
+        some = _sampled(rows, self._novelty_sample, self._rng)
+        return CoverageMeasures(
+            rows=len(rows),
+            novelsum=round(novel_sum(self._vectors[some], self._rarity[some]), 4),
+            vendi=round(vendi_score(vectors), 2),
+            distance=round(distance, 4),
+            distance_p99=round(far, 4),
+            cells=round(cell_hit_rate(self._cells, rows), 4),
+            pairs=near_duplicate_pairs(vectors, pair_cosine),
+        )
+
+
+def _sampled(rows: Indices, most: int, rng: np.random.Generator) -> Indices:
+    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))

@@ -7,26 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .coverage import rarity
 from .neighbours import Floats, Indices, Vectors, nearest, nearest_others, unit
 
-VOTES = 3  # reference rows at which a row is counted
-NOTICED = 0.65  # of the universal threshold: votes of neighbours vary less than rows do
-JOINED = 0.25  # of a window that lies in a region already
+VOTES_PER_ROW = 3  # reference rows at which a row is counted
+NOISE_SHARE = 0.65  # of the universal threshold: votes of neighbours vary less than rows do
+OVERLAP = 0.25  # share of a window in a subspace from which the window joins it
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """A sparse region of the embedding space.
+class SparseSubspace:
+    """A part of the embedding space where the data is thin.
 
     Attributes:
         anchor: index of the row that it grew from: of the reference, or of the data if there is
             no reference.
         centre: (d,) unit vector, the mean of the rows that it grew over.
         radius: cosine distance from the centre that takes in 80% of these rows.
-        gap: how much thinner than wanted, by which regions are ordered. Beside a reference, the
+        gap: how much thinner than wanted, by which subspaces are ordered. Beside a reference, the
             signed root of the log-likelihood ratio: 0 is as wanted, 3 is three standard
             deviations of sampling noise too thin. Without one, the mean cosine distance from
             the anchor to its k nearest rows.
@@ -50,8 +49,8 @@ class Region:
     nearby: Indices
 
 
-def region_count(rows: int) -> int:
-    """How many regions to look for: half the square root of the rows, from 1 to 32."""
+def subspace_count(rows: int) -> int:
+    """How many subspaces to look for: half the square root of the rows, from 1 to 32."""
     return int(np.clip(round(np.sqrt(rows) / 2), 1, 32))
 
 
@@ -74,32 +73,34 @@ def shortfall(found: Floats, wanted: Floats, rate: float) -> Floats:
     return np.asarray(np.where(here > share, root, -root), dtype=np.float64)
 
 
-def regions_toward(reference: Vectors, data: Vectors, count: int, k: int = 10) -> list[Region]:
-    """Find up to `count` regions that are dense in the reference and thin in the data.
+def underrepresented_subspaces(
+    reference: Vectors, data: Vectors, count: int, k: int = 10
+) -> list[SparseSubspace]:
+    """Find up to `count` subspaces that are dense in the reference and thin in the data.
 
     A k-NN estimate of the density ratio by votes (the counts of Noshad et al. 2017, arXiv
-    1702.05222, taken from the data's side): each data row is counted at the `VOTES` reference
-    rows nearest to it, and each reference row at the others nearest to it. Data and reference
-    are thus counted over the same cells, whatever the dimension, and another style of text in
-    one of them changes little. The counts are pooled over windows, a reference row with its
+    1702.05222, taken from the data's side): each data row is counted at the `VOTES_PER_ROW`
+    reference rows nearest to it, and each reference row at the others nearest to it. Data and
+    reference are thus counted over the same cells, whatever the dimension, and another style of
+    text in one of them changes little. The counts are pooled over windows, a reference row with its
     k / 2, k or 2k nearest, and compared by `shortfall`. Windows are taken strongest first; rows
-    that a region holds count no more for later windows (Zhang, Assunção and Kulldorff 2010), and
-    a window that overlaps a region joins it. Only what stands out of the noise comes back: m
+    that a subspace holds count no more for later windows (Zhang, Assunção and Kulldorff 2010), and
+    a window that overlaps a subspace joins it. Only what stands out of the noise comes back: m
     windows without any gap reach √(2 ln m) by chance (Donoho and Johnstone's universal
-    threshold). So the number of regions follows the data.
+    threshold). So the number of subspaces follows the data.
 
-    A row anchors a region only if k / 2 others have it among their k nearest: a lone outlier is
+    A row anchors a subspace only if k / 2 others have it among their k nearest: a lone outlier is
     nobody's neighbour. Copies in the reference count once. Costs one product of the reference
-    with the data and one with itself, in blocks, and O(n · d) a region.
+    with the data and one with itself, in blocks, and O(n · d) a subspace.
 
     Args:
         reference: (m, d) unit vectors that show what is wanted.
         data: (n, d) unit vectors.
-        count: the most regions.
+        count: the most subspaces.
         k: neighbours that make a window.
 
     Returns:
-        Regions by gap, greatest first; none without data or with fewer than three different
+        Subspaces by gap, greatest first; none without data or with fewer than three different
         reference rows.
     """
     rows, first = np.unique(reference, axis=0, return_index=True)
@@ -109,7 +110,7 @@ def regions_toward(reference: Vectors, data: Vectors, count: int, k: int = 10) -
     k = min(k, m - 1)
     sizes = sorted({max(1, k // 2), k, min(2 * k, m - 1)})
     _, around = nearest_others(rows, sizes[-1])
-    _, ballots = nearest(data, rows, min(VOTES, m - 1))
+    _, ballots = nearest(data, rows, min(VOTES_PER_ROW, m - 1))
     found = _votes(ballots, m)
     # The votes for a single reference row are few: they are drawn half way to their mean.
     wanted = (1 + _votes(around[:, : ballots.shape[1]], m)) / 2
@@ -122,11 +123,11 @@ def regions_toward(reference: Vectors, data: Vectors, count: int, k: int = 10) -
     rate = float(max(np.median(ratio), ratio.mean() / 2))
     gaps = shortfall(found_in[:, sizes], wanted_in[:, sizes], rate)
     supported = _votes(around[:, :k], m) >= 1 / 2
-    noise = float(NOTICED * np.sqrt(2 * np.log(m)))
+    noise = float(NOISE_SHARE * np.sqrt(2 * np.log(m)))
     strongest = [
-        (-float(gaps[row, place]), int(row), size + 1)
-        for place, size in enumerate(sizes)
-        for row in np.flatnonzero(supported & (gaps[:, place] >= noise))
+        (-float(gaps[row, column]), int(row), size + 1)
+        for column, size in enumerate(sizes)
+        for row in np.flatnonzero(supported & (gaps[:, column] >= noise))
     ]
 
     def gap(group: Indices) -> float:
@@ -135,14 +136,14 @@ def regions_toward(reference: Vectors, data: Vectors, count: int, k: int = 10) -
     groups = sorted(_grown(strongest, windows, gap, noise), key=lambda group: -gap(group[1]))
     thick = gaps[:, sizes.index(k)] <= 0
     dense = np.flatnonzero(thick[ballots[:, 0]])
-    regions = []
+    subspaces = []
     for anchor, group in groups[:count]:
         centre = unit(rows[group].mean(axis=0))
         radius = float(np.quantile(1 - rows[group] @ centre, 0.8))
         members, nearby = _inside_and_nearby(data, centre, radius, dense)
         wanted_rows, _ = _inside_and_nearby(reference, centre, radius, dense[:0])
-        regions.append(
-            Region(
+        subspaces.append(
+            SparseSubspace(
                 anchor=int(first[anchor]),
                 centre=centre,
                 radius=radius,
@@ -154,17 +155,18 @@ def regions_toward(reference: Vectors, data: Vectors, count: int, k: int = 10) -
                 nearby=nearby,
             )
         )
-    return regions
+    return subspaces
 
 
-def sparse_regions(vectors: Vectors, count: int, k: int = 10) -> list[Region]:
-    """Find up to `count` sparse regions of (n, d) unit vectors, sparsest first.
+def sparse_subspaces(vectors: Vectors, count: int, k: int = 10) -> list[SparseSubspace]:
+    """Find up to `count` sparse subspaces of (n, d) unit vectors, sparsest first.
 
-    A region is a row far from its k nearest others that at least k/2 rows nevertheless name
+    A subspace is a row far from its k nearest others that at least k/2 rows nevertheless name
     among their own k nearest. That support keeps it on the data's manifold: a lone outlier is
-    nobody's neighbour. Rows inside a region already found are passed over (non-maximum
-    suppression). Costs one exact k-NN search and O(n · d) a region. Without a reference a
-    thinned topic looks like the natural long tail: `regions_toward` finds it, this does not.
+    nobody's neighbour. Rows inside a subspace already found are passed over (non-maximum
+    suppression). Costs one exact k-NN search and O(n · d) a subspace. Without a reference a
+    thinned topic looks like the natural long tail: `underrepresented_subspaces` finds it, this
+    does not.
     """
     n = len(vectors)
     if n < 3:
@@ -179,9 +181,9 @@ def sparse_regions(vectors: Vectors, count: int, k: int = 10) -> list[Region]:
     dense = np.flatnonzero(thin <= np.median(thin))
 
     taken = np.zeros(n, dtype=bool)
-    regions: list[Region] = []
+    subspaces: list[SparseSubspace] = []
     for anchor in anchors:
-        if len(regions) == count:
+        if len(subspaces) == count:
             break
         if taken[anchor]:
             continue
@@ -191,8 +193,8 @@ def sparse_regions(vectors: Vectors, count: int, k: int = 10) -> list[Region]:
         members, nearby = _inside_and_nearby(vectors, centre, radius, dense)
         taken[members] = True
         taken[anchor] = True
-        regions.append(
-            Region(
+        subspaces.append(
+            SparseSubspace(
                 anchor=int(anchor),
                 centre=centre,
                 radius=radius,
@@ -204,29 +206,7 @@ def sparse_regions(vectors: Vectors, count: int, k: int = 10) -> list[Region]:
                 nearby=nearby,
             )
         )
-    return regions
-
-
-def landed_by_vote(
-    generated: Vectors, rows: Vectors, belongs: NDArray[np.bool_], k: int = 10
-) -> NDArray[np.bool_]:
-    """Which generated rows landed in a region: at least half of their k nearest belong to it.
-
-    Unlike the radius, the vote follows the region's shape. With fewer than k rows all vote;
-    without any row nothing lands.
-
-    Args:
-        generated: (g, d) unit vectors.
-        rows: (n, d) unit vectors of the data, the reference and what was generated before.
-        belongs: (n,) which of them belong to the region.
-
-    Returns:
-        (g,) booleans.
-    """
-    if len(rows) == 0:
-        return np.zeros(len(generated), dtype=bool)
-    _, voters = nearest(generated, rows, k)
-    return np.asarray(belongs[voters].mean(axis=1) >= 1 / 2)
+    return subspaces
 
 
 def _votes(ballots: Indices, candidates: int) -> Floats:
@@ -240,9 +220,9 @@ def _grown(
     gap: Callable[[Indices], float],
     noise: float,
 ) -> list[tuple[int, Indices]]:
-    """Grow regions from windows, each (-gap, row, rows in it): anchors and disjoint groups.
+    """Grow subspaces from windows, each (-gap, row, rows in it): anchors and disjoint groups.
 
-    A window counts by the rows that no region holds yet: its gap is computed anew when some
+    A window counts by the rows that no subspace holds yet: its gap is computed anew when some
     were taken, lazily, as it comes to the top.
     """
     heap = [(minus, row, size, size) for minus, row, size in strongest]
@@ -260,12 +240,12 @@ def _grown(
                 heapq.heappush(heap, (-now, row, size, len(free)))
             continue
         held = owner[window][owner[window] >= 0]
-        if len(held) > JOINED * size:
+        if len(held) > OVERLAP * size:
             owner[free] = np.bincount(held).argmax()
         else:
             owner[free] = len(anchors)
             anchors.append(row)
-    return [(row, np.flatnonzero(owner == place)) for place, row in enumerate(anchors)]
+    return [(row, np.flatnonzero(owner == number)) for number, row in enumerate(anchors)]
 
 
 def _inside_and_nearby(

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from .neighbours import Floats, Indices, Vectors, nearest
 
 
-def candidates(
+def duplicate_candidates(
     new: Vectors, kept: Vectors, floor: float, most: int
 ) -> list[tuple[Indices, Floats]]:
     """Find the rows that each of a block of new rows may repeat, most similar first.
 
     Of `kept` the `most` nearest are found; of the earlier new rows all, because some of them may
-    turn out to be repeats and give up their place. The `most` first of those that remain are
+    turn out to be repeats and be dropped. The `most` first of those that remain are
     therefore the same however a sequence of rows is split into blocks.
 
     Args:
@@ -42,7 +42,7 @@ def candidates(
     return found
 
 
-def among(
+def graph_candidates(
     graph: tuple[Vectors, Indices], rows: Sequence[int], open_rows: NDArray[np.bool_], floor: float
 ) -> list[tuple[Indices, Floats]]:
     """Find in a neighbour graph the earlier rows that each of some rows may repeat.
@@ -65,3 +65,8 @@ def among(
         near = (ids < row) & open_rows[ids] & (cosines >= floor)
         found.append((ids[near], cosines[near].astype(np.float64)))
     return found
+
+
+def is_copy(vector: Vectors, originals: Vectors, bound: float) -> bool:
+    """Whether a (d,) unit vector is above a cosine of `bound` to any of (n, d) originals."""
+    return len(originals) > 0 and bool((originals @ vector).max() > bound)

@@ -1,43 +1,48 @@
-"""Where rows came down: how far from the subspace they were written for, and how near the data
-comes to each subspace.
-"""
+"""Whether generated rows came down in the subspace that they were written for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .neighbours import Vectors
-
-NEIGHBOURS = 10  # rows that tell how near the data comes to a subspace
+from .neighbours import Floats, Vectors, nearest
 
 
-def landing(vector: Vectors, centre: ArrayLike, radius: float) -> tuple[bool, float]:
-    """Whether a (d,) unit vector lies within a cosine distance of a centre (d,), and how far."""
-    distance = float(1 - vector @ np.asarray(centre, dtype=np.float32))
-    return distance <= radius, distance
+def landing_distances(vectors: Vectors, centres: Vectors) -> Floats:
+    """Cosine distance of each row to the centre of its own subspace: (n,).
 
-
-def proximity(
-    pool: Vectors, earlier: NDArray[np.bool_], centres: Sequence[ArrayLike]
-) -> list[tuple[float, float]]:
-    """How close a pool comes to each centre: before some of its rows came, and with all of them.
-
-    The mean cosine of a centre to the ten nearest rows: 1 is full, lower is emptier.
+    One product a row, so that a distance has the same bits whatever other rows there are.
 
     Args:
-        pool: (n, d) unit vectors, n ≥ 1.
-        earlier: (n,) which of them were there before.
-        centres: m unit vectors (d,).
+        vectors: (n, d) unit vectors.
+        centres: (n, d) unit vectors, the centre for each row.
+    """
+    distances = [1 - row @ centre for row, centre in zip(vectors, centres, strict=True)]
+    return np.asarray(distances, dtype=np.float64)
+
+
+def landed_by_radius(distances: Floats, radii: Floats) -> NDArray[np.bool_]:
+    """Which rows landed: at most the radius of their subspace away from its centre, (n,)."""
+    return np.asarray(distances <= radii, dtype=bool)
+
+
+def landed_by_vote(
+    generated: Vectors, rows: Vectors, belongs: NDArray[np.bool_], k: int = 10
+) -> NDArray[np.bool_]:
+    """Which generated rows landed in a subspace: at least half of their k nearest belong to it.
+
+    Unlike the radius, the vote follows the subspace's shape. With fewer than k rows all vote;
+    without any row nothing lands.
+
+    Args:
+        generated: (g, d) unit vectors.
+        rows: (n, d) unit vectors of the data, the reference and what was generated before.
+        belongs: (n,) which of them belong to the subspace.
 
     Returns:
-        m pairs of before, 0 without an earlier row, and after.
+        (g,) booleans.
     """
-    cosines = pool @ np.asarray(centres, dtype=np.float32).T
-    before, after = (np.sort(rows, axis=0)[-NEIGHBOURS:] for rows in (cosines[earlier], cosines))
-    return [
-        (float(before[:, i].mean()) if len(before) else 0.0, float(after[:, i].mean()))
-        for i in range(len(centres))
-    ]
+    if len(rows) == 0:
+        return np.zeros(len(generated), dtype=bool)
+    _, voters = nearest(generated, rows, k)
+    return np.asarray(belongs[voters].mean(axis=1) >= 1 / 2)

@@ -1,7 +1,7 @@
-"""Which rows to fuse so that what comes out lies in a wanted region.
+"""Which rows to fuse so that what comes out lies in a wanted subspace.
 
 A fused text lies near the mean of its parents, so the mean predicts where it lands. Nearness to
-the region's centre alone is a poor guide: around an empty region the means that come closest to
+the subspace's centre alone is a poor guide: around an empty one the means that come closest to
 its centre lie in the dense clusters beside it, and so would the fusion. What counts is the
 *margin*: how much nearer the mean is to the wanted centre than to the rows that are not wanted.
 """
@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 from .neighbours import Indices, Vectors
 
 REACH = 300  # candidates nearest to the centre that are considered, as parents and as rivals
-_BEST = 4_000  # sets, by the nearness of their mean, whose margin is computed
+_SHORTLIST = 4_000  # sets, by the proximity of their mean, whose margin is computed
 _BEAM = 100  # sets to which one more row is added
-_RIVAL = 5  # the rival that counts: a vote among ten neighbours is lost to the fifth
-_ALIKE = 0.7  # parents above this cosine have little to combine: their fusion is often a copy
+_RIVAL_RANK = 5  # the rival that counts: a vote among ten neighbours is lost to the fifth
+_SIMILAR = 0.7  # parents above this cosine have little to combine: their fusion is often a copy
 
 
 @dataclass(frozen=True, slots=True)
 class ParentSet:
     """Rows to fuse, as indices of candidates in ascending order, with their predicted landing.
 
-    `nearness` is the cosine of their mean to the centre. `margin` is by how much that exceeds
-    the cosine of their mean to the fifth-nearest row that lies outside of the region and is none
-    of them: above 0, most of the fusion's neighbours should be the region's own.
+    `proximity` is the cosine of their mean to the centre. `margin` is by how much that exceeds
+    the cosine of their mean to the fifth-nearest row that lies outside the subspace and is none
+    of them: above 0, most of the fusion's neighbours should be the subspace's own.
     """
 
     members: tuple[int, ...]
-    nearness: float
+    proximity: float
     margin: float
 
 
@@ -59,8 +59,8 @@ def parent_sets(
         centre: (d,) unit vector.
         size: parents in a set, at least 2.
         count: sets wanted; fewer come back where there are not as many.
-        inside: (n,) which candidates lie in the region; they are no rivals.
-        of_inside: how many parents of a set lie in the region.
+        inside: (n,) which candidates lie in the subspace; they are no rivals.
+        of_inside: how many parents of a set lie in the subspace.
         used: sets that are not to come again.
 
     Returns:
@@ -70,26 +70,26 @@ def parent_sets(
     near = np.argsort(-(vectors @ centre), kind="stable")[:REACH]
     if count <= 0 or len(near) < size:
         return []
-    field = _Field(vectors[near], centre, inside[near])
+    neighbourhood = _Neighbourhood(vectors[near], centre, inside[near])
     sets: Indices = np.arange(len(near))[:, None]
     for members in range(2, size + 1):
-        sets = field.extended(sets[: _BEAM if members > 2 else None])
-        within = field.inside[sets].sum(axis=1)
+        sets = neighbourhood.extended(sets[: _BEAM if members > 2 else None])
+        within = neighbourhood.inside[sets].sum(axis=1)
         left = size - members
         sets = sets[(within <= of_inside) & (within >= of_inside - left)]
-        sets = sets[np.argsort(-field.nearness(sets), kind="stable")[:_BEST]]
-        margin = field.margin(sets)
+        sets = sets[np.argsort(-neighbourhood.proximity(sets), kind="stable")[:_SHORTLIST]]
+        margin = neighbourhood.margin(sets)
         best = np.argsort(-margin, kind="stable")
         sets, margin = sets[best], margin[best]
     ranked = (
         ParentSet(tuple(sorted(near[row].tolist())), float(close), float(lead))
-        for row, close, lead in zip(sets, field.nearness(sets), margin, strict=True)
+        for row, close, lead in zip(sets, neighbourhood.proximity(sets), margin, strict=True)
     )
     return _in_passes([s for s in ranked if frozenset(s.members) not in used], count)
 
 
-class _Field:
-    """The candidates near to a centre: (m, d) unit vectors, and which lie in the region."""
+class _Neighbourhood:
+    """The candidates near to a centre: (m, d) unit vectors, and which lie in the subspace."""
 
     def __init__(self, rows: Vectors, centre: Vectors, inside: NDArray[np.bool_]) -> None:
         self.inside = inside
@@ -97,7 +97,7 @@ class _Field:
         self._gram = rows @ rows.T
         # Where all rows are alike, the less alike half of the pairs will do.
         usual = float(np.median(self._gram[~np.eye(len(rows), dtype=bool)]))
-        self._unlike = self._gram <= max(_ALIKE, usual)
+        self._unlike = self._gram <= max(_SIMILAR, usual)
         np.fill_diagonal(self._unlike, False)
 
     def extended(self, sets: Indices) -> Indices:
@@ -110,7 +110,7 @@ class _Field:
         _, first = np.unique(keys, return_index=True)
         return np.asarray(grown[first], dtype=np.int64)
 
-    def nearness(self, sets: Indices) -> Vectors:
+    def proximity(self, sets: Indices) -> Vectors:
         """Cosine of the mean of each set of (s, k) to the centre: (s,)."""
         return np.asarray(self._to_centre[sets].sum(axis=1) / self._length(sets))
 
@@ -119,9 +119,9 @@ class _Field:
         rivals = np.flatnonzero(~self.inside)
         column = np.full(len(self._gram), -1)
         column[rivals] = np.arange(len(rivals))
-        place = min(_RIVAL, len(rivals)) - 1
-        margin = self.nearness(sets) + 1
-        if place < 0:
+        rank = min(_RIVAL_RANK, len(rivals)) - 1
+        margin = self.proximity(sets) + 1
+        if rank < 0:
             return margin
         for start in range(0, len(sets), 2048):  # in blocks that fit a cache
             block = sets[start : start + 2048]
@@ -129,7 +129,7 @@ class _Field:
             cosine /= self._length(block)[:, None]
             for own in column[block.T]:
                 cosine[np.flatnonzero(own >= 0), own[own >= 0]] = -1.0
-            rival = -np.partition(-cosine, place, axis=1)[:, place]
+            rival = -np.partition(-cosine, rank, axis=1)[:, rank]
             margin[start : start + 2048] -= 1 + rival
         return margin
 

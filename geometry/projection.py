@@ -10,7 +10,7 @@ _LANDMARKS = 1500  # rows that are laid out; the others are placed among them
 _COMPONENTS = 50
 _PERPLEXITY = 20.0
 _STEPS = 500
-_AMONG = 3  # landmarks by which another row is placed
+_NEIGHBOURS = 3  # landmarks by which another row is placed
 
 
 def project(vectors: Vectors, others: Vectors, seed: int = 0) -> tuple[Floats, Floats]:
@@ -23,19 +23,19 @@ def project(vectors: Vectors, others: Vectors, seed: int = 0) -> tuple[Floats, F
     Returns:
         Coordinates (n, 2) and (m, 2), those of the rows from 0 to 1.
     """
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     n = len(vectors)
-    drawn = np.arange(n) if n <= _LANDMARKS else np.sort(dice.choice(n, _LANDMARKS, replace=False))
+    drawn = np.arange(n) if n <= _LANDMARKS else np.sort(rng.choice(n, _LANDMARKS, replace=False))
     landmarks = vectors[drawn]
-    laid = _laid_out(landmarks, seed)
+    laid = _layout(landmarks, seed)
     placed = np.empty((n, 2))
     placed[drawn] = laid
     rest = np.setdiff1d(np.arange(n), drawn, assume_unique=True)
-    placed[rest] = among(vectors[rest], landmarks, laid)
-    return placed, among(others, landmarks, laid)
+    placed[rest] = interpolate(vectors[rest], landmarks, laid)
+    return placed, interpolate(others, landmarks, laid)
 
 
-def _laid_out(vectors: Vectors, seed: int) -> Floats:
+def _layout(vectors: Vectors, seed: int) -> Floats:
     if len(vectors) < 5:
         centred = vectors - vectors.mean(axis=0) if len(vectors) else vectors
         flat = np.zeros((len(vectors), 2))
@@ -70,14 +70,14 @@ def _scaled(points: Floats) -> Floats:
     return np.asarray(0.5 + (points - (low + high) / 2) / size)
 
 
-def among(vectors: Vectors, landmarks: Vectors, laid: Floats) -> Floats:
-    """Place (n, d) unit vectors among (m, d) landmarks that lie at `laid` (m, 2): (n, 2).
+def interpolate(vectors: Vectors, landmarks: Vectors, coordinates: Floats) -> Floats:
+    """Place (n, d) unit vectors among (m, d) landmarks that lie at `coordinates` (m, 2): (n, 2).
 
     Each lies at the mean of its three nearest landmarks, weighted by the inverse of the distance.
     """
     if not len(vectors) or not len(landmarks):
         return np.full((len(vectors), 2), 0.5)
-    cosines, which = nearest(vectors, landmarks, _AMONG)
+    cosines, which = nearest(vectors, landmarks, _NEIGHBOURS)
     weights = 1 / np.maximum(1e-3, 1 - cosines.astype(np.float64))
     weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray(np.einsum("nk,nkd->nd", weights, laid[which]))
+    return np.asarray(np.einsum("nk,nkd->nd", weights, coordinates[which]))

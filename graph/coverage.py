@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ..geometry.landing import proximity
-from ..geometry.measures import CoverageMeasures
+from ..geometry.baselines import baselines
+from ..geometry.coverage import CoveragePool
 from ..geometry.neighbours import Indices
-from ..geometry.variance import row_variance
+from ..geometry.subspaces import proximity
 from ..records import Row
 from ..stores.queries.summary import PAIR
 from .embedding import embedded
@@ -25,7 +26,7 @@ def coverage(chosen: Sequence[Row], stores: RunStores, seed: int) -> dict[str, d
     Returns:
         For `seeds` (all of them), `dataset`, and as many seeds as the dataset has rows, by
         `random` and by the paper's row `variance` (where there are as many): what
-        `CoverageMeasures` measures.
+        `CoverageMeasures` has.
     """
     ledger, rng = stores.ledger, np.random.default_rng(seed)
     seeds = ledger.rows.find(
@@ -37,15 +38,13 @@ def coverage(chosen: Sequence[Row], stores: RunStores, seed: int) -> dict[str, d
     vectors = stores.vectors.get(list(index))
     if len(vectors) == 0:
         return {}
-    measures = CoverageMeasures(vectors, rng, PAIR)
-    of_seeds = np.arange(len(seeds))
-    sets: dict[str, Indices] = {"seeds": of_seeds}
-    sets["dataset"] = np.asarray([index[row.id] for row in chosen], dtype=np.int64)
-    if 0 < len(chosen) <= len(seeds):
-        sets["random"] = rng.choice(of_seeds, len(chosen), replace=False)
-        ranked = np.argsort(-row_variance(vectors[: len(seeds)]), kind="stable")
-        sets["variance"] = ranked[: len(chosen)]
-    return {name: measures.of(rows) for name, rows in sets.items() if len(rows)}
+    pool = CoveragePool(vectors, rng)
+    sets: dict[str, Indices] = {
+        "seeds": np.arange(len(seeds)),
+        "dataset": np.asarray([index[row.id] for row in chosen], dtype=np.int64),
+        **baselines(vectors[: len(seeds)], len(chosen), rng),
+    }
+    return {name: asdict(pool.measures(rows, PAIR)) for name, rows in sets.items() if len(rows)}
 
 
 def measure_proximity(round: int, stores: RunStores) -> None:
@@ -54,10 +53,11 @@ def measure_proximity(round: int, stores: RunStores) -> None:
     pool, subspaces = ledger.rows.find("accepted"), ledger.rounds.subspaces(round)
     if not pool or not subspaces:
         return
-    found = proximity(
+    before, after = proximity(
         stores.vectors.get([row.id for row in pool]),
+        np.asarray([subspace.centre for subspace in subspaces], dtype=np.float32),
         np.asarray([row.round < round for row in pool]),
-        [subspace.centre for subspace in subspaces],
     )
-    ids = (subspace.id for subspace in subspaces)
+    ids = [subspace.id for subspace in subspaces]
+    found = zip(before.tolist(), after.tolist(), strict=True)
     ledger.rounds.set_proximity(round, dict(zip(ids, found, strict=True)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ..agents.calibration import judging_summary
 from ..agents.selector import Selection
 from ..formats.writing.card import write_card
 from ..formats.writing.writers import write_dataset
-from ..records import Row
+from ..records import Row, StopReason
 from .coverage import coverage
 from .embedding import embedded
 from .mapping import tolerate_map_failure
@@ -14,16 +16,17 @@ from .state import RunContext
 from .ties import tie_broken
 
 
-def finish(context: RunContext, stop: str) -> None:
+def finish(context: RunContext, stop: StopReason | Literal[""]) -> None:
     """Choose the dataset, measure it, and write the run's files; also when interrupted."""
     ledger, out = context.stores.ledger, context.config.out
-    ledger.facts.set("coverage", coverage(_choose(context), context.stores, context.config.seed))
+    chosen = _choose(context)
+    ledger.facts.update(coverage=coverage(chosen, context.stores, context.config.seed))
     write_dataset(ledger, out)
     write_card(ledger, out, stop)
     if stop != "interrupted":
         with tolerate_map_failure(context.emit):
             context.map.draw()
-    ledger.facts.set("stop", stop)  # last: from here on the run counts as finished
+    ledger.facts.update(stop=stop or None)  # last: from here on the run counts as finished
 
 
 def _choose(context: RunContext) -> list[Row]:
@@ -40,5 +43,5 @@ def _choose(context: RunContext) -> list[Row]:
     ledger.dataset.choose([row.id for row in selection.rows], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
     places = context.config.target_size
-    ledger.facts.set("judging", judging_summary(scores, duels, pool=finals, places=places))
+    ledger.facts.update(judging=judging_summary(scores, duels, pool=finals, places=places))
     return selection.rows

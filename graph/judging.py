@@ -89,8 +89,8 @@ def take_back(ledger: Ledger, selector: Selector | TopSelector, target: int) -> 
 
 def set_length_scale(rows: Sequence[Row], ledger: Ledger) -> None:
     """Let the first rows that are judged set the length at which the length score reaches 100."""
-    if ledger.facts.get("longest") is None and rows:
-        ledger.facts.set("longest", length_cap(np.asarray([text_length(row) for row in rows])))
+    if ledger.facts.read().longest is None and rows:
+        ledger.facts.update(longest=length_cap(np.asarray([text_length(row) for row in rows])))
 
 
 async def judge_rows(
@@ -100,7 +100,7 @@ async def judge_rows(
     repeated, scored = _repeated(rows, ledger, config), ledger.judgements.scores()
     open_rows = [row for row in rows if row.id not in scored]
     emit(StageBegan(Stage.JUDGE, len(open_rows)))
-    judge = judges.scoring(ledger.facts.get("longest", 1.0))
+    judge = judges.scoring(ledger.facts.read().longest or 1.0)
 
     async def score(row: Row) -> None:
         samples = config.judge_samples if row.id in repeated else 1
@@ -117,9 +117,11 @@ def _repeated(rows: Sequence[Row], ledger: Ledger, config: RunConfig) -> set[str
     """The rows that are judged several times: some of those that the run judged first."""
     if config.judge_samples == 1:
         return set()
-    if ledger.facts.get("repeated") is None and rows:
-        ledger.facts.set("repeated", repeatedly_judged(rows, config.seed))
-    return set(ledger.facts.get("repeated", []))
+    repeated = ledger.facts.read().repeated
+    if repeated is None and rows:
+        repeated = repeatedly_judged(rows, config.seed)
+        ledger.facts.update(repeated=repeated)
+    return set(repeated or ())
 
 
 def _accept(ledger: Ledger, lowest: float | None) -> None:

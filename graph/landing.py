@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..geometry.landing import landing
+import numpy as np
+
+from ..geometry.landing import landed_by_radius, landing_distances
 from .embedding import RowEmbedder
 from .stores import RunStores
 
@@ -26,8 +28,11 @@ async def record_landing(stores: RunStores, embedder: RowEmbedder) -> None:
         *stores.vectors.get([row.id for row in own]),
         *stores.target_vectors.get([row.id for row in asked]),
     ]
-    landings = {}
-    for row, vector in zip([*own, *asked], vectors, strict=True):
-        subspace = subspaces[row.round, row.subspace]
-        landings[row.id] = landing(vector, subspace.centre, subspace.radius)
-    ledger.rows.set_landing(landings)
+    measured = [*own, *asked]
+    theirs = [subspaces[row.round, row.subspace] for row in measured]
+    centres = np.asarray([subspace.centre for subspace in theirs], dtype=np.float32)
+    distances = landing_distances(np.asarray(vectors), centres)
+    landed = landed_by_radius(distances, np.asarray([subspace.radius for subspace in theirs]))
+    ids = [row.id for row in measured]
+    found = zip(landed.tolist(), distances.tolist(), strict=True)
+    ledger.rows.set_landing(dict(zip(ids, found, strict=True)))

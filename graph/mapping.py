@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..geometry.neighbours import Floats, Vectors
-from ..geometry.projection import among, project
+from ..geometry.projection import interpolate, project
 from ..records import Point, Subspace
 from ..records.events import Emit, MapFailed
 from ..stores.folder import is_held
@@ -75,8 +75,8 @@ class RunMap:
         rows = [id for id in self.ledger.rows.ids() if id in known]
         laid, landmarks = np.asarray(list(mapped.values())), self.vectors.get(list(mapped))
         subspaces = self.ledger.rounds.subspaces()
-        placed = among(self.vectors.get(rows), landmarks, laid) if rows else np.empty((0, 2))
-        self._keep(rows, placed, subspaces, among(_centres(subspaces), landmarks, laid))
+        placed = interpolate(self.vectors.get(rows), landmarks, laid) if rows else np.empty((0, 2))
+        self._keep(rows, placed, subspaces, interpolate(_centres(subspaces), landmarks, laid))
 
     def _keep(
         self, rows: list[str], laid: Floats, subspaces: list[Subspace], centred: Floats
@@ -92,9 +92,12 @@ def draw_missing_map(ledger: Ledger, folder: Path, emit: Emit) -> None:
     """
     drawn = any(fate.x is not None for fate in ledger.rows.outcomes().values())
     if not drawn and (folder / VECTORS).is_dir() and not is_held(folder):
-        seed = ledger.facts.get("settings", {}).get("seed", 0)
-        with tolerate_map_failure(emit, fatal=()):
-            RunMap(ledger, VectorStore(folder / VECTORS), seed).draw()
+        seed = ledger.facts.read().setting("seed", 0)
+        with (
+            tolerate_map_failure(emit, fatal=()),
+            closing(VectorStore(folder / VECTORS)) as vectors,
+        ):
+            RunMap(ledger, vectors, seed).draw()
 
 
 def _centres(subspaces: list[Subspace]) -> Vectors:

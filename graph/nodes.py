@@ -193,7 +193,7 @@ async def judge(state: RunState, context: RunContext) -> Update:
     if left := leave_out(round, missing, config.max_judge_share, ledger):
         emit(RowsLeftUnjudged(round, left))
     rows = ledger.rows.find("unique")
-    ledger.facts.set("judge", judges.name)
+    ledger.facts.update(judge=judges.name)
     set_length_scale(rows, ledger)
     await judge_rows(rows, round, judges, ledger, config, emit)
     while more := take_back(ledger, selector, config.target_size):

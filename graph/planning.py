@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ..agents.analyst import CoverageAnalyst, TargetPrompts
+from ..agents.analyst import CoverageAnalyst
+from ..agents.target_prompts import TargetPrompts
 from ..agents.task_planning import plan_tasks, rows_to_answer
 from ..config import RunConfig
 from ..geometry.neighbours import Vectors

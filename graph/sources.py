@@ -34,8 +34,10 @@ def read_sources(files: list[File], config: RunConfig, ledger: Ledger) -> None:
             counts[record.source][isinstance(record, Rejected)] += 1
     position = _read_target_prompts(sum(map(sum, counts.values())), config, ledger)
     _read_benchmarks(position, config, ledger)
-    known = ledger.facts.get("fingerprints")
-    ledger.sources.add((file.name, known[file.name], *counts[file.name]) for file in files)
+    known = ledger.facts.read().fingerprints
+    ledger.sources.add(
+        (name, known[name], usable, unusable) for name, (usable, unusable) in counts.items()
+    )
 
 
 def _read_target_prompts(position: int, config: RunConfig, ledger: Ledger) -> int:

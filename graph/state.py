@@ -7,7 +7,7 @@ through the `RunContext`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
@@ -17,6 +17,7 @@ from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..llms.gateway import Switch
 from ..records.events import Emit
+from ..records.stopping import StopReason
 from .embedding import RowEmbedder
 from .judging import Judges
 from .mapping import RunMap
@@ -35,7 +36,7 @@ class RunState(RunInput):
 
     round: int
     accepted: int
-    stop: str
+    stop: StopReason | Literal[""]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from ..agents.analyst import TargetPrompts
 from ..agents.probes import FEWEST, ProbeWriter, drawn_in, theme_count
+from ..agents.target_prompts import TargetPrompts
 from ..geometry.neighbours import Vectors
 from ..records import Reference, Row
 from ..records.events import Emit, ProbesTooFew, ProbesWritten, Stage, StageBegan

@@ -55,7 +55,7 @@ async def drive(
 async def _run_graph(graph: Graph, context: RunContext) -> None:
     """Run the graph from its start, or from where its checkpoints say that it was."""
     config, ledger, emit = context.config, context.stores.ledger, context.emit
-    run_id = ledger.facts.get("run_id")
+    run_id = ledger.facts.read().run_id
     thread: RunnableConfig = {
         "configurable": {"thread_id": run_id},
         "recursion_limit": 10 + 7 * (config.max_rounds + 1),

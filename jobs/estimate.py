@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..agents import analyst, generator, judge, probes, redundancy
+from ..agents import generator, judge, probes, redundancy, subspace_naming
 from ..agents.forecasts import Forecast, Span, tokens_in
 from ..agents.probes import theme_count
 from ..config import RunConfig
 from ..embedders import kind_of
 from ..embedders.base import Embedder
 from ..embedders.hosted import TEXTS, price
-from ..geometry.density import region_count
+from ..geometry.density import subspace_count
 from ..graph.planning import SMALLEST_ROUND
 from ..llms.batches import BATCH_SHARE, has_batches
 from ..llms.prices import listed_on
@@ -133,8 +133,8 @@ def estimate(
     task = sum(len(row.task.encode()) for row in sample) / max(1, len(sample))
     if config.recipe == "lift" and tasks.high:
         rounds = math.ceil(tasks.high / config.round_size)
-        subspaces = min(region_count(max(len(rows), prompts)), config.round_size)
-        add(config.model_of("analyst"), analyst.forecast(subspaces, rounds))
+        subspaces = min(subspace_count(max(len(rows), prompts)), config.round_size)
+        add(config.model_of("analyst"), subspace_naming.forecast(subspaces, rounds))
         if not config.toward:
             themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
             add(config.model_of("analyst"), probes.forecast(themes, rounds))
@@ -276,11 +276,11 @@ def _part(
 
 def _merged(parts: Sequence[Part]) -> list[Part]:
     """One part for each agent and model: the generator has two prompts, a panel several models."""
-    merged: dict[tuple[str, str], Part] = {}
+    merge_subspaces: dict[tuple[str, str], Part] = {}
     for part in parts:
         place = part.agent, part.model
-        if place in merged:
-            other = merged[place]
+        if place in merge_subspaces:
+            other = merge_subspaces[place]
             part = Part(  # noqa: PLW2901
                 part.agent,
                 part.model,
@@ -290,8 +290,8 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
                 other.usd.plus(part.usd) if other.usd and part.usd else None,
                 other.seconds.plus(part.seconds),
             )
-        merged[place] = part
-    return list(merged.values())
+        merge_subspaces[place] = part
+    return list(merge_subspaces.values())
 
 
 def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -171,7 +171,7 @@ def _write_folder(
         replace_file(others[-1], trainer.configuration(data))
     others.append(place / CARD)
     contents = Contents(names, sizes, format.name, options.licenses or settings.license)
-    replace_file(others[-1], card(ledger, str(ledger.facts.get("stop", "")), contents))
+    replace_file(others[-1], card(ledger, ledger.facts.read().stop or "", contents))
     rows = {place / names[split]: size for split, size in sizes.items()}
     return Exported(rows, tuple(others), trainer=trainer.name if trainer else "", name=name)
 
@@ -227,8 +227,9 @@ def _vectors(ledger: Ledger, folder: Path, settings: RunConfig, ids: Sequence[st
             f"the vectors in {folder / VECTORS} cannot be read ({type(error).__name__}): remove "
             "that folder, and they are made again"
         ) from None
-    if lost:
-        rows = ledger.rows.by_id(lost)
-        embedder = LazyEmbedder(settings.embedder, **settings.embedding)
-        store.put(lost, embedder.embed([rows[id].text for id in lost]))
-    return store.get(ids)
+    with closing(store):
+        if lost:
+            rows = ledger.rows.by_id(lost)
+            embedder = LazyEmbedder(settings.embedder, **settings.embedding)
+            store.put(lost, embedder.embed([rows[id].text for id in lost]))
+        return store.get(ids)

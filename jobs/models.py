@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..config import EMBEDDED, RunConfig
@@ -47,7 +48,7 @@ def check_price(backend: Backend, config: RunConfig) -> None:
         )
 
 
-def keep_identity(backend: Backend, before: dict[str, Any] | None) -> None:
+def keep_identity(backend: Backend, before: Mapping[str, Any] | None) -> None:
     """Let a model keep the identity that it had in this run: its address may have changed.
 
     Raises:

@@ -59,14 +59,15 @@ async def opened(
 ) -> AsyncIterator[RunContext]:
     """Open everything that a run needs; close it when the run ends."""
     caps = Caps(config.max_calls, config.max_tokens, config.budget_usd, config.max_time)
-    budget = Budget(caps, ledger.calls.spent(), seconds=ledger.facts.get("seconds", 0.0))
+    budget = Budget(caps, ledger.calls.spent(), seconds=ledger.facts.read().seconds)
     shared = SharedCache(cache_path()) if config.cache and not recording else None
     models = RunModels(config, ledger, emit, stop_signal, budget, shared, recording)
+    stores: tuple[VectorStore, ...] = ()
     try:
         agents = _agents(config, ledger, models, emit)
         if not recording and not ledger.sources.all():
             await models.try_all()
-        vectors, target_vectors = open_vectors(config.out / VECTORS)
+        vectors, target_vectors = stores = open_vectors(config.out / VECTORS)
         embedder = None if config.embeddings else _embedder(config, ledger, vectors, models)
         yield RunContext(
             config=config,
@@ -82,7 +83,9 @@ async def opened(
         await models.close()
         if shared:
             shared.close()
-        ledger.facts.set("seconds", budget.seconds)
+        for store in stores:
+            store.close()
+        ledger.facts.update(seconds=budget.seconds)
 
 
 @dataclass(slots=True)
@@ -159,10 +162,10 @@ class RunModels:
 
     def _identify(self, name: str, backend: Backend) -> None:
         """Note the facts of a model, which keeps its identity."""
-        known = self._ledger.facts.get("backends", {})
+        known = self._ledger.facts.read().backends
         before = self.recording.backends if self.recording else known
         keep_identity(backend, before.get(name))
-        self._ledger.facts.set("backends", {**known, name: facts_of(backend)})
+        self._ledger.facts.update(backends={**known, name: facts_of(backend)})
 
     def _batcher(self, backend: Backend) -> Batcher | None:
         if self.recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ _STOPS = {"budget": BudgetReached, "errors": TooManyErrors}
 class Recording:
     """What a replay takes in place of models: their facts by name, and their answers."""
 
-    backends: dict[str, dict[str, Any]]
+    backends: Mapping[str, Mapping[str, Any]]
     calls: CallCache
 
     def backend(self, name: str) -> Backend:
@@ -44,7 +45,7 @@ class RecordedCalls:
         call = self.ledger.calls.call(key)
         if call is not None:
             return call
-        if stopped := _STOPS.get(self.ledger.facts.get("stop", "")):
+        if stopped := _STOPS.get(self.ledger.facts.read().stop or ""):
             raise stopped("the recorded run stopped here")
         raise ModelError(
             f"the ledger {self.ledger.path} has no call {key}: it was made by another version of "

@@ -41,9 +41,10 @@ def _replay(folder: Path, out: Path, emit: Emit) -> Summary:
         }
     )
     with opened_ledger(folder) as ledger:
-        if ledger.facts.get("stop") in (None, "interrupted"):
+        facts = ledger.facts.read()
+        if facts.stop in (None, "interrupted"):
             raise RunFolderError(f"the run in {folder} has not ended: resume it first")
-        if before := ledger.facts.get("extended"):
+        if before := facts.extended:
             raise RunFolderError(
                 f"the run in {folder} was extended from {before} rows to "
                 f"{settings.target_size}: what it did before depends on the earlier target, so "
@@ -52,7 +53,7 @@ def _replay(folder: Path, out: Path, emit: Emit) -> Summary:
         out.mkdir(parents=True, exist_ok=True)
         if (folder / VECTORS).is_dir():
             shutil.copytree(folder / VECTORS, out / VECTORS)
-        recording = Recording(ledger.facts.get("backends", {}), RecordedCalls(ledger))
+        recording = Recording(facts.backends, RecordedCalls(ledger))
         return run(config, emit, recorded=(ledger, recording))
 
 

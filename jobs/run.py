@@ -106,8 +106,8 @@ def _begun(
                 if recorded:
                     _take_over(ledger, recorded[0])
                 settle_settings(config, ledger, emit)
-                if estimate and ledger.facts.get("estimate") is None:
-                    ledger.facts.set("estimate", estimate)
+                if estimate and not ledger.facts.read().estimate:
+                    ledger.facts.update(estimate=estimate)
                 yield ledger
     except (OSError, sqlite3.Error) as error:
         raise RunFolderError(
@@ -119,5 +119,6 @@ def _begun(
 def _take_over(ledger: Ledger, recorded: Ledger) -> None:
     """Take the sources of a replay from the run that it replays."""
     ledger.copy_sources(recorded)
-    ledger.facts.set("replay_of", str(recorded.path.parent))
-    ledger.facts.set("fingerprints", recorded.facts.get("fingerprints"))
+    ledger.facts.update(
+        replay_of=str(recorded.path.parent), fingerprints=recorded.facts.read().fingerprints
+    )

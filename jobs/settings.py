@@ -40,7 +40,7 @@ def settings_of(folder: Path) -> RunConfig:
         RunFolderError: there is no run in the folder.
     """
     with opened_ledger(folder) as ledger:
-        settings = ledger.facts.get("settings")
+        settings = ledger.facts.read().settings
     if settings is None:
         raise RunFolderError(f"the run in {folder} ended before it began: start it with run")
     try:
@@ -58,13 +58,16 @@ def settle_settings(config: RunConfig, ledger: Ledger, emit: Emit) -> None:
         UsageError: the run in the folder is finished, or was begun otherwise.
     """
     settings, fingerprints = _recorded(config), _fingerprints(config, ledger)
-    if (before := ledger.facts.get("settings")) is not None:
-        _go_on(config, ledger, {**_defaults(), **before}, settings, fingerprints, emit)
-    ledger.facts.set("settings", settings)
-    ledger.facts.set("fingerprints", fingerprints)
-    ledger.facts.set("target", config.target_size)
-    if ledger.facts.get("run_id") is None:
-        ledger.facts.set("run_id", uuid.uuid4().hex)
+    facts = ledger.facts.read()
+    if facts.settings is not None:
+        before = {**_defaults(), **facts.settings}
+        _go_on(config, ledger, before, settings, fingerprints, emit)
+    ledger.facts.update(
+        run_id=facts.run_id or uuid.uuid4().hex,
+        settings=settings,
+        fingerprints=fingerprints,
+        target=config.target_size,
+    )
     versions = {name: version(name) for name in _VERSIONS}
     about = {"lift_agent": __version__, "python": platform.python_version(), **versions}
     write_settings(config.out, {"run": settings, "sha256": fingerprints, "versions": about})
@@ -97,14 +100,15 @@ def _defaults() -> Settings:
     return defaults
 
 
-def _fingerprints(config: RunConfig, ledger: Ledger) -> dict[str, str]:
+def _fingerprints(config: RunConfig, ledger: Ledger) -> Mapping[str, str]:
     """The fingerprints of the sources as they are now; a new run keeps those that are no files."""
-    known: dict[str, str] = ledger.facts.get("fingerprints", {})
+    facts = ledger.facts.read()
+    known = facts.fingerprints
     if not ledger.sources.all():
         keep((*config.sources, *config.toward, *config.decontaminate), config.out)
         files = chain(*check_sources(config, config.out))
         return {file.name: fingerprint(file.path) for file in files}
-    if ledger.facts.get("replay_of"):
+    if facts.replay_of:
         return known
     places = {name: place_of(name, config.out) for name in known}
     return {
@@ -122,8 +126,8 @@ def _go_on(
 ) -> None:
     """Go on with a run, or refuse to; say which settings are others now."""
     _compare(config, ledger, before, settings)
-    read = bool(ledger.sources.all())
-    if read and ledger.facts.get("fingerprints", {}) != fingerprints:
+    facts, read = ledger.facts.read(), bool(ledger.sources.all())
+    if read and facts.fingerprints != fingerprints:
         raise UsageError(
             f"a source of the run in {config.out} has changed since it was read: bring it "
             "back, or use another folder with --out"
@@ -132,13 +136,14 @@ def _go_on(
         if before.get(name) != value:
             emit(SettingChanged(name, before.get(name), value))
     if read and config.target_size > before["target_size"]:
-        ledger.facts.set("extended", ledger.facts.get("extended", before["target_size"]))
-    ledger.facts.delete("stop")  # from now on it has not ended
+        ledger.facts.update(extended=facts.extended or before["target_size"])
+    ledger.facts.update(stop=None)  # from now on it has not ended
 
 
 def _compare(config: RunConfig, ledger: Ledger, before: Settings, settings: Settings) -> None:
     """Refuse to go on with a run that is finished, or that was begun otherwise."""
-    if ledger.facts.get("replay_of"):
+    facts = ledger.facts.read()
+    if facts.replay_of:
         raise UsageError(f"{config.out} holds a replay: go on with the run that it replays")
     rounds = len(ledger.rounds.all()) - 1
     if differing := _differing(config, rounds, before, settings):
@@ -146,7 +151,7 @@ def _compare(config: RunConfig, ledger: Ledger, before: Settings, settings: Sett
             f"{config.out} holds a run with other settings ({'; '.join(differing)}): use those, "
             "another folder with --out, or --force to start anew"
         )
-    stop = ledger.facts.get("stop")
+    stop = facts.stop
     more_rows = config.target_size > before["target_size"]
     more_rounds = stop == "rounds" and config.max_rounds > rounds
     if stop not in (None, *RESUMABLE) and not more_rows and not more_rounds:

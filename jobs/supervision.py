@@ -21,13 +21,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def heartbeat(ledger: Ledger) -> Iterator[None]:
     """Keep the time that the run has taken, for its cap on time, also if the process is killed."""
     loop = asyncio.get_running_loop()
-    began, before = loop.time(), ledger.facts.get("seconds", 0.0)
+    began, before = loop.time(), ledger.facts.read().seconds
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT)
             with contextlib.suppress(sqlite3.Error):  # whoever writes next will say so
-                ledger.facts.set("seconds", before + loop.time() - began)
+                ledger.facts.update(seconds=before + loop.time() - began)
 
     task = loop.create_task(beat())
     try:

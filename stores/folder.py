@@ -125,7 +125,7 @@ def state_of(folder: Path, ledger: Ledger) -> State:
     """What a run is doing, or how it ended."""
     if is_held(folder):
         return "running"
-    stop = ledger.facts.get("stop")
+    stop = ledger.facts.read().stop
     return "unfinished" if not stop else "stopped" if stop in RESUMABLE else "finished"
 
 

@@ -23,13 +23,17 @@ def open_vectors(folder: Path) -> tuple[VectorStore, VectorStore]:
 
     A folder that cannot be read is removed, to be filled again.
     """
+    rows = None
     try:
-        return VectorStore(folder), VectorStore(folder, "reference")
+        rows = VectorStore(folder)
+        return rows, VectorStore(folder, "reference")
     except OSError:
         raise
     except Exception as error:  # Chroma's own errors have no common base
         cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
         _log.warning("the vector store in %s cannot be read (%s): making it again", folder, cause)
+        if rows:
+            rows.close()
         remove_vectors(folder)
         return VectorStore(folder), VectorStore(folder, "reference")
 
@@ -52,15 +56,24 @@ class VectorStore:
         from chromadb.config import Settings
 
         folder.mkdir(parents=True, exist_ok=True)
-        client = chromadb.PersistentClient(
+        self._client = chromadb.PersistentClient(
             str(folder), settings=Settings(anonymized_telemetry=False)
         )
-        # Without embedding_function=None, Chroma would download a model of its own. Vectors come
-        # back as they were put only in the l2 space, which ranks unit vectors as cosine does.
-        self._collection: Any = client.get_or_create_collection(
-            collection, embedding_function=None, configuration={"hnsw": {"space": "l2"}}
-        )
-        self.get(self.ids(limit=1))  # a store that is damaged says so now
+        try:
+            # Without embedding_function=None, Chroma would download a model of its own. Vectors
+            # come back as they were put only in the l2 space, which ranks unit vectors as cosine
+            # does.
+            self._collection: Any = self._client.get_or_create_collection(
+                collection, embedding_function=None, configuration={"hnsw": {"space": "l2"}}
+            )
+            self.get(self.ids(limit=1))  # a store that is damaged says so now
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give back the threads and files that Chroma holds for a folder until all have closed."""
+        self._client.close()
 
     def put(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Add or replace the vectors of rows.

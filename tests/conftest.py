@@ -7,12 +7,17 @@ import sys
 
 import pytest
 from browser import FLAGS, chromium
-from support import SCRIPTED, TESTS, go, static_embedder
+from support import SCRIPTED, TESTS, called, go, static_embedder
 
-# One thread for OpenMP and BLAS, here and in child processes: arrays are small, the suite has two
-# workers on two cores, and threads that wait for each other on a busy processor take minutes.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+PLAIN = {"COLUMNS": "100", "NO_COLOR": "1"}  # how commands print
+
+# For the workers and child processes. Arrays are small, and threads of OpenMP that wait for each
+# other on a busy processor take minutes; each run's threads leave a heap of their own behind.
+for name, value in (
+    *((f"{library}_NUM_THREADS", "1") for library in ("OMP", "OPENBLAS", "MKL")),
+    ("MALLOC_ARENA_MAX", "2"),
+):
+    os.environ.setdefault(name, value)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +50,15 @@ def embedder(tmp_path_factory):
     return static_embedder(tmp_path_factory.mktemp("embedder"))
 
 
+@pytest.fixture(scope="session")
+def minilm(exports, no_cache_of_the_users):
+    """The name of the default embedder, exported: by a process that ends, as torch is large."""
+    name = "all-MiniLM-L6-v2"
+    code = f"from lift_agent.embedders import open_embedder; open_embedder({name!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return name
+
+
 @pytest.fixture
 def seeds(tmp_path):
     """A file of 40 seed rows in four topics, with an exact copy and one that differs in form."""
@@ -66,23 +80,37 @@ def seeds(tmp_path):
 
 @pytest.fixture
 def command(tmp_path):
-    """Run lift-agent as a user does, in a folder of its own; returns the finished process."""
+    """Run lift-agent in this process, in a folder of its own; returns what a process would give."""
+
+    def run(*args, code=0, **env):
+        return _as_expected(called(args, tmp_path, {**PLAIN, **env}), code)
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Run lift-agent as a user does, in a process of its own; returns the finished process."""
 
     def run(*args, code=0, **env):
         done = subprocess.run(
             [sys.executable, "-m", "lift_agent", *map(str, args)],
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **env},
+            env={**os.environ, **PLAIN, **env},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
+        return _as_expected(done, code)
 
     return run
+
+
+def _as_expected(done, code):
+    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 HOSTILE = [

@@ -1,7 +1,13 @@
 """What several test files and benchmarks need."""
 
+import io
 import json
+import os
+import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from subprocess import CompletedProcess
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -18,6 +24,39 @@ def go(sources, out, **settings):
     options = {name: settings.pop(name) for name in ("force", "estimate") if name in settings}
     settings = {"llm": SCRIPTED, "target_size": 40, "round_size": 16, **settings}
     return run(resolve({"sources": sources, "out": out, **settings}), **options)
+
+
+def called(args, folder, env):
+    """Call the command line in this process, in `folder`; return what a process would have given.
+
+    It starts with everything imported, which takes a process seconds. What it does to the
+    environment, the folder and the streams is undone.
+    """
+    from lift_agent.cli import main
+
+    args = [str(arg) for arg in args]
+    before, place, argv = dict(os.environ), Path.cwd(), sys.argv
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), "utf-8", errors, newline="", write_through=True)
+        for errors in ("strict", "backslashreplace")
+    )
+    code = 0
+    try:
+        os.environ.update(env)
+        os.chdir(folder)
+        sys.argv = ["lift-agent", *args]
+        stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO())
+        with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
+            main()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.argv, sys.stdin = argv, stdin
+        os.chdir(place)
+        os.environ.clear()
+        os.environ.update(before)
+    told = (stream.buffer.getvalue().decode() for stream in (out, err))
+    return CompletedProcess(args, code, *told)
 
 
 def read_dataset(folder):

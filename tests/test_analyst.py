@@ -12,18 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import SCRIPTED, go, read_dataset
 
-from lift_agent.agents.analyst import Brief, CoverageAnalyst, TargetPrompts
+from lift_agent.agents.analyst import CoverageAnalyst
 from lift_agent.agents.bandit import PATIENCE, SubspaceArm, best_arm, chance_above, hopeless, quotas
 from lift_agent.agents.probes import MOST_THEMES, cluster_count, drawn_in, theme_count
 from lift_agent.agents.reference import ReferenceTexts
+from lift_agent.agents.subspace_naming import Brief
+from lift_agent.agents.target_prompts import TargetPrompts
 from lift_agent.agents.texts import word_ngrams
 from lift_agent.config import resolve
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.formats.reading.prompts import read_prompts
-from lift_agent.geometry.clusters import clusters
-from lift_agent.geometry.density import Region
+from lift_agent.geometry.clusters import cluster_rows
+from lift_agent.geometry.density import SparseSubspace
 from lift_agent.geometry.neighbours import unit
-from lift_agent.geometry.places import SAME_PLACE, found_again, merged
+from lift_agent.geometry.subspaces import SAME_SUBSPACE, match_centres, merge_subspaces
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.jobs.run import run
 from lift_agent.llms.gateway import Parsed
@@ -106,41 +108,43 @@ def test_what_costs_less_gets_more():
 
 def a_region(centre, gap=0.1, members=(), wanted=(), nearby=()):
     rows = (np.asarray(part, dtype=np.int64) for part in (members, wanted, nearby))
-    return Region(0, unit(np.asarray(centre, dtype=np.float32)), 0.1, gap, 0.5, 0.6, *rows)
+    return SparseSubspace(0, unit(np.asarray(centre, dtype=np.float32)), 0.1, gap, 0.5, 0.6, *rows)
 
 
 @given(st.lists(st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: sum(map(abs, v)) > 0.1)))
-def test_merged_regions_are_apart_and_lose_no_row(centres):
-    regions = [a_region(c, members=[i], wanted=[i]) for i, c in enumerate(centres)]
-    kept = merged(regions)
+def test_merged_subspaces_are_apart_and_lose_no_row(centres):
+    subspaces = [a_region(c, members=[i], wanted=[i]) for i, c in enumerate(centres)]
+    kept = merge_subspaces(subspaces)
     for i, one in enumerate(kept):
-        assert all(float(one.centre @ other.centre) < SAME_PLACE for other in kept[:i])
-    assert sorted(int(i) for region in kept for i in region.members) == list(range(len(centres)))
+        assert all(float(one.centre @ other.centre) < SAME_SUBSPACE for other in kept[:i])
+    assert sorted(int(i) for subspace in kept for i in subspace.members) == list(
+        range(len(centres))
+    )
 
 
 def test_places_are_found_again_one_to_one_the_nearest_first():
     def at(*angles):
         return np.asarray([[np.cos(a), np.sin(a)] for a in angles], dtype=np.float32)
 
-    assert found_again(at(0.1, 0.02, 2), at(0, 1)) == [None, 0, None]
-    assert found_again(at(0, 1), at(1.1, 0.1)) == [1, 0]
-    assert found_again(at(0), at()) == [None]
+    assert match_centres(at(0.1, 0.02, 2), at(0, 1)) == [None, 0, None]
+    assert match_centres(at(0, 1), at(1.1, 0.1)) == [1, 0]
+    assert match_centres(at(0), at()) == [None]
 
 
 @given(st.integers(0, 40), st.integers(1, 6), st.integers(0, 3))
 def test_clusters_part_the_rows(n, count, seed):
     points = unit(np.random.default_rng(seed).standard_normal((n, 5)))
-    found = clusters(points, count, seed)
+    found = cluster_rows(points, count, seed)
     assert len(found) <= count
     assert sorted(int(i) for group in found for i in group) == list(range(n))
-    again = clusters(points, count, seed)
+    again = cluster_rows(points, count, seed)
     assert [group.tolist() for group in found] == [group.tolist() for group in again]
 
 
 def test_clear_clusters_are_found():
     noise = 0.05 * np.random.default_rng(1).standard_normal((60, 8))
     points = unit(np.repeat(np.eye(8)[:3], 20, axis=0) + noise)
-    found = clusters(points, 3, 0)
+    found = cluster_rows(points, 3, 0)
     assert {frozenset(int(i) // 20 for i in group) for group in found} == {
         frozenset({0}),
         frozenset({1}),

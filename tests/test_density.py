@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lift_agent.geometry.density import Region, landed_by_vote, regions_toward, shortfall
+from lift_agent.geometry.density import SparseSubspace, shortfall, underrepresented_subspaces
+from lift_agent.geometry.landing import landed_by_vote
 from lift_agent.geometry.neighbours import Vectors, unit
 
 WIDTH = 24
@@ -33,17 +34,17 @@ def holed(seed: int, left: int = 4) -> tuple[Vectors, np.ndarray, Vectors, np.nd
     return reference, wanted, data, labels
 
 
-def facts(region: Region) -> tuple[object, ...]:
+def facts(subspace: SparseSubspace) -> tuple[object, ...]:
     return (
-        region.anchor,
-        region.gap,
-        region.radius,
-        region.density,
-        region.wanted_density,
-        region.centre.tolist(),
-        region.members.tolist(),
-        region.wanted.tolist(),
-        region.nearby.tolist(),
+        subspace.anchor,
+        subspace.gap,
+        subspace.radius,
+        subspace.density,
+        subspace.wanted_density,
+        subspace.centre.tolist(),
+        subspace.members.tolist(),
+        subspace.wanted.tolist(),
+        subspace.nearby.tolist(),
     )
 
 
@@ -51,7 +52,7 @@ def facts(region: Region) -> tuple[object, ...]:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_hole_is_found_first_and_nothing_else(seed: int, left: int) -> None:
     reference, wanted, data, labels = holed(10 * seed, left)
-    first, *rest = regions_toward(reference, data, 10)
+    first, *rest = underrepresented_subspaces(reference, data, 10)
     assert wanted[first.anchor] == 4
     assert (wanted[first.wanted] == 4).all()
     assert (labels[first.members] == 4).all()
@@ -60,32 +61,34 @@ def test_a_hole_is_found_first_and_nothing_else(seed: int, left: int) -> None:
     assert len(rest) <= 1
 
 
-def test_two_holes_are_two_regions() -> None:
+def test_two_holes_are_two_subspaces() -> None:
     reference, wanted = topics(0, [40] * 6)
     data, _ = topics(1, [200] * 4 + [5, 5])
-    found = [int(wanted[region.anchor]) for region in regions_toward(reference, data, 10)]
+    found = [
+        int(wanted[subspace.anchor]) for subspace in underrepresented_subspaces(reference, data, 10)
+    ]
     assert sorted(found[:2]) == [4, 5]
 
 
 @fuzz
 @given(seeds, st.integers(1, 12), st.integers(1, 12))
-def test_regions_are_what_they_say(seed: int, count: int, k: int) -> None:
+def test_subspaces_are_what_they_say(seed: int, count: int, k: int) -> None:
     reference, _, data, _ = holed(seed % 10**6)
-    regions = regions_toward(reference, data, count, k)
-    assert len(regions) <= count
-    assert (np.diff([region.gap for region in regions]) <= 0).all()
-    assert sum(region.wanted_density for region in regions) <= 1 + NEAR
-    for region in regions:
-        assert np.linalg.norm(region.centre) == pytest.approx(1, abs=NEAR)
-        assert 0 <= region.density < region.wanted_density <= 1
-        for vectors, inside in ((data, region.members), (reference, region.wanted)):
-            away = 1 - vectors @ region.centre
+    subspaces = underrepresented_subspaces(reference, data, count, k)
+    assert len(subspaces) <= count
+    assert (np.diff([subspace.gap for subspace in subspaces]) <= 0).all()
+    assert sum(subspace.wanted_density for subspace in subspaces) <= 1 + NEAR
+    for subspace in subspaces:
+        assert np.linalg.norm(subspace.centre) == pytest.approx(1, abs=NEAR)
+        assert 0 <= subspace.density < subspace.wanted_density <= 1
+        for vectors, inside in ((data, subspace.members), (reference, subspace.wanted)):
+            away = 1 - vectors @ subspace.centre
             out = np.setdiff1d(np.arange(len(vectors)), inside)
-            assert (away[inside] <= region.radius + NEAR).all()
-            assert (away[out] >= region.radius - NEAR).all()
+            assert (away[inside] <= subspace.radius + NEAR).all()
+            assert (away[out] >= subspace.radius - NEAR).all()
             assert (np.diff(away[inside]) >= -NEAR).all()
-        assert not np.isin(region.nearby, region.members).any()
-        assert len(region.nearby) <= 5
+        assert not np.isin(subspace.nearby, subspace.members).any()
+        assert len(subspace.nearby) <= 5
 
 
 @fuzz
@@ -94,8 +97,8 @@ def test_order_changes_nothing_but_indices(seed: int) -> None:
     reference, _, data, _ = holed(seed % 10**6)
     rng = np.random.default_rng(seed)
     of_reference, of_data = rng.permutation(len(reference)), rng.permutation(len(data))
-    before = regions_toward(reference, data, 10)
-    after = regions_toward(reference[of_reference], data[of_data], 10)
+    before = underrepresented_subspaces(reference, data, 10)
+    after = underrepresented_subspaces(reference[of_reference], data[of_data], 10)
     assert len(before) == len(after)
     for one, other in zip(before, after, strict=True):
         assert one.anchor == of_reference[other.anchor]
@@ -105,10 +108,10 @@ def test_order_changes_nothing_but_indices(seed: int) -> None:
         assert set(one.wanted) == set(of_reference[other.wanted])
 
 
-def test_regions_are_deterministic() -> None:
+def test_subspaces_are_deterministic() -> None:
     reference, _, data, _ = holed(0)
-    assert [*map(facts, regions_toward(reference, data, 5))] == [
-        *map(facts, regions_toward(reference.copy(), data.copy(), 5))
+    assert [*map(facts, underrepresented_subspaces(reference, data, 5))] == [
+        *map(facts, underrepresented_subspaces(reference.copy(), data.copy(), 5))
     ]
 
 
@@ -116,16 +119,16 @@ def test_regions_are_deterministic() -> None:
 def test_copies_of_dense_rows_make_no_region(seed: int) -> None:
     reference, wanted, data, labels = holed(10 * seed)
     copies = np.repeat(data[labels == 0][:5], 100, axis=0)
-    regions = regions_toward(reference, np.concatenate([data, copies]), 10)
-    assert [wanted[region.anchor] for region in regions[:1]] == [4]
-    assert len(regions) <= 2
+    subspaces = underrepresented_subspaces(reference, np.concatenate([data, copies]), 10)
+    assert [wanted[subspace.anchor] for subspace in subspaces[:1]] == [4]
+    assert len(subspaces) <= 2
 
 
 def test_copies_in_the_reference_count_once() -> None:
     reference, _, data, _ = holed(0)
     copied = np.concatenate([reference, np.repeat(reference[:3], 50, axis=0)])
-    gaps = [region.gap for region in regions_toward(copied, data, 10)]
-    assert gaps == [region.gap for region in regions_toward(reference, data, 10)]
+    gaps = [subspace.gap for subspace in underrepresented_subspaces(copied, data, 10)]
+    assert gaps == [subspace.gap for subspace in underrepresented_subspaces(reference, data, 10)]
 
 
 @pytest.mark.parametrize("where", ["data", "reference", "both"])
@@ -138,7 +141,9 @@ def test_noise_anchors_nothing(seed: int, where: str) -> None:
         wanted = np.append(wanted, [-1] * 4)
     if where != "reference":
         data = np.concatenate([data, noise[4:]])
-    anchors = [wanted[region.anchor] for region in regions_toward(reference, data, 10)]
+    anchors = [
+        wanted[subspace.anchor] for subspace in underrepresented_subspaces(reference, data, 10)
+    ]
     assert anchors[0] == 4
     assert -1 not in anchors
 
@@ -146,7 +151,9 @@ def test_noise_anchors_nothing(seed: int, where: str) -> None:
 def test_what_is_wanted_and_lacking_for_the_most_part_is_found() -> None:
     reference, wanted = topics(0, [40] * 5)
     data, _ = topics(1, [200, 200])
-    anchors = {int(wanted[region.anchor]) for region in regions_toward(reference, data, 10)}
+    anchors = {
+        int(wanted[subspace.anchor]) for subspace in underrepresented_subspaces(reference, data, 10)
+    }
     assert {2, 3, 4} <= anchors
     assert not anchors & {0, 1}
 
@@ -154,7 +161,9 @@ def test_what_is_wanted_and_lacking_for_the_most_part_is_found() -> None:
 def test_another_style_of_text_makes_no_region() -> None:
     reference, wanted, data, _ = holed(0)
     shifted = unit(reference + 0.3 * unit(np.ones(WIDTH)))
-    anchors = [wanted[region.anchor] for region in regions_toward(shifted, data, 10)]
+    anchors = [
+        wanted[subspace.anchor] for subspace in underrepresented_subspaces(shifted, data, 10)
+    ]
     assert anchors[0] == 4
     assert len(anchors) <= 2
 
@@ -162,7 +171,7 @@ def test_another_style_of_text_makes_no_region() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_reference_that_is_the_data_has_no_region(seed: int) -> None:
     data, _ = topics(seed, [80, 60, 40, 20])
-    assert regions_toward(data, data, 10) == []
+    assert underrepresented_subspaces(data, data, 10) == []
 
 
 @pytest.mark.parametrize(
@@ -176,16 +185,16 @@ def test_a_reference_that_is_the_data_has_no_region(seed: int) -> None:
     ids=["no reference", "no data", "two", "copies"],
 )
 def test_nothing_to_compare_has_no_region(reference: Vectors, data: Vectors) -> None:
-    assert regions_toward(reference, data, 10) == []
+    assert underrepresented_subspaces(reference, data, 10) == []
 
 
 @fuzz
 @given(seeds, st.integers(3, 12), st.integers(1, 8), st.integers(1, 30))
 def test_fewer_rows_than_k(seed: int, wanted: int, rows: int, k: int) -> None:
     reference, data = topics(seed, [wanted])[0], topics(seed + 1, [rows])[0]
-    for region in regions_toward(reference, data, 3, k):
-        assert region.gap > 0
-        assert region.anchor < wanted
+    for subspace in underrepresented_subspaces(reference, data, 3, k):
+        assert subspace.gap > 0
+        assert subspace.anchor < wanted
 
 
 def test_shortfall() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from misbehaving_server import MisbehavingServer
@@ -350,6 +351,20 @@ def test_resume_takes_the_settings_of_the_run_and_those_that_are_given(quick, tm
 
 
 # the vectors ------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system lists no open files")
+def test_a_run_gives_back_its_files_and_threads(quick):
+    def held_by_us():
+        return [len(list(Path("/proc/self", kind).iterdir())) for kind in ("fd", "task")]
+
+    quick("first")
+    files, threads = held_by_us()
+    for name in ("second", "third", "fourth"):
+        quick(name, target_size=20)
+    more_files, more_threads = held_by_us()
+    assert more_files <= files + 2
+    assert more_threads <= threads + 4  # those of a pool that is about to end
 
 
 def _lose_all(folder):

@@ -51,7 +51,7 @@ def test_parent_sets_hold_what_was_asked_whatever_the_order_of_the_rows(field, c
         assert len(set(parents.members)) == size
         assert inside[list(parents.members)].sum() == of_inside
         mean = vectors[list(parents.members)].sum(axis=0)
-        assert parents.nearness == pytest.approx(mean @ centre / np.linalg.norm(mean), abs=1e-4)
+        assert parents.proximity == pytest.approx(mean @ centre / np.linalg.norm(mean), abs=1e-4)
     assert len({parents.members for parents in found}) == len(found)
     order = list(range(len(vectors)))
     rng.shuffle(order)

@@ -21,8 +21,8 @@ from lift_agent.geometry.coverage import (
     rarity,
     vendi_score,
 )
-from lift_agent.geometry.density import Region, region_count, sparse_regions
-from lift_agent.geometry.duplicates import among, candidates
+from lift_agent.geometry.density import SparseSubspace, sparse_subspaces, subspace_count
+from lift_agent.geometry.duplicates import duplicate_candidates, graph_candidates
 from lift_agent.geometry.neighbours import Cells, Vectors, nearest, nearest_others, unit
 from lift_agent.geometry.selection import percentile_ranks, select
 from lift_agent.geometry.variance import (
@@ -137,49 +137,49 @@ def planted(seed: int) -> tuple[Vectors, range, int]:
 @pytest.mark.parametrize("seed", range(8))
 def test_the_thin_cluster_is_found_and_the_outlier_is_not(seed: int) -> None:
     vectors, thin, outlier = planted(seed)
-    regions = sparse_regions(vectors, 5)
-    first = regions[0].members.tolist()
-    assert regions[0].anchor in thin
+    subspaces = sparse_subspaces(vectors, 5)
+    first = subspaces[0].members.tolist()
+    assert subspaces[0].anchor in thin
     assert sum(row in thin for row in first) > len(first) / 2
-    assert outlier not in [region.anchor for region in regions]
+    assert outlier not in [subspace.anchor for subspace in subspaces]
 
 
 @fuzz
 @given(clouds(least=3), st.integers(1, 6), st.integers(1, 12))
-def test_regions_are_what_they_say(vectors: Vectors, count: int, k: int) -> None:
-    regions = sparse_regions(vectors, count, k)
+def test_subspaces_are_what_they_say(vectors: Vectors, count: int, k: int) -> None:
+    subspaces = sparse_subspaces(vectors, count, k)
     similarities, named = nearest_others(vectors, k)
     thin = rarity(similarities)
     named_by = np.bincount(named.ravel(), minlength=len(vectors))
     supported = named_by >= min(k, len(vectors) - 1) / 2
-    assert 1 <= len(regions) <= count
-    assert (np.diff([region.gap for region in regions]) <= 0).all()
-    anchors = [region.anchor for region in regions]
+    assert 1 <= len(subspaces) <= count
+    assert (np.diff([subspace.gap for subspace in subspaces]) <= 0).all()
+    anchors = [subspace.anchor for subspace in subspaces]
     assert supported[anchors].all() or not supported.any()
-    for place, region in enumerate(regions):
-        away = 1 - cosines(vectors, region.centre)
+    for place, subspace in enumerate(subspaces):
+        away = 1 - cosines(vectors, subspace.centre)
         inside = np.zeros(len(vectors), dtype=bool)
-        inside[region.members] = True
-        assert region.gap == thin[region.anchor]
-        assert (away[inside] <= region.radius + NEAR).all()
-        assert (away[~inside] > region.radius - NEAR).all()
-        assert not inside[region.nearby].any()
-        assert len(region.nearby) <= 5
-        assert (thin[region.nearby] <= np.median(thin)).all()
+        inside[subspace.members] = True
+        assert subspace.gap == thin[subspace.anchor]
+        assert (away[inside] <= subspace.radius + NEAR).all()
+        assert (away[~inside] > subspace.radius - NEAR).all()
+        assert not inside[subspace.nearby].any()
+        assert len(subspace.nearby) <= 5
+        assert (thin[subspace.nearby] <= np.median(thin)).all()
         assert not inside[anchors[place + 1 :]].any()
-        for rows in (region.members, region.nearby):
+        for rows in (subspace.members, subspace.nearby):
             assert (np.diff(away[rows]) >= -NEAR).all()
 
 
 @fuzz
 @given(clouds(least=3))
-def test_regions_are_deterministic(vectors: Vectors) -> None:
-    def facts(region: Region) -> tuple[object, ...]:
-        arrays = (region.centre, region.members, region.nearby)
-        numbers = (region.anchor, region.radius, region.gap)
+def test_subspaces_are_deterministic(vectors: Vectors) -> None:
+    def facts(subspace: SparseSubspace) -> tuple[object, ...]:
+        arrays = (subspace.centre, subspace.members, subspace.nearby)
+        numbers = (subspace.anchor, subspace.radius, subspace.gap)
         return (*numbers, *(array.tolist() for array in arrays))
 
-    first, second = (list(map(facts, sparse_regions(vectors.copy(), 4))) for _ in range(2))
+    first, second = (list(map(facts, sparse_subspaces(vectors.copy(), 4))) for _ in range(2))
     assert first == second
 
 
@@ -193,13 +193,13 @@ def test_regions_are_deterministic(vectors: Vectors) -> None:
     ],
     ids=["none", "two", "copies", "opposites"],
 )
-def test_degenerate_rows_have_few_regions(vectors: Vectors, most: int) -> None:
-    assert len(sparse_regions(vectors, 4)) <= most
+def test_degenerate_rows_have_few_subspaces(vectors: Vectors, most: int) -> None:
+    assert len(sparse_subspaces(vectors, 4)) <= most
 
 
 @pytest.mark.parametrize(("rows", "count"), [(0, 1), (1, 1), (100, 5), (10**6, 32)])
 def test_region_count(rows: int, count: int) -> None:
-    assert region_count(rows) == count
+    assert subspace_count(rows) == count
 
 
 # coverage ---------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_candidates_are_the_nearest_kept_rows_and_all_earlier_new_ones(
     parts: tuple[Vectors, Vectors], floor: float, most: int
 ) -> None:
     kept, new = parts
-    found = candidates(new, kept, floor, most)
+    found = duplicate_candidates(new, kept, floor, most)
     exact = cosines(new, np.concatenate([kept, new]))
     assert len(found) == len(new)
     for i, (index, cosine) in enumerate(found):
@@ -340,8 +340,8 @@ def test_in_a_whole_graph_candidates_are_those_of_the_blocks(
     stay = sorted(rng.sample(range(n - 1), rng.randint(0, n - 1)))
     open_rows = np.zeros(n, dtype=bool)
     open_rows[[*stay, n - 1]] = True
-    [(ids, cosines_)] = among(nearest_others(vectors, n), [n - 1], open_rows, threshold)
-    [(places, same)] = candidates(vectors[n - 1 :], vectors[stay], threshold, n)
+    [(ids, cosines_)] = graph_candidates(nearest_others(vectors, n), [n - 1], open_rows, threshold)
+    [(places, same)] = duplicate_candidates(vectors[n - 1 :], vectors[stay], threshold, n)
     assert sorted(ids) == sorted(np.asarray(stay, dtype=int)[places])
     assert cosines_ == pytest.approx(same, abs=NEAR)
 

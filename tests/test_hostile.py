@@ -37,10 +37,8 @@ def folder(tmp_path_factory):
         made = Row("b" * 16, 1, evil, "", LONG + evil, origin="generated", source="", round=1)
         made = replace(made, strategy="fusion", parents=(seed.id,), subspace="s-1")
         ledger.rows.add([seed])
-        for name in ("stop", "judge", "run_id"):
-            ledger.facts.set(name, evil)
-        ledger.facts.set("settings", {"llm": evil, evil: evil})
-        ledger.facts.set("target", 2)
+        settings = {"llm": evil, evil: evil}
+        ledger.facts.update(stop=evil, judge=evil, run_id=evil, settings=settings, target=2)
         place = Subspace("s-1", 1, (1.0,), 0.1, 1.0, (), (), evil, evil, 1, given_up=evil)
         ledger.rounds.plan(1, [place], [Task("r1-1", 1, 1, "fusion", (seed.id,), "s-1", evil)])
         ledger.rounds.finish_task("r1-1", "row", evil, evil, made)

@@ -25,12 +25,12 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def pushed(finished, command, tmp_path):
+def pushed(finished, process, tmp_path):
     """Push to a hub of the test's own; yields the hub and the command."""
     with hub_server.serving() as (hub, address):
 
         def push(name, *args, code=0, token=hub_server.TOKEN, endpoint=address):
-            done = command(
+            done = process(
                 *("export", finished, "--push", f"hf:{name}", *args),
                 code=code,
                 HF_ENDPOINT=endpoint,

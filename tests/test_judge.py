@@ -223,7 +223,7 @@ def a_row(instruction="Name a colour.", output="Blue, like the sea at noon.", **
 
 def score(answer, row=None, **options):
     gateway = Gateway(answer)
-    judge = Judge(gateway, longest=1000)
+    judge = Judge(gateway, length_cap=1000)
     return asyncio.run(judge.score(row or a_row(), **options)), gateway.asked
 
 

@@ -52,14 +52,14 @@ def receiver():
 
 
 @pytest.fixture
-def run(seeds, embedder, command):
+def run(seeds, embedder, process):
     """Run a small judged curation as a user does."""
 
     def go(out, *flags, **env):
         settings = ["--recipe", "curate", "--llm", "none", "--judge-llm", SCRIPTED]
         settings += ["--target-size", 8, "--embedder", embedder, "--yes", "--out", out]
         clean = dict.fromkeys(("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"), "")
-        return command("run", seeds, *settings, *flags, **{**clean, **env})
+        return process("run", seeds, *settings, *flags, **{**clean, **env})
 
     return go
 

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 
 from lift_agent.geometry.neighbours import unit
-from lift_agent.geometry.projection import among, project
+from lift_agent.geometry.projection import interpolate, project
 
 
 def groups(count, size, seed=0):
-    dice = np.random.default_rng(seed)
-    centres = unit(dice.normal(size=(count, 32)))
-    return unit(np.repeat(centres, size, axis=0) + 0.05 * dice.normal(size=(count * size, 32)))
+    rng = np.random.default_rng(seed)
+    centres = unit(rng.normal(size=(count, 32)))
+    return unit(np.repeat(centres, size, axis=0) + 0.05 * rng.normal(size=(count * size, 32)))
 
 
 def test_near_rows_lie_near_each_other():
     vectors = groups(5, 30)
     placed, _ = project(vectors, vectors[:0])
-    apart = np.linalg.norm(placed[:, None] - placed[None], axis=-1)
+    distances = np.linalg.norm(placed[:, None] - placed[None], axis=-1)
     same = np.repeat(np.arange(5), 30)[:, None] == np.repeat(np.arange(5), 30)
-    nearest = np.argsort(apart, axis=1)[:, 1:6]
+    nearest = np.argsort(distances, axis=1)[:, 1:6]
     assert np.take_along_axis(same, nearest, axis=1).mean() > 0.97
 
 
@@ -49,4 +49,4 @@ def test_rows_beyond_the_landmarks_lie_among_their_like():
 def test_a_landmark_is_placed_on_itself():
     vectors = groups(3, 10)
     laid = np.random.default_rng(1).uniform(size=(30, 2))
-    assert np.abs(among(vectors, vectors, laid) - laid).max() < 0.1
+    assert np.abs(interpolate(vectors, vectors, laid) - laid).max() < 0.1

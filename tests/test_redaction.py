@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lift_agent import redaction
-from lift_agent.redaction import MARK, redacted, without_own_keys
+from lift_agent.redaction import MARK, Secrets, redacted, without_own_keys
 
 # Put together here, so that no scanner takes them for real ones.
 FORMS = {
@@ -194,10 +193,11 @@ def test_a_fault_of_our_own_is_told_without_keys(command, tmp_path):
     assert "q8zKfLr2Wm" not in re.sub(r"File .*\n.*\n", "", done.stderr)
 
 
-def test_what_is_remembered_is_secret_whatever_it_looks_like(monkeypatch):
-    monkeypatch.setattr(redaction, "_used", set())
-    redaction.remember_address(
-        "https://me:p%40ss%20word@example.org/v1?sig=abcdef123&page=77777777"
-    )
-    assert redacted("p@ss word or p%40ss%20word or abcdef123") == f"{MARK} or {MARK} or {MARK}"
-    assert redacted("77777777") == "77777777"
+def test_what_is_remembered_is_secret_whatever_it_looks_like():
+    secrets = Secrets()
+    secrets.remember_address("https://me:p%40ss%20word@example.org/v1?sig=abcdef123&page=77777777")
+    text = "p@ss word or p%40ss%20word or abcdef123"
+    assert redacted(text, secrets) == f"{MARK} or {MARK} or {MARK}"
+    assert redacted("77777777", secrets) == "77777777"
+    secrets.forget()
+    assert redacted(text, secrets) == text

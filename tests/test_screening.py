@@ -152,7 +152,7 @@ def test_only_a_share_is_judged_the_best_by_signals_but_never_too_few(places, tm
         left = ledger.rows.find("rejected", reason=Reason.NOT_JUDGED)
         assert len(left) == 16 - judged
         assert {row.instruction for row in left} >= broken
-        assert ledger.facts.get("stop") == "target"
+        assert ledger.facts.read().stop == "target"
 
 
 def test_rows_that_were_left_out_are_judged_after_all_before_the_target_is_missed(

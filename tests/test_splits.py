@@ -12,9 +12,9 @@ from lift_agent.geometry.splits import held_out, near_groups
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 60), st.floats(0.05, 0.9))
 def test_no_row_is_near_one_on_the_other_side(seed, count, share):
-    dice = np.random.default_rng(seed)
-    centres = dice.normal(size=(5, 6))
-    rows = centres[dice.integers(5, size=count)] + dice.normal(size=(count, 6)) * dice.choice(
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(5, 6))
+    rows = centres[rng.integers(5, size=count)] + rng.normal(size=(count, 6)) * rng.choice(
         [0.1, 1.0], size=(count, 1)
     )
     vectors = unit(rows)

@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from lift_agent.records import (
     Verdict,
     row_id,
 )
+from lift_agent.records.facts import FactChanges, RunFacts
 from lift_agent.stores.files import replace_file
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.queries.rows import Filter, count, page
@@ -194,6 +196,16 @@ def test_unusable_records_are_kept_with_their_place(ledger):
     ledger.sources.add_rejects(enumerate(rejects))
     ledger.sources.add_rejects(enumerate(rejects))
     assert ledger.sources.rejects() == rejects
+
+
+def test_facts_come_back_one_at_a_time_and_none_forgets_one(ledger):
+    assert ledger.facts.read() == RunFacts()
+    ledger.facts.update(run_id="a", target=3, stop="budget", longest=2.5, repeated=["x", "y"])
+    ledger.facts.update(stop=None, seconds=1.5)
+    found = ledger.facts.read()
+    assert found == RunFacts("a", target=3, longest=2.5, repeated=["x", "y"], seconds=1.5)
+    assert found.setting("seed", 7) == 7 and found.settings is None
+    assert get_type_hints(FactChanges).keys() == {field.name for field in fields(RunFacts)}
 
 
 def test_vectors_come_back_bit_for_bit_in_the_order_asked(tmp_path):

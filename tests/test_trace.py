@@ -113,7 +113,7 @@ def test_vectors_are_shown_as_how_many_they_are(tmp_path, command):
     request = {"model": "m", "messages": [["text", "cook"], ["text", "sing"]], "max_tokens": 0}
     call = Call("ab12" + "0" * 28, "embedder", "embed@1", "2 texts", 0, "openai:m", request)
     with closing(Ledger(tmp_path / LEDGER)) as ledger:
-        ledger.facts.set("run_id", "a run")
+        ledger.facts.update(run_id="a run")
         ledger.calls.add_call(replace(call, response=f"2 vectors of 384 float32: {coded}"))
         failed = replace(call, key="cd34" + "0" * 28, error="HTTP 500: overloaded")
         ledger.calls.add_call(failed)

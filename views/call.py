@@ -65,12 +65,12 @@ class _AnyObject(BaseModel):
 
 def _parsed(call: Call) -> tuple[dict[str, Any] | None, str]:
     """The answer as its agent's schema reads it."""
-    from ..agents import analyst, judge, probes, redundancy
+    from ..agents import judge, probes, redundancy, subspace_naming
 
     asked = call.request["schema"]
     schemas = {
         name: kind
-        for module in (analyst, judge, probes, redundancy)
+        for module in (judge, probes, redundancy, subspace_naming)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, BaseModel)
     }

@@ -28,7 +28,6 @@ _log = logging.getLogger(__name__)
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_EXPORTED = "otel_exported"  # in the ledger: the number of the last call that was exported
 _EVERY = 2.0  # seconds between two exports
 _BATCH = 500  # spans in a line of the file
 
@@ -97,7 +96,7 @@ class _Sender:
             self._complain(f"{type(error).__name__}: {error}")
 
     def _send(self, ledger: Ledger, last: bool) -> None:
-        after = int(ledger.facts.get(_EXPORTED, -1))
+        after = ledger.facts.read().otel_exported
         while True:
             spans, number = call_spans(ledger, after, content=self._content)
             if not spans:
@@ -105,7 +104,7 @@ class _Sender:
             if not self._export(ledger, spans):
                 return
             after = number
-            ledger.facts.set(_EXPORTED, after)
+            ledger.facts.update(otel_exported=after)
         if last:
             self._export(ledger, list(outer_spans(ledger)))
 

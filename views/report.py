@@ -75,7 +75,7 @@ def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
         "rejects": ledger.sources.rejects()[:_REJECTS],
         "sources": ledger.sources.all(),
         "models": ledger.calls.models(),
-        "settings": _settings(ledger.facts.get("settings", {})),
+        "settings": _settings(ledger.facts.read().settings or {}),
         "data": packed(
             {
                 "rows": columns(rows, fates, scores, ledger.judgements.verdicts()),

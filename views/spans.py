@@ -58,16 +58,16 @@ class Span:
 
 def trace_id(ledger: Ledger) -> int:
     """The id of the trace of a run."""
-    return _number(str(ledger.facts.get("run_id")), 16)
+    return _number(ledger.facts.read().run_id, 16)
 
 
 def call_spans(ledger: Ledger, after: int, *, content: bool) -> tuple[list[Span], int]:
     """The spans of the next calls after the one with a number, and the number of the last."""
     lines = since(ledger, Wanted(), after, PAGE)
-    spans = []
+    spans, run = [], ledger.facts.read().run_id
     for line in lines:
         if call := ledger.calls.call(line.key):
-            spans.append(_of_call(ledger, call, content))
+            spans.append(_of_call(ledger, run, call, content))
     return spans, lines[-1].number if lines else after
 
 
@@ -76,13 +76,14 @@ def outer_spans(ledger: Ledger) -> Iterator[Span]:
     found = groups(ledger)
     if not found:
         return
-    run = str(ledger.facts.get("run_id"))
+    facts = ledger.facts.read()
+    run = facts.run_id
     about = {
         "openinference.span.kind": "CHAIN",
         "gen_ai.conversation.id": run,
         "session.id": run,
-        "lift_agent.stop": str(ledger.facts.get("stop", "")),
-        "lift_agent.target_size": int(ledger.facts.get("target", 0)),
+        "lift_agent.stop": facts.stop or "",
+        "lift_agent.target_size": facts.target,
     }
     yield _around(run, ("run",), "lift-agent run", found, about)
     for round in sorted({group.round for group in found}):
@@ -112,8 +113,7 @@ def _around(
     return Span(_id(run, path), parent, name, start, end, about)
 
 
-def _of_call(ledger: Ledger, call: Call, content: bool) -> Span:
-    run = str(ledger.facts.get("run_id"))
+def _of_call(ledger: Ledger, run: str, call: Call, content: bool) -> Span:
     provider, _, model = call.model.partition(":")
     known = _PROVIDERS.get(provider, provider)
     operation = "embeddings" if call.agent == EMBEDDER else "chat"

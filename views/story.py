@@ -293,15 +293,15 @@ def _end(ledger: Ledger, row: Row, status: str, reason: str) -> Iterator[Step]:
     facts = {"rank": rank, "margin": margin}
     if rank:
         yield Step("selection", f"selector: {_chosen(rank, margin, _points(ledger))}", facts)
-    elif status == "accepted" and ledger.facts.get("stop") is not None:
+    elif status == "accepted" and ledger.facts.read().stop:
         yield Step("selection", f"selector: {_left_out(ledger, row, margin)}", facts)
 
 
 def _points(ledger: Ledger) -> str:
-    settings = ledger.facts.get("settings", {})
-    if settings.get("recipe") == "paper":
+    facts = ledger.facts.read()
+    if facts.setting("recipe") == "paper":
         return "points of the final score"
-    weight = settings.get("quality_weight", 0.5)
+    weight = facts.setting("quality_weight", 0.5)
     return f"of {1 - weight:g} · diversity + {weight:g} · quality"
 
 
@@ -320,12 +320,12 @@ def _chosen(rank: int, margin: float | None, points: str) -> str:
 
 def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
     said = "in the pool, but not among the rows chosen"
-    shared = bool(ledger.facts.get("settings", {}).get("languages"))
+    shared = bool(ledger.facts.read().setting("languages"))
     check = ledger.judgements.checks(row.id).get(row.id) if shared else None
     if margin is None and check and not _has_places(ledger, check.language):
         return f"{said}; its language ({check.language or 'not told'}) had no places"
     if margin is None:
-        close = ledger.facts.get("settings", {}).get("apart_cosine", 1)
+        close = ledger.facts.read().setting("apart_cosine", 1)
         near = f"a row at cosine {close:g} or above to it is in, or " if close < 1 else ""
         return f"{said}; {near}it was not among the candidates that were compared one by one"
     sql = "SELECT COUNT(*) FROM rows WHERE rank IS NULL AND margin > ? AND origin = ?"

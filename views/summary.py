@@ -11,6 +11,7 @@ from rich.text import Text
 from ..stores.layout import DATASET, QUARANTINE, REPORT
 from ..stores.queries.screening import screen_lines
 from ..stores.queries.summary import PAIR, SETS, Summary, judging_lines
+from .coverage import coverage_table
 from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
 
@@ -122,23 +123,9 @@ def flow(s: Summary) -> list[tuple[int, str]]:
 
 
 def _coverage(s: Summary) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    names = ("coverage", "rows", "distance", "99%", "cells", "Vendi", "NovelSum", "pairs")
-    for name in names:
-        table.add_column(name, justify="left" if name == "coverage" else "right")
-    for key, label in SETS.items():
-        if m := s.coverage.get(key):
-            table.add_row(
-                label,
-                number(m["rows"]),
-                f"{m['distance']:.3f}",
-                f"{m['distance_p99']:.3f}",
-                f"{m['cells']:.0%}",
-                f"{m['vendi']:.1f}",
-                f"{m['novelsum']:.3f}",
-                number(m["pairs"]),
-            )
-    return table
+    return coverage_table(
+        {label: s.coverage[key] for key, label in SETS.items() if s.coverage.get(key)}
+    )
 
 
 def _usage(s: Summary) -> Table:

@@ -105,12 +105,12 @@ def call_records(
         for call, about in told(ledger, listed(ledger, wanted, order, limit)):
             yield as_record(call, about)
         return
-    found = groups(ledger, wanted)
+    found, facts = groups(ledger, wanted), ledger.facts.read()
     yield {
         "kind": "run",
         "state": state,
-        "stop": ledger.facts.get("stop"),
-        "target": ledger.facts.get("target"),
+        "stop": facts.stop,
+        "target": facts.target or None,
         "calls": sum(group.calls for group in found),
     }
     for group in found:
@@ -163,7 +163,7 @@ def when(round: int) -> str:
 
 
 def _head(ledger: Ledger, found: Sequence[Group], state: str) -> Text:
-    stop = ledger.facts.get("stop")
+    stop = ledger.facts.read().stop
     ended = f"{state}: {stop}" if stop else state
     if not found:
         return Text.assemble((inert(ended), "bold"), "  no call")

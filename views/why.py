@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -54,7 +55,8 @@ def nearest_in(folder: Path) -> Callable[[str], Neighbours | str]:
         if not (folder / VECTORS).is_dir():
             return "the run has no vectors"
         try:
-            return VectorStore(folder / VECTORS).nearest(row, NEIGHBOURS)
+            with closing(VectorStore(folder / VECTORS)) as vectors:
+                return vectors.nearest(row, NEIGHBOURS)
         except KeyError:
             return "the row has no vector"
         except Exception as error:  # Chroma's own errors have no common base

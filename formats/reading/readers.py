@@ -140,7 +140,7 @@ def _rows(files: Iterable[File], columns: Columns | None) -> Iterator[Row | Reje
         for record, found in examples_of(file, columns):
             if isinstance(found, Example):
                 usable = True
-                yield _row(found, position, file.name, record.line)
+                yield row_of(found, position, file.name, record.line)
             else:
                 first = first or found
                 yield found
@@ -157,7 +157,8 @@ def _rows(files: Iterable[File], columns: Columns | None) -> Iterator[Row | Reje
         )
 
 
-def _row(example: Example, position: int, source: str, line: int) -> Row:
+def row_of(example: Example, position: int, source: str, line: int) -> Row:
+    """The row of an example, at its position among all records and its line in a source."""
     texts = (example.instruction, example.input, example.output)
     return Row(
         id=row_id(*texts, example.system, example.history),

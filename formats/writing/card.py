@@ -61,7 +61,7 @@ _SPOKEN = 0.02  # share of the rows from which a language is named
 def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
     """Write the card of a run's dataset."""
     path = folder / CARD
-    licenses = tuple(ledger.facts.get("settings", {}).get("license", ()))
+    licenses = tuple(ledger.facts.read().setting("license", ()))
     replace_file(path, card(ledger, stop, Contents(licenses=licenses)))
     return path
 
@@ -69,7 +69,7 @@ def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
 def card(ledger: Ledger, stop: str, contents: Contents) -> str:
     """Return the card: where the rows came from, how they were chosen, how to make it again."""
     s = replace(summarise(ledger), stop=stop)
-    settings = ledger.facts.get("settings", {})
+    settings = ledger.facts.read().settings or {}
     sections = (
         f"# {s.rows:,} instruction rows",
         _made(ledger, s, settings),
@@ -157,7 +157,7 @@ def _origins(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
 
 
 def _chosen(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
-    judge = ledger.facts.get("judge", "nobody")
+    judge = ledger.facts.read().judge or "nobody"
     by = {
         "cheap signals": "by cheap signals of its text",
         "given scores": "by scores that were given",
@@ -246,7 +246,7 @@ def _limits(contents: Contents) -> str:
 
 def _again(ledger: Ledger, settings: Mapping[str, Any]) -> str:
     """The command, without the settings that change no row, and the inputs' fingerprints."""
-    prints = ledger.facts.get("fingerprints", {})
+    prints = ledger.facts.read().fingerprints
     known = [f"{sha}  {_short(path)}" for path, sha in prints.items() if sha]
     return (
         f"With lift-agent {__version__} and these files (SHA-256):\n\n{block(known)}\n\n"

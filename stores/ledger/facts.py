@@ -1,28 +1,40 @@
-"""Facts about the run as a whole, each under a name."""
+"""Facts about the run as a whole, kept as JSON values by their names."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
+from ...records.facts import FactChanges, RunFacts
 from .database import Database, to_json
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_NAMES = tuple(field.name for field in fields(RunFacts))
 
 
 class Facts:
-    """JSON values by name."""
+    """The facts of a run."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def set(self, name: str, value: Any) -> None:
-        """Keep a JSON value under a name."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, to_json(value)))
+    def read(self) -> RunFacts:
+        """Everything that is recorded; what is not has its default."""
+        found: dict[str, Any] = {
+            name: json.loads(value)
+            for name, value in self._db.query("SELECT name, value FROM meta")
+            if name in _NAMES and value != "null"
+        }
+        return RunFacts(**found)
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return the value kept under a name."""
-        found = self._db.query("SELECT value FROM meta WHERE name = ?", (name,))
-        return json.loads(found[0][0]) if found else default
-
-    def delete(self, name: str) -> None:
-        """Remove the value kept under a name."""
-        self._db.execute("DELETE FROM meta WHERE name = ?", (name,))
+    def update(self, **changes: Unpack[FactChanges]) -> None:
+        """Record these facts, all or nothing; None forgets one."""
+        with self._db.transaction() as db:
+            for name, value in changes.items():
+                if value is None:
+                    db.execute("DELETE FROM meta WHERE name = ?", (name,))
+                else:
+                    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, to_json(value)))

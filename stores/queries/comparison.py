@@ -40,7 +40,7 @@ class Comparison:
 
 def compare(one: Ledger, other: Ledger) -> Comparison:
     """Compare two runs by their ledgers."""
-    before, after = one.facts.get("settings", {}), other.facts.get("settings", {})
+    before, after = one.facts.read().settings or {}, other.facts.read().settings or {}
     names = [*before, *(name for name in after if name not in before)]
     differing = {
         name: (before.get(name), after.get(name))

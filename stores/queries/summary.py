@@ -66,14 +66,14 @@ class Summary:
     generated_accepted: int
     faults: dict[str, int]
     rounds: int
-    coverage: dict[str, dict[str, Any]]
+    coverage: Mapping[str, Mapping[str, Any]]
     judge: str
-    judging: dict[str, Any]
+    judging: Mapping[str, Any]
     usage: dict[str, dict[str, float | None]]
     subspaces: int
     requests: int
     seconds: float
-    estimate: dict[str, list[float] | None]
+    estimate: Mapping[str, Any]
     toward: int = 0
     probes: int = 0
     plausible: int = 0
@@ -129,7 +129,7 @@ class Summary:
 
 def summarise(ledger: Ledger) -> Summary:
     """Read the figures of a run from its ledger."""
-    counts = ledger.rows.counts()
+    counts, facts = ledger.rows.counts(), ledger.facts.read()
     sources, rounds = ledger.sources.all(), ledger.rounds.all()
     chosen = ledger.dataset.counts()
     outcomes = ledger.rounds.task_outcomes()
@@ -146,9 +146,9 @@ def summarise(ledger: Ledger) -> Summary:
             rejected[why] += n
 
     return Summary(
-        target=int(ledger.facts.get("target", 0)),
+        target=facts.target,
         rows=sum(chosen.values()),
-        stop=str(ledger.facts.get("stop", "")),
+        stop=facts.stop or "",
         read=sum(source[2] for source in sources),
         unusable=len(ledger.sources.rejects()),
         seeds_accepted=count("accepted", "seed"),
@@ -166,14 +166,14 @@ def summarise(ledger: Ledger) -> Summary:
         generated_accepted=count("accepted", "generated"),
         faults={why: n for (kind, why), n in outcomes.items() if kind != "row"},
         rounds=sum(r["round"] > 0 for r in rounds),
-        coverage=ledger.facts.get("coverage", {}),
-        judge=str(ledger.facts.get("judge", "")),
-        judging=ledger.facts.get("judging", {}),
+        coverage=facts.coverage,
+        judge=facts.judge,
+        judging=facts.judging,
         usage=ledger.calls.usage(),
         subspaces=len({subspace.id for subspace in subspaces}),
         requests=ledger.calls.spent().calls,
-        seconds=ledger.facts.get("seconds", 0.0),
-        estimate=ledger.facts.get("estimate", {}),
+        seconds=facts.seconds,
+        estimate=facts.estimate,
         toward=len(ledger.sources.references("toward")),
         probes=len(probes),
         plausible=sum(not probe.fault for probe in probes),
@@ -181,7 +181,7 @@ def summarise(ledger: Ledger) -> Summary:
         screen=screened(
             ledger.judgements.checks(),
             ledger.sources.benchmarks(),
-            masked=ledger.facts.get("settings", {}).get("pii") == "mask",
+            masked=facts.setting("pii") == "mask",
             chosen=set(ledger.dataset.ids()),
         ),
     )

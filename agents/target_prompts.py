@@ -1,0 +1,17 @@
+"""The prompts that show what the dataset should cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..geometry.neighbours import Vectors
+from ..records import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPrompts:
+    """The prompts that show what the dataset should cover, with their (m, d) unit vectors."""
+
+    prompts: Sequence[Reference]
+    vectors: Vectors
