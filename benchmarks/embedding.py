@@ -61,9 +61,9 @@ def limit() -> float:
     """Gigaflops a second of numpy's matrix product, on one thread."""
     from threadpoolctl import threadpool_limits
 
-    dice = np.random.default_rng(0)
-    rows = dice.random((128, WIDTH), dtype=np.float32)
-    weights = dice.random((WIDTH, 4 * WIDTH), dtype=np.float32)
+    rng = np.random.default_rng(0)
+    rows = rng.random((128, WIDTH), dtype=np.float32)
+    weights = rng.random((WIDTH, 4 * WIDTH), dtype=np.float32)
     with threadpool_limits(1):
         began, products = time.process_time(), 0
         while time.process_time() - began < 2:

@@ -47,8 +47,8 @@ def fused(parents: Sequence[Row]) -> str:
 
 def random_pairs(vectors: Vectors, centre: Vectors, inside: NDArray[np.bool_]) -> list[list[int]]:
     """Any two rows."""
-    dice = np.random.default_rng(len(vectors))
-    return [dice.choice(len(vectors), 2, replace=False).tolist() for _ in range(SETS)]
+    rng = np.random.default_rng(len(vectors))
+    return [rng.choice(len(vectors), 2, replace=False).tolist() for _ in range(SETS)]
 
 
 def nearest_pairs(vectors: Vectors, centre: Vectors, inside: NDArray[np.bool_]) -> list[list[int]]:

@@ -101,9 +101,9 @@ def read(folder: Path) -> Corpus:
     """Read the code rows, cluster them, and make noise of their words and of other tasks."""
     examples, rows = embedded_rows(folder, CODE)
     labels = KMeans(TOPICS, n_init=3, random_state=0).fit(rows).labels_.astype(np.int64)
-    dice = random.Random(0)
-    words = [word for row in dice.sample(examples, 400) for word in row.task.split()]
-    salads = [" ".join(dice.sample(words, dice.randint(12, 40))) for _ in range(120)]
+    rng = random.Random(0)
+    words = [word for row in rng.sample(examples, 400) for word in row.task.split()]
+    salads = [" ".join(rng.sample(words, rng.randint(12, 40))) for _ in range(120)]
     others = embedded([row.text for row in rows_of(folder, "seed_tasks.jsonl")])
     noise = np.concatenate([embedded(salads), others[:120]])
     return Corpus(examples, rows, embedded([row.task for row in examples]), labels, noise)

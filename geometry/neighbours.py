@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .largest import largest
+
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -40,7 +42,7 @@ def nearest(
 
     Returns:
         Cosine similarities (q, k) and indices into `data` (q, k); equal similarities in index
-        order.
+        order; which of them are left out at the k-th rank is arbitrary, but always the same.
     """
     k = min(k, len(data))
     similarities = np.empty((len(queries), k), dtype=np.float32)
@@ -50,15 +52,8 @@ def nearest(
     step = max(1, block_entries // len(data))
     for start in range(0, len(queries), step):
         block = queries[start : start + step] @ data.T
-        if k < len(data):
-            # Ties at the k-th place are cut arbitrarily; the k kept are ordered exactly.
-            top = np.sort(np.argpartition(-block, k - 1, axis=1)[:, :k], axis=1)
-        else:
-            top = np.broadcast_to(np.arange(k), block.shape)
-        found = np.take_along_axis(block, top, axis=1)
-        order = np.argsort(-found, axis=1, kind="stable")
-        indices[start : start + step] = np.take_along_axis(top, order, axis=1)
-        similarities[start : start + step] = np.take_along_axis(found, order, axis=1)
+        found = largest(block, k)
+        similarities[start : start + step], indices[start : start + step] = found
     return similarities, indices
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..agents.acceptance import copies_of_parents
 from ..agents.redundancy import RedundancyAgent
 from ..records import Row, Verdict
+from .decisions import apply
 from .stores import RunStores
 
 
@@ -15,7 +16,7 @@ def reject_copies(stores: RunStores) -> None:
     fused = [row for row in stores.ledger.rows.find("new") if len(row.parents) > 1]
     vectors = stores.vectors.get([row.id for row in fused])
     parents = [stores.vectors.get(row.parents) for row in fused]
-    stores.ledger.rows.set_statuses(copies_of_parents(fused, vectors, parents))
+    apply(copies_of_parents(fused, vectors, parents), stores.ledger)
 
 
 async def find_duplicates(

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..embedders import LazyEmbedder
 from ..formats.reading.precomputed import load_embeddings
 from ..geometry.neighbours import Vectors, unit
-from ..llms.gateway import Switch
+from ..llms.stopping import StopSignal
 from ..records import Row
 from ..records.events import Emit, ItemsDone, Stage, StageBegan, VectorsMissing
 from ..stores.vectors import VectorStore
@@ -25,7 +25,7 @@ class RowEmbedder:
 
     model: LazyEmbedder | None
     precomputed: Path | None
-    stop_signal: Switch
+    stop_signal: StopSignal
     emit: Emit
 
     async def embed(self, rows: Sequence[Row], store: VectorStore) -> None:

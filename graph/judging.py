@@ -21,6 +21,7 @@ from ..records import Row
 from ..records.codes import Reason
 from ..records.events import Emit, ItemsDone, Stage, StageBegan
 from ..stores.ledger import Ledger
+from .decisions import apply
 from .pool import for_each
 from .screening import ScreeningInputs
 
@@ -72,7 +73,7 @@ def leave_out(round: int, missing: int, share: float, ledger: Ledger) -> int:
         round=round, reason=Reason.NOT_JUDGED
     )
     decisions = left_out(rows, ledger.judgements.checks(), share, missing)
-    ledger.rows.set_statuses(decisions)
+    apply(decisions, ledger)
     return len(decisions)
 
 
@@ -132,4 +133,4 @@ def _accept(ledger: Ledger, lowest: float | None) -> None:
         lambda id: ledger.rows.status(id)[0] == "accepted",
         lowest,
     )
-    ledger.rows.set_statuses(decisions)
+    apply(decisions, ledger)

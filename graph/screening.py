@@ -11,7 +11,7 @@ from ..agents.contamination import Benchmarks, nearest_items
 from ..agents.corpus_statistics import CorpusStatistics
 from ..agents.screening import Screen
 from ..config import RunConfig
-from ..llms.gateway import Switch
+from ..llms.stopping import StopSignal
 from ..records import Check, Row
 from ..records.events import Emit, ItemsDone, Stage, StageBegan
 from ..stores.ledger import Ledger
@@ -57,7 +57,7 @@ async def screen_rows(
     stores: RunStores,
     embedder: RowEmbedder,
     *,
-    stop_signal: Switch,
+    stop_signal: StopSignal,
     emit: Emit,
 ) -> list[Check]:
     """Check rows, in chunks that are kept when they are done, and reject those that fail."""

@@ -15,7 +15,7 @@ from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
-from ..llms.gateway import Switch
+from ..llms.stopping import StopSignal
 from ..records.events import Emit
 from ..records.stopping import StopReason
 from .embedding import RowEmbedder
@@ -64,5 +64,5 @@ class RunContext:
     embedder: RowEmbedder
     screening: ScreeningInputs
     map: RunMap
-    stop_signal: Switch
+    stop_signal: StopSignal
     emit: Emit

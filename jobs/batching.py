@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from ..config import RunConfig
 from ..errors import LiftAgentError
 from ..llms.backend import Backend
-from ..llms.batches import service_of
 from ..llms.batches.batcher import Batcher
+from ..llms.batches.opening import service_of
 from ..llms.budget import Budget
-from ..llms.gateway import CallCache, Switch
 from ..llms.loops import run_coroutine
+from ..llms.ports import CallCache, ModelBackend
+from ..llms.stopping import StopSignal
+from ..llms.timing import Timing
 from ..records import Batch
 from ..records.events import BatchCancelled, BatchGoesOn, Emit, NoBatchEndpoint
 from ..stores.layout import LEDGER
 from ..stores.ledger import Ledger
 
-_log = logging.getLogger(__name__)
-
 
 def batcher_of(
-    backend: Backend,
+    backend: ModelBackend,
     config: RunConfig,
     ledger: Ledger,
     budget: Budget,
-    switch: Switch,
+    stop_signal: StopSignal,
     cache: CallCache | None,
+    *,
     emit: Emit,
+    timing: Timing | None,
 ) -> Batcher | None:
     """The batches of a model, where the run wants them or has some under way."""
     under_way = any(batch.model == backend.name for batch in ledger.batches.open_batches())
     if not (config.batch or under_way):
         return None
     service = service_of(backend)
-    if service is None:
+    if service is None or not isinstance(backend, Backend):
         emit(NoBatchEndpoint(backend.name))
         return None
     batcher = Batcher(
@@ -45,11 +46,11 @@ def batcher_of(
         backend,
         ledger.batches,
         budget,
-        switch,
+        stop_signal,
         cache=cache,
-        say=_log.info,
         submits=config.batch,
         poll=config.batch_poll,
+        timing=timing,
     )
     batcher.start()
     return batcher

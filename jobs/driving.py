@@ -14,7 +14,8 @@ from ..graph.build import Graph, build_graph
 from ..graph.embedding import mend_vectors
 from ..graph.finishing import finish
 from ..graph.state import RunContext
-from ..llms.gateway import Switch
+from ..llms.stopping import StopSignal
+from ..llms.timing import Timing
 from ..records.events import Emit, LoopTotals, RunBegan, RunContinued, RunStopping
 from ..stores.ledger import Ledger
 from ..stores.queries.summary import RESUMABLE, Summary, summarise
@@ -27,8 +28,9 @@ async def drive(
     config: RunConfig,
     ledger: Ledger,
     emit: Emit,
-    stop_signal: Switch,
+    stop_signal: StopSignal,
     recording: Recording | None = None,
+    timing: Timing | None = None,
 ) -> Summary:
     """Open what the run needs, run its graph, and return the summary; its settings are settled."""
     import aiosqlite
@@ -37,7 +39,7 @@ async def drive(
     emit(RunBegan(config.target_size, config.max_rounds))
     gc.freeze()  # what was imported lives on: collections need not look through it again
     async with (
-        opened(config, ledger, emit, stop_signal, recording) as context,
+        opened(config, ledger, emit, stop_signal, recording, timing) as context,
         # Without isolation each statement commits: no lock is held while this loop goes on and
         # writes to the ledger.
         aiosqlite.connect(str(ledger.path), isolation_level=None) as checkpoints,

@@ -8,9 +8,8 @@ from typing import Any
 from ..config import EMBEDDED, RunConfig
 from ..errors import RunFolderError, UsageError
 from ..llms.backend import Backend
+from ..llms.ports import ModelBackend
 from ..llms.providers import open_backend
-
-_DECISIVE = ("name", "identity", "concurrency", "sampling", "openai_compatible", "prices")
 
 
 def open_named(name: str, config: RunConfig) -> Backend:
@@ -30,25 +29,25 @@ def open_named(name: str, config: RunConfig) -> Backend:
     return backend
 
 
-def is_embedded(backend: Backend) -> bool:
+def is_embedded(backend: ModelBackend) -> bool:
     """Whether the model runs inside of this process, or is a script: opening it is trying it."""
     return backend.name.partition(":")[0] in EMBEDDED
 
 
-def check_price(backend: Backend, config: RunConfig) -> None:
+def check_price(backend: ModelBackend, config: RunConfig) -> None:
     """Refuse a cap on money where the price of a model is unknown.
 
     Raises:
         UsageError: it is.
     """
-    if config.budget_usd is not None and backend.prices is None:
+    if config.budget_usd is not None and not backend.priced:
         raise UsageError(
             f"budget_usd needs the price of {backend.name}, which is unknown: give it as --prices "
             f'"{backend.name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
         )
 
 
-def keep_identity(backend: Backend, before: Mapping[str, Any] | None) -> None:
+def keep_identity(backend: ModelBackend, before: Mapping[str, Any] | None) -> None:
     """Let a model keep the identity that it had in this run: its address may have changed.
 
     Raises:
@@ -61,8 +60,3 @@ def keep_identity(backend: Backend, before: Mapping[str, Any] | None) -> None:
                 "changed): bring that back, or use another folder with --out"
             )
         backend.identity = before["identity"]
-
-
-def facts_of(backend: Backend) -> dict[str, Any]:
-    """What decides a call's identity and the agents' prompts; no address, no secret."""
-    return {name: getattr(backend, name) for name in (*_DECISIVE, "context", "small", "compact")}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
@@ -26,9 +26,14 @@ from ..graph.stores import RunStores
 from ..llms.backend import Backend
 from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget, Caps
-from ..llms.gateway import CallCache, Gateway, Switch, Usage
+from ..llms.calls import CallGateway
+from ..llms.gateway import Gateway
+from ..llms.messages import Usage
+from ..llms.ports import CallCache, ModelBackend
 from ..llms.providers import FIRST_CONCURRENCY
+from ..llms.stopping import StopSignal
 from ..llms.throttle import Throttle
+from ..llms.timing import Timing
 from ..records import Call
 from ..records.events import (
     CallAnswered,
@@ -43,10 +48,10 @@ from ..stores.layout import VECTORS
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore, open_vectors
 from .batching import batcher_of
-from .models import check_price, facts_of, is_embedded, keep_identity, open_named
+from .models import check_price, is_embedded, keep_identity, open_named
 from .recording import Recording
 
-_log = logging.getLogger(__name__)
+AnyGateway = TypeVar("AnyGateway", bound=CallGateway[Any])
 
 
 @asynccontextmanager
@@ -54,14 +59,15 @@ async def opened(
     config: RunConfig,
     ledger: Ledger,
     emit: Emit,
-    stop_signal: Switch,
+    stop_signal: StopSignal,
     recording: Recording | None = None,
+    timing: Timing | None = None,
 ) -> AsyncIterator[RunContext]:
     """Open everything that a run needs; close it when the run ends."""
     caps = Caps(config.max_calls, config.max_tokens, config.budget_usd, config.max_time)
     budget = Budget(caps, ledger.calls.spent(), seconds=ledger.facts.read().seconds)
     shared = SharedCache(cache_path()) if config.cache and not recording else None
-    models = RunModels(config, ledger, emit, stop_signal, budget, shared, recording)
+    models = RunModels(config, ledger, emit, stop_signal, budget, shared, recording, timing)
     stores: tuple[VectorStore, ...] = ()
     try:
         agents = _agents(config, ledger, models, emit)
@@ -108,10 +114,11 @@ class RunModels:
         config: RunConfig,
         ledger: Ledger,
         emit: Emit,
-        stop_signal: Switch,
+        stop_signal: StopSignal,
         budget: Budget,
         shared: SharedCache | None,
         recording: Recording | None,
+        timing: Timing | None,
     ) -> None:
         """Take what all gateways share; a `recording` takes the place of the models."""
         self.recording = recording
@@ -121,10 +128,11 @@ class RunModels:
         self._stop_signal = stop_signal
         self._budget = budget
         self._shared = shared
+        self._timing = timing
         self._cache: CallCache | None = recording.calls if recording else shared
         self._usage = AnnouncedUsage(emit=emit)
         self._gateways: dict[str, Gateway] = {}
-        self._backends: list[Backend] = []
+        self._backends: list[ModelBackend] = []
         self._batchers: list[Batcher] = []
 
     def gateway(self, name: str) -> Gateway | None:
@@ -135,18 +143,20 @@ class RunModels:
             self._emit(ModelOpening(name))
             recording = self.recording
             backend = recording.backend(name) if recording else open_named(name, self._config)
-            self._gateways[name] = self.gateway_to(name, backend)
+            self._gateways[name] = self.gateway_to(name, backend, Gateway)
         return self._gateways[name]
 
-    def gateway_to(self, name: str, backend: Backend) -> Gateway:
+    def gateway_to(
+        self, name: str, backend: ModelBackend, kind: Callable[..., AnyGateway]
+    ) -> AnyGateway:
         """The gateway to an opened backend, which keeps the identity that it had in this run."""
         config, table = self._config, self._config.table(name)
         self._backends.append(backend)
         check_price(backend, config)
         self._identify(name, backend)
-        if self._shared:
-            backend.learned.open(self._shared, f"{backend.name} {backend.identity}")
-        return Gateway(
+        if self._shared and isinstance(backend, Backend):
+            backend.capabilities.open(self._shared, f"{backend.name} {backend.identity}")
+        return kind(
             backend,
             self._ledger.calls,
             self._budget,
@@ -156,18 +166,19 @@ class RunModels:
             timeout=(table and table.timeout) or config.timeout,
             seed=config.seed,
             max_error_rate=config.max_error_rate,
-            switch=self._stop_signal,
+            stop_signal=self._stop_signal,
             usage=self._usage,
+            timing=self._timing,
         )
 
-    def _identify(self, name: str, backend: Backend) -> None:
+    def _identify(self, name: str, backend: ModelBackend) -> None:
         """Note the facts of a model, which keeps its identity."""
         known = self._ledger.facts.read().backends
         before = self.recording.backends if self.recording else known
         keep_identity(backend, before.get(name))
-        self._ledger.facts.update(backends={**known, name: facts_of(backend)})
+        self._ledger.facts.update(backends={**known, name: backend.facts()})
 
-    def _batcher(self, backend: Backend) -> Batcher | None:
+    def _batcher(self, backend: ModelBackend) -> Batcher | None:
         if self.recording:
             return None
         batcher = batcher_of(
@@ -177,13 +188,14 @@ class RunModels:
             self._budget,
             self._stop_signal,
             self._cache,
-            self._emit,
+            emit=self._emit,
+            timing=self._timing,
         )
         if batcher:
             self._batchers.append(batcher)
         return batcher
 
-    def _throttle(self, name: str, backend: Backend) -> Throttle:
+    def _throttle(self, name: str, backend: ModelBackend) -> Throttle:
         config, table = self._config, self._config.table(name)
         own = table and table.concurrency
         most = own or config.concurrency or backend.concurrency
@@ -199,7 +211,7 @@ class RunModels:
             rpm=(table and table.rpm) or config.rpm,
             tpm=(table and table.tpm) or config.tpm,
             check=check,
-            say=_log.info,
+            timing=self._timing,
         )
 
     async def try_all(self) -> None:
@@ -298,7 +310,7 @@ def _embedder(
         config.embedder,
         None if models.recording else _known_vector(ledger, vectors),
         **config.embedding,
-        gateway=lambda backend: models.gateway_to(f"embedder {backend.name}", backend),
+        gateway=lambda backend: models.gateway_to(f"embedder {backend.name}", backend, CallGateway),
     )
 
 

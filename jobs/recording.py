@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import BudgetReached, ModelError, RunFolderError, TooManyErrors
 from ..llms.backend import Backend
-from ..llms.gateway import CallCache
+from ..llms.ports import CallCache
 from ..records import Call
 from ..stores.ledger import Ledger
 

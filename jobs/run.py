@@ -11,8 +11,9 @@ from typing import Any
 
 from ..config import RunConfig
 from ..errors import RunFolderError
-from ..llms.gateway import Switch
 from ..llms.loops import outside_loop
+from ..llms.stopping import StopSignal
+from ..llms.timing import Timing
 from ..records.events import CrashFound, Emit, unheard
 from ..stores.folder import clear, held
 from ..stores.layout import LEDGER
@@ -36,6 +37,7 @@ def run(
     force: bool = False,
     estimate: Mapping[str, Any] | None = None,
     recorded: Recorded | None = None,
+    timing: Timing | None = None,
 ) -> Summary:
     """Run to the end, or to a reason to stop; return the summary of the run.
 
@@ -50,17 +52,17 @@ def run(
         estimate: what the run was thought to take, kept for its summary.
         recorded: a finished run's ledger and its answers, which take the place of the sources
             and the models; that ledger must have been opened in the thread of the run.
+        timing: how long servers are waited for.
 
     Raises:
         UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
     """
-    stop_signal = Switch()
+    stop_signal = StopSignal()
 
     def work() -> Summary:
         with _begun(config, emit, force, estimate, recorded) as ledger:
-            return asyncio.run(
-                drive(config, ledger, emit, stop_signal, recorded[1] if recorded else None)
-            )
+            recording = recorded and recorded[1]
+            return asyncio.run(drive(config, ledger, emit, stop_signal, recording, timing))
 
     return outside_loop(work, interrupt=lambda: ask_to_stop(stop_signal, emit))
 
@@ -81,7 +83,7 @@ async def arun(
         UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
     """
     with _begun(config, emit, force, estimate, None) as ledger:
-        return await drive(config, ledger, emit, Switch())
+        return await drive(config, ledger, emit, StopSignal())
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..config import MAY_CHANGE, RunConfig, setting_shown
+from ..config.tables import decisive
 from ..errors import RunFolderError, UsageError
 from ..formats.reading.readers import fingerprint
 from ..formats.reading.sources import keep, place_of
 from ..formats.writing.writers import write_settings
-from ..llms.tables import decisive
 from ..records.events import Emit, SettingChanged
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import opened_ledger

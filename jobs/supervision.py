@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..llms.gateway import Switch
+from ..llms.stopping import StopSignal
 from ..records.events import Emit, StopAsked
 from ..stores.ledger import Ledger
 
@@ -37,7 +37,7 @@ def heartbeat(ledger: Ledger) -> Iterator[None]:
 
 
 @contextmanager
-def stopped_by_signals(stop_signal: Switch, emit: Emit) -> Iterator[None]:
+def stopped_by_signals(stop_signal: StopSignal, emit: Emit) -> Iterator[None]:
     """First Ctrl-C: finish the calls under way, then stop. Second: stop at once.
 
     Only in the main thread: elsewhere signals do not come. What handled them before does again
@@ -68,7 +68,7 @@ def stopped_by_signals(stop_signal: Switch, emit: Emit) -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def ask_to_stop(stop_signal: Switch, emit: Emit) -> None:
+def ask_to_stop(stop_signal: StopSignal, emit: Emit) -> None:
     """Let the run stop after the calls under way."""
     stop_signal.stopped = True
     emit(StopAsked())

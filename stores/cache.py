@@ -23,7 +23,7 @@ from ..records import Call
 
 FILE = "calls.sqlite"
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _PACE_LEAST, _PACE_MOST = 20, 1000  # calls over which a model's pace is taken
 
@@ -145,7 +145,7 @@ class SharedCache:
 
     def _give_up(self, error: Exception) -> None:
         self._db = None
-        _log.warning("cannot use the call cache %s (%s): going on without it", self.path, error)
+        logger.warning("cannot use the call cache %s (%s): going on without it", self.path, error)
 
     def close(self) -> None:
         """Close the file."""

@@ -33,7 +33,7 @@ from .ledger import Ledger
 from .queries.summary import RESUMABLE, Summary, summarise
 from .vectors import remove_vectors
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 State = Literal["running", "finished", "stopped", "unfinished"]
 
@@ -165,7 +165,7 @@ def runs_under(folder: Path, depth: int = 3) -> Iterator[RunEntry]:
         try:
             yield _entry(folder)
         except RunFolderError as error:
-            _log.error(error)
+            logger.error(error)
     elif depth:
         with suppress(PermissionError):
             for child in sorted(folder.iterdir()):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..geometry.neighbours import Vectors
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _WRITE_BATCH = 5000  # Chroma refuses more than 5,461 at once
 _READ_BATCH = 1000  # reading by ids keeps its speed at any size; paging by offset does not
@@ -31,7 +31,7 @@ def open_vectors(folder: Path) -> tuple[VectorStore, VectorStore]:
         raise
     except Exception as error:  # Chroma's own errors have no common base
         cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        _log.warning("the vector store in %s cannot be read (%s): making it again", folder, cause)
+        logger.warning("the vector store in %s cannot be read (%s): making it again", folder, cause)
         if rows:
             rows.close()
         remove_vectors(folder)
@@ -56,7 +56,7 @@ class VectorStore:
         from chromadb.config import Settings
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._client = chromadb.PersistentClient(
+        self._client: Any = chromadb.PersistentClient(
             str(folder), settings=Settings(anonymized_telemetry=False)
         )
         try:

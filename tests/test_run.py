@@ -22,7 +22,7 @@ from lift_agent.graph.build import build_graph
 from lift_agent.graph.planning import round_size
 from lift_agent.jobs.opening import opened
 from lift_agent.jobs.settings import settle_settings
-from lift_agent.llms.gateway import Switch
+from lift_agent.llms.stopping import StopSignal
 from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.queries.summary import summarise
 from lift_agent.stores.vectors import VectorStore
@@ -67,7 +67,7 @@ def test_the_loop_reaches_exactly_its_target(finished):
 async def run_without_a_map(config, ledger, emit):
     """Run the graph with stores and agents as they are, but a map that no layout can draw."""
     settle_settings(config, ledger, emit)
-    async with opened(config, ledger, emit, Switch()) as context:
+    async with opened(config, ledger, emit, StopSignal()) as context:
         broken = replace(context.map, layout=lambda *_: 1 / 0)
         await build_graph(config.recipe).ainvoke(
             {"run_id": "run"}, context=replace(context, map=broken)

@@ -24,7 +24,7 @@ from .spans import Span, call_spans, outer_spans, trace_id
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -121,7 +121,7 @@ class _Sender:
         if not self._told:
             self._told = True
             where = next(filter(None, map(os.environ.get, _ENDPOINTS)), "http://localhost:4318")
-            _log.warning(
+            logger.warning(
                 "spans cannot be exported to %s (%s): the run goes on, and lift-agent trace DIR "
                 "--otlp FILE has them all",
                 without_credentials(where),
