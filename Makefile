@@ -4,12 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 OUT    ?= runs/example
+# Processes that share the tests; each takes about 0.6 GB.
+WORKERS ?= 2
+PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench durability clean
+.PHONY: help setup run test test-fast check format bench durability clean
 
 help:  ## Show this help
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP)  ## Make .venv with everything that the rest needs
 
@@ -20,8 +23,11 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup
 run: $(STAMP)  ## Make a dataset from the examples with the embedded model
 	@scripts/example "$(BIN)" "$(OUT)"
 
-test: $(STAMP)  ## Run the whole test suite
-	@$(BIN)/python -m pytest
+test: $(STAMP)  ## Run the whole test suite (WORKERS=2 processes)
+	@$(PYTEST)
+
+test-fast: $(STAMP)  ## Run what takes a minute: no browser, no other processes, nothing slow
+	@$(PYTEST) -m "not slow and not process and not browser"
 
 check: $(STAMP)  ## Lint, formatting, types
 	@$(BIN)/ruff check .

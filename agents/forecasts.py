@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..llms.backend import SMALL_MAX_TOKENS
+from ..records.ranges import Range
 from .prompts import load
 
 REPAIRS = 1.1  # calls for an object that comes valid
 TASK_BYTES = 120  # of a task that is shown among others
 _BYTES_A_TOKEN = (5.0, 3.0)
 _ANSWERS = (0.15, 0.7)  # of the most tokens that a prompt allows
-
-
-class Span(NamedTuple):
-    """A range of what something may come to."""
-
-    low: float
-    high: float
-
-    def times(self, other: Span) -> Span:
-        """The range of the product."""
-        return Span(self.low * other.low, self.high * other.high)
-
-    def plus(self, other: Span) -> Span:
-        """The range of the sum."""
-        return Span(self.low + other.low, self.high + other.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +25,12 @@ class Forecast:
 
     agent: str
     prompt: str
-    calls: Span
+    calls: Range
     text_bytes: float
     small_prompt: str = ""
     in_words: bool = False
 
-    def tokens(self, *, small: bool, compact: bool, max_tokens: float) -> tuple[Span, Span]:
+    def tokens(self, *, small: bool, compact: bool, max_tokens: float) -> tuple[Range, Range]:
         """Tokens that one call reads, and that it writes.
 
         Args:
@@ -58,9 +43,9 @@ class Forecast:
         size = sum(len(text.encode()) for _, text in prompt.turns) + self.text_bytes
         cut = SMALL_MAX_TOKENS if small and self.in_words else math.inf
         most = min(prompt.max_tokens, max_tokens, cut)
-        return tokens_in(size), Span(most * _ANSWERS[0], most * _ANSWERS[1])
+        return tokens_in(size), Range(most * _ANSWERS[0], most * _ANSWERS[1])
 
 
-def tokens_in(size: float) -> Span:
+def tokens_in(size: float) -> Range:
     """Tokens in a text of so many bytes."""
-    return Span(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])
+    return Range(size / _BYTES_A_TOKEN[0], size / _BYTES_A_TOKEN[1])

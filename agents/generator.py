@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..llms.gateway import Gateway, Request
+from ..llms.gateway import Gateway
+from ..llms.messages import Request
 from ..records import Row, Subspace, Task, row_id
+from ..records.ranges import Range
 from . import reasons
 from .code import is_code
 from .deepening import means_text
 from .draft_faults import answer_fault, task_fault
-from .forecasts import Forecast, Span
+from .forecasts import Forecast
 from .prompts import load
 from .task_planning import ANSWER_SHARE
 from .texts import clip, words
@@ -130,7 +132,7 @@ class Generator:
         )
 
 
-def forecast(tasks: Span, task_bytes: float, *, rewriting: bool) -> list[Forecast]:
+def forecast(tasks: Range, task_bytes: float, *, rewriting: bool) -> list[Forecast]:
     """What it takes to write and answer tasks.
 
     Args:
@@ -142,8 +144,8 @@ def forecast(tasks: Span, task_bytes: float, *, rewriting: bool) -> list[Forecas
         drafts = Forecast("generator", "deepen", tasks, task_bytes, in_words=True)
     else:
         # A new answer to a seed needs no draft.
-        drafted = tasks.times(Span(1 - ANSWER_SHARE, 1))
+        drafted = tasks.times(Range(1 - ANSWER_SHARE, 1))
         drafts = Forecast("generator", "fuse", drafted, 2 * task_bytes, in_words=True)
-    answered = tasks.times(Span(*_ANSWERED))
+    answered = tasks.times(Range(*_ANSWERED))
     answers = Forecast("generator", "answer", answered, task_bytes, "answer_small", in_words=True)
     return [drafts, answers]

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..geometry.neighbours import Floats
 from ..llms.gateway import Gateway
 from ..records import Duel, Row, Score
+from ..records.ranges import Range
 from . import reasons, scoring
 from .acceptance import REPEATED
 from .corpus_statistics import CorpusStatistics
 from .final_score import final_score
-from .forecasts import REPAIRS, Forecast, Span
+from .forecasts import REPAIRS, Forecast
 from .prompts import load
 from .texts import clip
 
@@ -175,7 +176,7 @@ def _asked(row: Row) -> str:
 
 
 def forecast(
-    judged: Span, pool: Span, row_bytes: float, *, samples: int, tie_breaks: int
+    judged: Range, pool: Range, row_bytes: float, *, samples: int, tie_breaks: int
 ) -> list[Forecast]:
     """What it takes one judge to score rows and to break near-ties.
 
@@ -186,10 +187,10 @@ def forecast(
         samples: how often these are judged.
         tie_breaks: most pairs that are compared, in both orders.
     """
-    repeated = Span(min(REPEATED, pool.low), min(REPEATED, pool.high))
-    scored = judged.plus(repeated.times(Span(samples - 1, samples - 1)))
-    calls = [Forecast("judge", "judge", scored.times(Span(1, REPAIRS)), row_bytes)]
+    repeated = Range(min(REPEATED, pool.low), min(REPEATED, pool.high))
+    scored = judged.plus(repeated.times(Range(samples - 1, samples - 1)))
+    calls = [Forecast("judge", "judge", scored.times(Range(1, REPAIRS)), row_bytes)]
     if tie_breaks:
-        pairs = Span(0, 2 * tie_breaks)
-        calls.append(Forecast("judge", "compare", pairs.times(Span(1, REPAIRS)), 2 * row_bytes))
+        pairs = Range(0, 2 * tie_breaks)
+        calls.append(Forecast("judge", "compare", pairs.times(Range(1, REPAIRS)), 2 * row_bytes))
     return calls

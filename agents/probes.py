@@ -14,10 +14,11 @@ from ..geometry.clusters import cluster_rows
 from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, reference_id
+from ..records.ranges import Range
 from . import reasons
 from .asking import bullet_list, gather_all
 from .draft_faults import COPY_ROUGE_L, task_fault
-from .forecasts import REPAIRS, TASK_BYTES, Forecast, Span
+from .forecasts import REPAIRS, TASK_BYTES, Forecast
 from .prompts import load
 from .texts import normalised, rouge_l
 
@@ -168,7 +169,7 @@ class ProbeWriter:
             task_fault(text, "", theme.tasks, prompt=prompt.own_text, truncated=False)
             for text in texts
         ]
-        renamed = {reasons.COPY_OF_PARENT: reasons.COPY_OF_ROW}
+        renamed: dict[str, str] = {reasons.COPY_OF_PARENT: reasons.COPY_OF_ROW}
         faults = [renamed.get(fault, fault) for fault in faults]
         good = [text for text, fault in zip(texts, faults, strict=True) if not fault]
         refused = await self._refused(theme, good, round)
@@ -217,7 +218,7 @@ def _lines(text: str, *, truncated: bool) -> list[str]:
     return list(dict.fromkeys(line for line in whole if line))[:PROBES]
 
 
-def forecast(themes: Span, rounds: int) -> list[Forecast]:
+def forecast(themes: Range, rounds: int) -> list[Forecast]:
     """What the probes of a run take.
 
     Args:
@@ -229,7 +230,7 @@ def forecast(themes: Span, rounds: int) -> list[Forecast]:
     groups = [cluster_count(count) for count in drawn]
     text = _SHOWN * TASK_BYTES
     return [
-        Forecast("analyst", "neighbours", Span(cluster_count(least), sum(groups) * REPAIRS), text),
-        Forecast("analyst", "probes", Span(0, sum(drawn)), text, in_words=True),
-        Forecast("analyst", "plausible", Span(0, sum(drawn) * REPAIRS), text),
+        Forecast("analyst", "neighbours", Range(cluster_count(least), sum(groups) * REPAIRS), text),
+        Forecast("analyst", "probes", Range(0, sum(drawn)), text, in_words=True),
+        Forecast("analyst", "plausible", Range(0, sum(drawn) * REPAIRS), text),
     ]

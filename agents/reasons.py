@@ -2,12 +2,14 @@
 
 The code compares these names, never the words. Where a reason has a detail, such as the name of a
 benchmark or a model's error, the detail has a field of its own; `worded` joins the two for a record
-that keeps them in one.
+that keeps them in one. Why a row is not accepted is in `records.codes`.
 """
 
 from __future__ import annotations
 
 from typing import Literal
+
+from ..records.codes import Reason
 
 # What is wrong with a row's response: no judge is needed to see it.
 EMPTY_RESPONSE = "empty response"
@@ -25,8 +27,8 @@ CUT_SENTENCE = "cut sentence"
 PROMPT_IN_TASK = "text of the prompt"
 INPUT_IN_INSTRUCTION = "the input is inside the instruction"
 ANSWER_AS_TASK = "an answer in place of a task"
-COPY_OF_PARENT = "a copy of a parent"
-CONCATENATION = "concatenation"
+COPY_OF_PARENT = Reason.COPY_OF_PARENT
+CONCATENATION = Reason.CONCATENATION
 TASK_REPEATS_ITSELF = "repeats itself"
 LANGUAGE_OF_TASK = "another language than the parents"
 STATEMENT = "a statement in place of a task"
@@ -56,12 +58,6 @@ LEAK = "leaks"
 LANGUAGE_OF_RESPONSE = "another language than the task"
 PERSONAL_DATA = "personal data"
 LANGUAGE_NOT_WANTED = "language not wanted"
-
-# Why a row is not accepted, or no longer.
-LOW_SCORE = "score below min_score"
-NO_BETTER = "no better than the response it was to replace"
-REPLACED = "replaced by a better response"
-NOT_JUDGED = "left out before the judge, by cheap signals"
 
 # The reason of a score that the user gave.
 PRECOMPUTED = "given"

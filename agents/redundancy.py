@@ -15,10 +15,11 @@ from ..geometry.duplicates import duplicate_candidates, graph_candidates
 from ..geometry.neighbours import EXACT_LIMIT, PROBES, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
+from ..records.ranges import Range
 from . import reasons, scoring
 from .differences import compare
 from .duplicate_sweep import CANDIDATES, Keys, Pair, Sweep
-from .forecasts import Forecast, Span
+from .forecasts import Forecast
 from .prompts import load
 from .task_text import TaskText
 from .texts import clip, normalised
@@ -188,7 +189,7 @@ def sample_doubts(
     return kinds.count("duplicate"), kinds.count("borderline")
 
 
-def forecast(seeds: Span, written: Span, doubtful: Span, task_bytes: float) -> list[Forecast]:
+def forecast(seeds: Range, written: Range, doubtful: Range, task_bytes: float) -> list[Forecast]:
     """What it takes to settle doubts.
 
     Args:
@@ -197,7 +198,7 @@ def forecast(seeds: Span, written: Span, doubtful: Span, task_bytes: float) -> l
         doubtful: share of the seeds that are in doubt.
         task_bytes: mean size of a task.
     """
-    asked = Span(
+    asked = Range(
         seeds.low * doubtful.low, seeds.high * doubtful.high + written.high * _DOUBTFUL_WRITTEN
     )
     return [Forecast("redundancy", "same_task", asked, 2 * task_bytes)]

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..llms.gateway import Gateway
 from ..records import Row, Subspace
+from ..records.ranges import Range
 from .asking import bullet_list, gather_all
-from .forecasts import TASK_BYTES, Forecast, Span
+from .forecasts import TASK_BYTES, Forecast
 from .prompts import load
 from .reference import ReferenceTexts
 from .target_prompts import TargetPrompts
@@ -96,7 +97,7 @@ class SubspaceNamer:
 
 def forecast(subspaces: int, rounds: int) -> list[Forecast]:
     """What it takes to name so many subspaces a round: from one call to two for each."""
-    calls = Span(1, 2 * subspaces * rounds)
+    calls = Range(1, 2 * subspaces * rounds)
     return [Forecast("analyst", "name_subspace", calls, _EXAMPLES * TASK_BYTES)]
 
 

@@ -23,11 +23,13 @@ from pathlib import Path
 
 from harness import ROOT, environment
 
-from lift_agent.llms.batches import service_of
 from lift_agent.llms.batches.batcher import Batcher
+from lift_agent.llms.batches.opening import service_of
 from lift_agent.llms.budget import Budget
-from lift_agent.llms.gateway import Gateway, Request, Switch
+from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.messages import Request
 from lift_agent.llms.providers import open_backend
+from lift_agent.llms.stopping import StopSignal
 from lift_agent.stores.ledger import Ledger
 
 MODELS = {"openai": "openai:bench", "anthropic": "anthropic:bench"}
@@ -38,13 +40,17 @@ READY = "ready"
 async def ask_all(provider: str, address: str, folder: Path, questions: int) -> int:
     """One process of the run; returns how many questions have no second answer."""
     backend = open_backend(MODELS[provider], f"{address}/v1" if provider == "openai" else None)
-    backend.learned.worked.add("text")
+    backend.capabilities.worked.add("text")
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
-        budget, switch, service = Budget(None, ledger.calls.spent()), Switch(), service_of(backend)
+        budget, signal, service = (
+            Budget(None, ledger.calls.spent()),
+            StopSignal(),
+            service_of(backend),
+        )
         assert service
-        batcher = Batcher(service, backend, ledger.batches, budget, switch, poll=0.05, gather=0.05)
+        batcher = Batcher(service, backend, ledger.batches, budget, signal, poll=0.05, gather=0.05)
         batcher.start()
-        gateway = Gateway(backend, ledger.calls, budget, switch=switch, batcher=batcher)
+        gateway = Gateway(backend, ledger.calls, budget, stop_signal=signal, batcher=batcher)
         print(READY, flush=True)
 
         async def twice(number: int) -> bool:
@@ -63,7 +69,7 @@ async def ask_all(provider: str, address: str, folder: Path, questions: int) -> 
     return done.count(False) + (not same)
 
 
-def crash(provider: str, crashes: int, questions: int, dice: random.Random) -> bool:
+def crash(provider: str, crashes: int, questions: int, rng: random.Random) -> bool:
     """Kill and restart a run; print what was lost and paid twice, return whether nothing was."""
     sys.path.insert(0, str(ROOT / "tests"))
     from batch_server import BatchServer, said
@@ -89,7 +95,7 @@ def crash(provider: str, crashes: int, questions: int, dice: random.Random) -> b
             assert child.stdout
             assert child.stdout.readline().strip() == READY
             if crashing:
-                time.sleep(dice.uniform(0, LONGEST))
+                time.sleep(rng.uniform(0, LONGEST))
                 child.kill()
             killed += child.wait() == -signal.SIGKILL
             child.stdout.close()
@@ -121,8 +127,8 @@ def main() -> int:
     if args.child:
         provider, address, folder = args.child
         return asyncio.run(ask_all(provider, address, Path(folder), args.questions))
-    dice = random.Random(args.seed)
-    whole = [crash(name, args.crashes, args.questions, dice) for name in MODELS]
+    rng = random.Random(args.seed)
+    whole = [crash(name, args.crashes, args.questions, rng) for name in MODELS]
     print("(to reach: none lost, none paid for twice)")
     return int(not all(whole))
 

@@ -40,7 +40,7 @@ ANSWER = json.dumps(
 class InstantBackend(Backend):
     """Answers at once."""
 
-    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
+    async def send(self, body: Mapping[str, Any], thinking_tokens: int = 0) -> Reply:
         """The same answer to everything."""
         return Reply(ANSWER, "stop", 400, 30)
 
@@ -54,8 +54,8 @@ async def ask(gateway: Gateway, numbers: range) -> float:
             input="",
             response=f"The {number}th thing is explained like so. " * 12,
         )
-        call = gateway._call(request, Rubric, agent="judge", subject=str(number), round=0)
-        await call
+        body = gateway.backend.body(request, Rubric, gateway.seed)
+        await gateway.call(body, request.prompt, agent="judge", subject=str(number))
 
     begun = time.process_time()
     await for_each(numbers, judge, CONCURRENCY)

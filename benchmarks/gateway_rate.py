@@ -23,8 +23,9 @@ from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.graph.pool import for_each
 from lift_agent.llms.budget import Budget, Caps
-from lift_agent.llms.gateway import Gateway, Request
+from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.hosted import open_openai
+from lift_agent.llms.messages import Request
 from lift_agent.llms.throttle import Throttle
 from lift_agent.stores.cache import SharedCache
 from lift_agent.stores.ledger import Ledger

@@ -24,11 +24,12 @@ from lift_agent.agents.prompts import load
 from lift_agent.agents.redundancy import SameTask
 from lift_agent.agents.subspace_naming import Brief
 from lift_agent.agents.written_task import WrittenTask
+from lift_agent.config.tables import ModelTable
 from lift_agent.formats.reading.readers import read_rows
 from lift_agent.llms.answers import parse, plain
-from lift_agent.llms.gateway import Gateway, Request
+from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.messages import Request
 from lift_agent.llms.providers import open_backend
-from lift_agent.llms.tables import ModelTable
 from lift_agent.records import Call, Row
 from lift_agent.stores.ledger import Ledger
 
@@ -102,9 +103,9 @@ async def main() -> None:
             usable: dict[str, list[bool]] = {}
             tokens: dict[str, list[int]] = {}
             for prompt, request, schema, fit in work:
-                call = await gateway._call(
-                    gateway._form(request), schema, agent="benchmark", subject="", round=0
-                )
+                form = (backend.compact and request.short) or request
+                body = backend.body(form, schema, gateway.seed)
+                call = await gateway.call(body, form.prompt, agent="benchmark")
                 usable.setdefault(prompt, []).append(fit(call))
                 tokens.setdefault(prompt, []).append(call.input_tokens)
             for prompt, fits in usable.items():

@@ -28,7 +28,8 @@ from lift_agent.agents.prompts import load
 from lift_agent.agents.texts import clip
 from lift_agent.formats.reading.readers import read_rows
 from lift_agent.graph.pool import for_each
-from lift_agent.llms.gateway import Gateway, Parsed
+from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.messages import Parsed
 from lift_agent.llms.providers import open_backend
 from lift_agent.records import Row
 from lift_agent.stores.ledger import Ledger

@@ -20,7 +20,7 @@ LEAKS_FOUND = 3
 @app.command(cls=SectionedCommand)
 @with_settings(("sources", "map"))
 def peek(flags: dict[str, Any], json: Json = False) -> None:
-    """Show what SOURCE is and what a run would read from it: rows, figures, what is unusable."""
+    """Show what a run would read from SOURCE: rows, figures, unusable records."""
     settings = resolve({"llm": "none", "recipe": "curate", **flags}, NO_FILE)
     from ..jobs.peek import peek as peek_at
     from ..jobs.run import check_sources
@@ -55,16 +55,16 @@ def audit(
     semantic: Annotated[
         bool,
         typer.Option(
-            "--semantic/--no-semantic", help="Look for rewordings, too: embeds every row."
+            "--semantic/--no-semantic", help="Also look for rewordings; embeds every row."
         ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all leaks there, as JSONL.")
+        Path | None, typer.Option(metavar="FILE", help="Write all leaks to this file, as JSONL.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, help="Rows shown.")] = 5,
+    examples: Annotated[int, typer.Option(min=0, help="Maximum rows shown.")] = 5,
     json: Json = False,
 ) -> None:
-    """Say which rows of SOURCE files leak a benchmark, with what they share.
+    """Show which rows of SOURCE files leak a benchmark, with the words in common.
 
     Exit codes: 0 none leaks; 1 error; 2 usage; 3 some leak.
     """
@@ -136,29 +136,29 @@ def export(
         typer.Option(
             "--license",
             metavar="NAME",
-            help="Licence of the sources, or FILE=NAME for one; may be repeated. Default: the "
-            "run's.",
+            help="Licence of the sources, or FILE=NAME for one file; repeatable. Default: "
+            "the run's.",
         ),
     ] = None,
     defuse: Annotated[
         bool,
         typer.Option(
             "--defuse/--no-defuse",
-            help="CSV: an apostrophe before cells that a spreadsheet would run.",
+            help="CSV: put an apostrophe before cells that a spreadsheet would execute.",
         ),
     ] = True,
     push: Annotated[
         str,
-        typer.Option("--push", metavar="hf:OWNER/NAME", help="Put it on the hub, private."),
+        typer.Option("--push", metavar="hf:OWNER/NAME", help="Upload it to the hub, private."),
     ] = "",
     public: Annotated[
-        bool, typer.Option("--public", help="For --push: a new dataset is public.")
+        bool, typer.Option("--public", help="With --push: make a new dataset public.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="For --push: write to a dataset that is there.")
+        bool, typer.Option("--force", help="With --push: write to an existing dataset.")
     ] = False,
 ) -> None:
-    """Write the dataset of the run in DIR in the form that a trainer reads."""
+    """Write the dataset of the run in DIR in another form, such as a trainer's."""
     quieten_libraries()
     from rich.console import Console
 

@@ -18,8 +18,8 @@ RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the ru
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Settings file. [default: ./lift.toml]")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, one line.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; one line at the end.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 Otel = Annotated[

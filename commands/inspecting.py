@@ -28,26 +28,33 @@ CALL_STATUSES = ("failed", "quarantined", "cached")
 @app.command()
 def trace(
     folder: RunFolder,
-    call: Annotated[str, typer.Argument(help="A call's key, or its beginning.")] = "",
+    call: Annotated[str, typer.Argument(help="Key of a call, or its beginning.")] = "",
     agent: Annotated[str, typer.Option(help="Only this agent's calls.")] = "",
-    round: Annotated[int | None, typer.Option(min=0, help="Only this round; 0: seeds.")] = None,
+    round: Annotated[
+        int | None, typer.Option(min=0, help="Only this round; 0 is the seeds.")
+    ] = None,
     status: Annotated[
-        str, typer.Option(metavar="|".join(CALL_STATUSES), help="Only such calls.")
+        str, typer.Option(metavar="|".join(CALL_STATUSES), help="Only calls with this status.")
     ] = "",
-    row: Annotated[str, typer.Option(help="Only calls about this row, or for it.")] = "",
-    grep: Annotated[str, typer.Option(help="Only calls with this text in them.")] = "",
+    row: Annotated[str, typer.Option(help="Only calls about this row or made for it.")] = "",
+    grep: Annotated[str, typer.Option(help="Only calls that contain this text.")] = "",
     slowest: Annotated[bool, typer.Option("--slowest", help="A list, slowest first.")] = False,
-    dearest: Annotated[bool, typer.Option("--dearest", help="A list, dearest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Calls in such a list.")] = 20,
+    most_expensive: Annotated[
+        bool, typer.Option("--most-expensive", help="A list, most expensive first.")
+    ] = False,
+    dearest: Annotated[
+        bool, typer.Option("--dearest", hidden=True, help="Old name of --most-expensive.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum calls in such a list.")] = 20,
     tail: Annotated[bool, typer.Option("--tail", help="Follow a run until it ends.")] = False,
-    tui: Annotated[bool, typer.Option("--tui", help="Look around in a full screen.")] = False,
+    tui: Annotated[bool, typer.Option("--tui", help="Browse in a full screen.")] = False,
     otlp: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the run's spans as OTLP in JSON.")
     ] = None,
     otel_content: OtelContent = False,
     json: Json = False,
 ) -> None:
-    """Show the calls of a run as a tree (round, agent, task, call), or one CALL whole."""
+    """Show the calls of a run as a tree (round, agent, task, call), or one CALL in full."""
     if status not in ("", *CALL_STATUSES):
         raise UsageError(f"--status {status}: should be {', '.join(CALL_STATUSES)}")
     from rich.console import Console
@@ -58,6 +65,8 @@ def trace(
     from ..views.paging import paged
     from ..views.story import find_one
 
+    if dearest:
+        typer.echo("--dearest is now called --most-expensive", err=True)
     console = Console()
     with opened_ledger(folder) as ledger:
         if call:
@@ -74,7 +83,9 @@ def trace(
         if tui:
             _open_screen(ledger, folder, wanted)
             return
-        order: Order | None = "slowest" if slowest else "dearest" if dearest else None
+        order: Order | None = (
+            "slowest" if slowest else "dearest" if most_expensive or dearest else None
+        )
         if tail:
             followed = view.follow(ledger, wanted, lambda: is_held(folder), limit)
             if json:
@@ -95,10 +106,12 @@ def trace(
 @app.command()
 def why(
     folder: RunFolder,
-    row: Annotated[str, typer.Argument(help="A row's id (lift.id), its beginning, or a text.")],
+    row: Annotated[
+        str, typer.Argument(help="Id of a row (lift.id), its beginning, or a text to find.")
+    ],
     json: Json = False,
 ) -> None:
-    """Tell the story of a ROW, kept or dropped."""
+    """Show the story of a ROW, kept or dropped."""
     from rich.console import Console
 
     from ..stores.folder import opened_ledger
@@ -117,7 +130,7 @@ def why(
 
 @app.command()
 def subspaces(folder: RunFolder, json: Json = False) -> None:
-    """Show the regions that the analyst named, round by round, and what came of them."""
+    """Show the subspaces that the analyst named, round by round, with their results."""
     from rich.console import Console
 
     from ..stores.folder import opened_ledger
@@ -140,7 +153,7 @@ def diff(
     other: Annotated[Path, typer.Argument(metavar="DIR2", help="Folder of the other run.")],
     json: Json = False,
 ) -> None:
-    """Set two runs side by side: settings, coverage, scores, cost, rows in common."""
+    """Compare two runs: settings, coverage, scores, cost, rows in common."""
     from rich.console import Console
 
     from ..stores.folder import opened_ledger
@@ -157,7 +170,7 @@ def diff(
 
 @app.command()
 def report(folder: RunFolder) -> None:
-    """Write report.html of the run in DIR anew."""
+    """Regenerate report.html of the run in DIR."""
     quieten_libraries()
     from ..graph.mapping import draw_missing_map
     from ..stores.folder import opened_ledger
@@ -171,10 +184,10 @@ def report(folder: RunFolder) -> None:
 @app.command()
 def view(
     folder: RunFolder,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
 ) -> None:
-    """Serve a page on this machine only: rows, map and calls of the run in DIR, also under way."""
+    """Serve a page of the run in DIR on this machine only: rows, map, calls; also in progress."""
     import asyncio
     import webbrowser
 

@@ -48,7 +48,7 @@ def run(
         typer.Option("--dry-run", help="Estimate calls, money and time; send nothing."),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Start anew where the folder holds a run.")
+        bool, typer.Option("--force", help="Restart from scratch if the folder holds a run.")
     ] = False,
     yes: Yes = False,
     quiet: Quiet = False,
@@ -56,7 +56,7 @@ def run(
     otel: Otel = None,
     otel_content: OtelContent = False,
 ) -> None:
-    """Make a dataset of exactly N rows from SOURCE files; go on where it was stopped.
+    """Make a dataset of exactly N rows from SOURCE files, or continue a stopped run.
 
     Exit codes: 0 N rows; 1 error; 2 usage; 3 stopped short of N; 130 interrupted.
     """
@@ -89,7 +89,7 @@ def resume(
     otel: Otel = None,
     otel_content: OtelContent = False,
 ) -> None:
-    """Go on with the run in DIR, with the settings that it was begun with or those given here."""
+    """Continue the run in DIR, with its settings or those given here."""
     quieten_libraries()
     from ..jobs.run import settings_of
 
@@ -108,7 +108,7 @@ def replay(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the run in DIR again from its ledger, with no model and no network."""
+    """Repeat the run in DIR from its ledger, with no model and no network."""
     quieten_libraries()
     from rich.console import Console
 
@@ -130,7 +130,7 @@ def replay(
 @app.command()
 def runs(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to look, three folders deep.")
+        Path, typer.Argument(metavar="DIR", help="Folder to search, three levels deep.")
     ] = Path(),
 ) -> None:
     """List the runs in DIR with their state."""

@@ -15,7 +15,7 @@ from .flags import ConfigFile, Json, SectionedCommand, Yes, with_settings
 app = typer.Typer(rich_markup_mode=None)
 cache_app = typer.Typer(
     name="cache",
-    help="The call cache, which all runs share: no answer is paid for twice.",
+    help="The call cache that all runs share: no answer is paid for twice.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -30,10 +30,10 @@ _CHECKED = (
 @app.command(cls=SectionedCommand)
 @with_settings(_CHECKED)
 def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) -> None:
-    """Try the models that a run would ask, by one small request of each kind that it makes.
+    """Try the models of a run with one small request of each kind that it makes.
 
-    Without a model among the flags and in lift.toml it is the embedded one. The embedder is tried
-    where it is named. Exit codes: 0 all can be used; 1 one cannot; 2 usage.
+    If no flag and no lift.toml names a model, it tries the embedded one. It tries the embedder only
+    if you name it. Exit codes: 0 all can be used; 1 one cannot; 2 usage.
     """
     settings = resolve(flags, config)
     quieten_libraries()
@@ -58,7 +58,7 @@ def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) 
 
 @app.command()
 def plugins() -> None:
-    """List the plugins that installed packages bring: models, embedders, readers and writers."""
+    """List the plugins of installed packages: models, embedders, readers and writers."""
     quieten_libraries()
     from rich.console import Console
 
@@ -71,7 +71,7 @@ def plugins() -> None:
 @app.command("config", cls=SectionedCommand)
 @with_settings()
 def show_config(flags: dict[str, Any], config: ConfigFile = None) -> None:
-    """Print the settings as a run would use them, each with its description, as lift.toml."""
+    """Print the settings that a run would use, each with its description, as lift.toml."""
     settings = resolve(flags, config)
     import json
 
@@ -116,7 +116,7 @@ def cache_stats() -> None:
 
 @cache_app.command("clear")
 def cache_clear(yes: Yes = False) -> None:
-    """Forget all answers; runs keep their own."""
+    """Delete all answers; runs keep their own."""
     from ..stores.cache import cache_path, cached_models, clear_cache
 
     path = cache_path()
@@ -129,7 +129,9 @@ def cache_clear(yes: Yes = False) -> None:
 @app.command()
 def graph(
     recipe: Annotated[str, typer.Option(help="lift, paper or curate.")] = "lift",
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="Only the Mermaid source.")] = False,
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Print only the Mermaid source.")
+    ] = False,
 ) -> None:
     """Show the state machine of a recipe."""
     if recipe not in get_args(Recipe):

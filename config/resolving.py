@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import UsageError
-from ..llms.tables import HIDDEN, ModelTable
 from .paths import DEFAULT_FILE
 from .settings import RunConfig
+from .tables import HIDDEN, ModelTable
 
 if sys.version_info >= (3, 11):
     import tomllib

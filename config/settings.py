@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..llms.tables import ModelTable
+from .tables import ModelTable
 from .values import Columns, Prices, Seconds, Shares, Source
 
 Recipe = Literal["lift", "paper", "curate"]
@@ -75,15 +75,15 @@ class RunConfig(BaseModel):
     sources: tuple[Source, ...] = ()
     """Instruction data: files, folders, globs, - (standard input), hf:NAME[:config][:split]."""
     toward: tuple[Source, ...] = ()
-    """Prompts that show what the data is wanted for; may be repeated. Default: the model's own."""
+    """Target prompts: what the model will be asked; repeatable. Default: probes of its own."""
     map: Columns = Field(default_factory=dict)
-    """Your columns, as instruction=question,output=answer; also input, system; a.b is nested."""
+    """Your column names: instruction=question,output=answer; also input, system; a.b is nested."""
     strict: bool = False
-    """Stop at the first record that cannot be used, rather than quarantine it."""
+    """Stop at the first unusable record instead of quarantining it."""
     license: tuple[str, ...] = ()
-    """Licence of the sources, for the card: NAME, or FILE=NAME for one; may be repeated."""
+    """Licence of the sources, for the card: NAME, or FILE=NAME for one file; repeatable."""
     target_size: int = Field(default=500, ge=1)
-    """Rows wanted in the dataset."""
+    """Number of rows in the dataset."""
     out: Path = Path("lift-run")
     """Folder of the run: dataset, ledger, vectors, card."""
     recipe: Recipe = "lift"
@@ -91,97 +91,97 @@ class RunConfig(BaseModel):
     llm: str = "local:"
     """Chat model of all agents: provider:model, the NAME of a table [llm.NAME], local: or none."""
     analyst_llm: str | None = None
-    """Chat model of the coverage analyst. Default: that of llm."""
+    """Chat model of the coverage analyst. Default: llm."""
     generator_llm: str | None = None
-    """Chat model of the generator. Default: that of llm."""
+    """Chat model of the generator. Default: llm."""
     redundancy_llm: str | None = None
     """Chat model of the redundancy agent. Default: llm, unless it is small."""
     judge_llm: str | None = None
-    """Chat model of the judge; a panel if several, with commas. Default: llm, or cheap signals."""
+    """Chat model of the judge; several, with commas: a panel. Default: llm, or cheap signals."""
     llms: dict[str, ModelTable] = Field(default_factory=dict)
-    """Chat models of your own naming, each in a table [llm.NAME] of lift.toml."""
+    """Chat models that you name, each in a table [llm.NAME] of lift.toml."""
     base_url: str | None = None
     """Address of an OpenAI-compatible server, for openai: models."""
     prompt_style: PromptStyle = "auto"
     """full: prompts with all examples; compact: short ones; auto: compact for small models."""
     embedder: str = "all-MiniLM-L6-v2"
-    """Embeds the rows: a sentence-transformers name or folder, openai:MODEL or static:NAME."""
+    """Embedder of the rows: a sentence-transformers name or folder, openai:MODEL or static:NAME."""
     embedder_base_url: str | None = None
-    """Address of an OpenAI-compatible server, for openai: embedders. Default: that of base_url."""
+    """Address of an OpenAI-compatible server, for openai: embedders. Default: base_url."""
     embedder_prompt: str | None = None
-    """Put before each embedded text, or the name of a prompt of the embedder. Default: its own."""
+    """Prefix of each text, or the name of one of the embedder's prompts. Default: its own."""
     rounds: int | None = Field(default=None, ge=0)
-    """Most rounds of generation; 0 is curation alone. Default: 30 for lift, 1 for paper."""
+    """Maximum rounds of generation; 0 only curates. Default: 30 for lift, 1 for paper."""
     round_size: int = Field(default=96, ge=1)
-    """Most rows that one round tries to generate."""
+    """Maximum rows that one round tries to generate."""
     max_seed_share: float = Field(default=0.8, ge=0, le=1)
-    """Largest share of the target that seed rows may fill (recipe lift)."""
+    """Maximum share of the target that seed rows may fill (recipe lift)."""
     saturation: float = Field(default=0.03, ge=0, le=1)
     """Stop when the last three rounds accepted less than this share of what they tried."""
     seed: int = Field(default=0, ge=0)
-    """Seed of every random choice."""
+    """Seed of all random choices."""
     decontaminate: tuple[Source, ...] = ()
-    """Benchmark that no row may leak: a file of prompts, as it is published; may be repeated."""
+    """Benchmark that no row may leak: a file of prompts, as published; repeatable."""
     ngram: int = Field(default=13, ge=5, le=50)
-    """Words in a row that a row may not share with a benchmark's prompt or answer."""
+    """Number of consecutive words that a row must not share with a benchmark's prompt or answer."""
     leak_cosine: float = Field(default=0.9, gt=0, le=1)
-    """Rows at this cosine to an item of a benchmark or above leak it reworded; 1 turns it off."""
+    """Rows at this cosine or above to a benchmark item leak it as a rewording; 1 turns this off."""
     pii: Literal["off", "report", "mask", "drop"] = "report"
-    """Personal data and secrets: count them, mask them before anything else, or drop the row."""
+    """Personal data and secrets: count them, mask them before all other steps, or drop the row."""
     languages: Shares = Field(default_factory=dict)
-    """Keep rows of these languages only, in equal shares or as given: en,zh or en=0.7,zh=0.3."""
+    """Keep only rows in these languages, in equal or given shares: en,zh or en=0.7,zh=0.3."""
     prefilter: bool = True
-    """Reject rows with a fatal fault (a refusal, an echo, a cut response) before any model."""
+    """Reject rows with a fatal fault (refusal, echo, truncated response) before judging."""
     candidate_cosine: float = Field(default=0.75, gt=0, le=1)
-    """Rows at this cosine similarity or above are compared word by word for being duplicates."""
+    """Rows at this cosine or above are compared word by word as possible near-duplicates."""
     borderline_cosine: float = Field(default=0.92, gt=0, le=1)
-    """Below it, rows with words that differ are distinct; from it on, doubts are settled."""
+    """Below this cosine, rows with other words are distinct; from it on, doubts are settled."""
     min_score: float | None = Field(default=None, ge=0, le=100)
-    """Lowest final score with which a row is accepted. Default: none."""
+    """Minimum final score of an accepted row. Default: none."""
     max_judge_share: float = Field(default=1.0, gt=0, le=1)
-    """Judge this share of the rows, the best by cheap signals; more if the target needs them."""
+    """Judge only this share of rows, the best by cheap signals; more if the target needs them."""
     judge_samples: int = Field(default=1, ge=1, le=20)
-    """Judgements of each of 30 seeds, which show the judge's own noise; 1 measures none."""
+    """Judge 30 seeds this many times each, to measure the judge's own noise; 1 measures none."""
     tie_breaks: int = Field(default=0, ge=0)
-    """Most pairs of rows about the last place that the judge compares, each in both orders."""
+    """Maximum pairs of rows near the cut-off that the judge compares, each in both orders."""
     quality_weight: float = Field(default=0.5, ge=0, le=1)
-    """How the selector chooses: 1 is quality alone, 0 is diversity alone."""
+    """Weight of quality in the selection: 1 is quality alone, 0 is diversity alone."""
     apart_cosine: float = Field(default=0.90, gt=0, le=1)
-    """Two rows at this cosine or above are both chosen only for want of others; 1 turns it off."""
+    """Two rows at this cosine or above are both chosen only if no other is left; 1: off."""
     budget_usd: float | None = Field(default=None, ge=0)
-    """Most US dollars to spend, by the prices of the models."""
+    """Maximum US dollars to spend, by the prices of the models."""
     max_calls: int | None = Field(default=None, ge=1)
-    """Most requests to models, repeated ones included."""
+    """Maximum requests to models, including repeated ones."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens, prompts and answers together."""
+    """Maximum tokens, prompts and answers together."""
     max_time: Seconds | None = Field(default=None, gt=0)
-    """Time after which no call is begun, counted over all starts of the run: 90m, 2h30m, 45s."""
+    """Time after which no call is started, summed over all starts of the run: 90m, 2h30m, 45s."""
     prices: Prices = Field(default_factory=dict)
     """USD per million input and output tokens of models, as NAME=INPUT,OUTPUT or
-    NAME=INPUT,OUTPUT,CACHED with the price of input that the provider had in its cache."""
+    NAME=INPUT,OUTPUT,CACHED, where CACHED is the price of cached input."""
     max_error_rate: float = Field(default=0.5, gt=0, le=1)
-    """Stop when more than this share of the last 50 answers were faults."""
+    """Stop when more than this share of the last 50 answers are faults."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Most requests in flight. Default: what the server takes, up to 32."""
+    """Maximum requests in flight. Default: what the server accepts, up to 32."""
     rpm: float | None = Field(default=None, gt=0)
-    """Requests a minute that each model allows. Default: found out."""
+    """Requests per minute that each model allows. Default: detected."""
     tpm: float | None = Field(default=None, gt=0)
-    """Tokens a minute that each model allows. Default: found out."""
+    """Tokens per minute that each model allows. Default: detected."""
     timeout: float = Field(default=120.0, gt=0)
-    """Seconds that one request may take."""
+    """Timeout of one request, in seconds."""
     batch: bool = False
     """Send calls through the provider's batch endpoint (openai:, anthropic:): half the price,
     answers within a day."""
     batch_poll: Seconds = Field(default=60.0, gt=0)
-    """Longest time between two looks at a batch: 60, 10m."""
+    """Maximum time between status checks of a batch: 60, 10m."""
     cache: bool = True
-    """Reuse the answers that any run of yours was given before."""
+    """Reuse the answers of all your earlier runs."""
     sync: Sync = "normal"
-    """normal: what is answered survives the end of the process; full: a power cut, too."""
+    """normal: answers survive the end of the process; full: also a power cut."""
     scores: Path | None = None
-    """Given judge scores (recipe paper): a .npy or .json array, or a number a line."""
+    """Precomputed judge scores (recipe paper): a .npy or .json array, or one number per line."""
     embeddings: Path | None = None
-    """Given embeddings (recipe paper): a .npy array, one vector a record."""
+    """Precomputed embeddings (recipe paper): a .npy array, one vector per record."""
 
     @model_validator(mode="after")
     def _check_data(self) -> RunConfig:

@@ -19,8 +19,8 @@ from ..plugins import declared, package_of, plugin
 from .base import AsyncEmbedder, Embedder
 
 if TYPE_CHECKING:
-    from ..llms.backend import Backend
-    from ..llms.gateway import Gateway
+    from ..llms.calls import CallGateway
+    from .hosted import EmbeddingBackend
 
 KINDS = ("sentence-transformers", "openai", "static")
 
@@ -47,7 +47,7 @@ def open_embedder(
     prompt: str | None = None,
     base_url: str | None = None,
     prices: Mapping[str, Sequence[float]] | None = None,
-    gateway: Callable[[Backend], Gateway] | None = None,
+    gateway: Callable[[EmbeddingBackend], CallGateway[EmbeddingBackend]] | None = None,
 ) -> Embedder:
     """Open the embedder called ``kind:model``; a bare name or folder is a sentence transformer.
 
@@ -56,7 +56,7 @@ def open_embedder(
         prompt: put before each text, or the name of one of the model's own prompts. Default: the
             model's own prompt, if it has one.
         base_url: address of an OpenAI-compatible server, for ``openai:``.
-        prices: USD per million input and output tokens, by name, before the package's table.
+        prices: USD per million input and output tokens, by name, before the list prices.
         gateway: makes the gateway through which a hosted model is asked; without one, requests
             are tried again, but neither counted nor kept.
 

@@ -9,25 +9,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ModelError, TooManyErrors
 from ..geometry.neighbours import Vectors, unit
-from ..llms.backend import Backend, digest
-from ..llms.faults import NotAnAnswerError
-from ..llms.gateway import Gateway, Request
-from ..llms.prices import price_of
+from ..llms.backend import REMOTE_CONCURRENCY, digest
+from ..llms.budget import worst_case_tokens
+from ..llms.calls import CallGateway
+from ..llms.faults import Fault, NotAnAnswerError
+from ..llms.prices import price_of, usd
 from ..llms.replies import Reply
 from ..records import Call, Spending
 from ..redaction import remember, remember_address, without_credentials
 
 if TYPE_CHECKING:
     import httpx
-    from pydantic import BaseModel
 
 OPENAI = "https://api.openai.com/v1"
 KEYS = ("EMBEDDER_API_KEY", "OPENAI_API_KEY")  # environment variables, the first that is set
@@ -44,7 +44,7 @@ def open_hosted(
     prompt: str,
     base_url: str | None,
     prices: Mapping[str, Sequence[float]],
-    gateway: Callable[[Backend], Gateway] | None,
+    gateway: Callable[[EmbeddingBackend], CallGateway[EmbeddingBackend]] | None,
 ) -> HostedEmbedder:
     """Open a hosted model; nothing is sent before the first text.
 
@@ -60,17 +60,17 @@ def open_hosted(
         )
     remember(key)
     remember_address(base_url or "")
-    backend = EmbeddingsBackend(
+    backend = EmbeddingBackend(
         name=name,
-        chat=None,
+        model=model,
+        key=key,
         endpoint=base_url or "",
         identity=digest(without_credentials(base_url)) if base_url else "",
         prices=price(name, base_url, prices),
-        model=model,
-        key=key,
     )
     backend.close = backend.aclose
-    return HostedEmbedder(name, prompt, gateway(backend) if gateway else Gateway(backend, _NoLog()))
+    asked = gateway(backend) if gateway else CallGateway(backend, _NoLog())
+    return HostedEmbedder(name, prompt, asked)
 
 
 def price(
@@ -87,7 +87,7 @@ def _address(base_url: str | None) -> str | None:
 class HostedEmbedder:
     """A model that is asked through a gateway."""
 
-    def __init__(self, name: str, prompt: str, gateway: Gateway) -> None:
+    def __init__(self, name: str, prompt: str, gateway: CallGateway[EmbeddingBackend]) -> None:
         self.name = name
         self._prompt = prompt
         self._gateway = gateway
@@ -118,18 +118,19 @@ class HostedEmbedder:
 
     async def _embedded(self, batch: Sequence[str]) -> Vectors:
         """Ask for a batch. One that is refused is halved, then its text is: one is too long."""
-        texts = tuple(("text", text or " ") for text in batch)
-        request = Request("embed@1", texts, temperature=0.0, max_tokens=0)
-        answer = await self._gateway.ask(request, agent="embedder", subject=f"{len(batch)} texts")
-        if not answer.error:
-            return _vectors(answer.text)
-        if len(batch) > 1 and answer.error.startswith(_REFUSED):
+        body = self._gateway.backend.body(batch)
+        subject = f"{len(batch)} texts"
+        call = await self._gateway.call(body, "embed@1", agent="embedder", subject=subject)
+        if not call.error:
+            self._gateway.count(call, unusable=False)
+            return _vectors(call.response)
+        if len(batch) > 1 and call.error.startswith(_REFUSED):
             half = len(batch) // 2
             parts = [await self._embedded(part) for part in (batch[:half], batch[half:])]
             return np.concatenate(parts)
-        if len(batch[0]) > _SHORTEST and answer.error.startswith(_REFUSED):
+        if len(batch[0]) > _SHORTEST and call.error.startswith(_REFUSED):
             return await self._embedded([batch[0][: len(batch[0]) // 2]])
-        raise TooManyErrors(f"the embedder {self.name} failed: {answer.error}")
+        raise TooManyErrors(f"the embedder {self.name} failed: {call.error}")
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -147,20 +148,72 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 @dataclass(slots=True)
-class EmbeddingsBackend(Backend):
-    """A server's ``/v1/embeddings`` as the gateway's backend; a reply's text is its vectors."""
+class EmbeddingBackend:
+    """A server's ``/v1/embeddings``, as the gateway asks it; a reply's text is its vectors.
 
-    model: str = ""
+    `endpoint` is the server's address, "" for OpenAI's own, and `prices` are USD per million
+    tokens of input and of output, None if unknown.
+    """
+
+    name: str
+    model: str
     key: str = ""
-    client: httpx.AsyncClient | None = None
-    loop: asyncio.AbstractEventLoop | None = None
+    endpoint: str = ""
+    identity: str = ""
+    concurrency: int = REMOTE_CONCURRENCY
+    prices: Sequence[float] | None = None
+    close: Callable[[], Awaitable[None]] | None = None
+    _client: httpx.AsyncClient | None = field(default=None, init=False, repr=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
 
-    def body(self, request: Request, schema: type[BaseModel] | None, seed: int) -> dict[str, Any]:
-        """Everything that decides the vectors."""
-        texts = [list(message) for message in request.messages]
-        return {"model": self.model, "messages": texts, "max_tokens": 0}
+    @property
+    def address(self) -> str:
+        """The endpoint as it may be shown."""
+        return without_credentials(self.endpoint)
 
-    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
+    @property
+    def priced(self) -> bool:
+        """Whether the price of its tokens is known."""
+        return self.prices is not None
+
+    @property
+    def thinking_tokens(self) -> int:
+        """None: a model of vectors does not think."""
+        return 0
+
+    def facts(self) -> dict[str, Any]:
+        """What decides a call's identity; no address, no secret."""
+        return {"name": self.name, "identity": self.identity, "prices": self.prices}
+
+    def body(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Everything that decides the vectors of some texts."""
+        messages = [["text", text or " "] for text in texts]
+        return {"model": self.model, "messages": messages, "max_tokens": 0}
+
+    def worst(
+        self, body: Mapping[str, Any], thinking_tokens: int = 0, share: float = 1.0
+    ) -> Spending:
+        """Most that a request can spend, at a share of the price."""
+        prompt, answer = worst_case_tokens(body, thinking_tokens)
+        return Spending(1, prompt + answer, (self.cost(prompt, answer) or 0.0) * share)
+
+    def cost(self, input_tokens: int, output_tokens: int) -> float | None:
+        """USD that so many tokens cost, None if the price is unknown."""
+        return usd(self.prices, input_tokens, output_tokens)
+
+    def cost_of(self, reply: Reply) -> float | None:
+        """USD that an answer cost, None if its tokens or their price are unknown."""
+        cost = self.cost(reply.input_tokens, reply.output_tokens)
+        return cost if reply.counted or cost == 0 else None
+
+    def crowded_out(self, reply: Reply, thinking_tokens: int) -> Fault | None:
+        """None: a model of vectors does not think."""
+
+    def unusable(self, fault: Fault) -> ModelError:
+        """The error of a fault that no request gets past."""
+        return ModelError(f"{self.name} {fault.cause}")
+
+    async def send(self, body: Mapping[str, Any], thinking_tokens: int = 0) -> Reply:
         """Send one request; its texts are the messages."""
         import httpx
 
@@ -191,21 +244,21 @@ class EmbeddingsBackend(Backend):
         import httpx
 
         loop = asyncio.get_running_loop()
-        if self.client is None or self.loop is not loop:
-            self.loop = loop
-            self.client = httpx.AsyncClient(
+        if self._client is None or self._loop is not loop:
+            self._loop = loop
+            self._client = httpx.AsyncClient(
                 base_url=self.endpoint or OPENAI,
                 headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
                 timeout=None,  # the gateway's own holds
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             )
-        return self.client
+        return self._client
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self.client is not None and self.loop is asyncio.get_running_loop():
-            await self.client.aclose()
-        self.client = None
+        if self._client is not None and self._loop is asyncio.get_running_loop():
+            await self._client.aclose()
+        self._client = None
 
 
 def _in_order(data: Sequence[Mapping[str, Any]], count: int) -> Vectors:
@@ -220,7 +273,7 @@ def _in_order(data: Sequence[Mapping[str, Any]], count: int) -> Vectors:
 
 
 def _vectors(text: str) -> Vectors:
-    """Read what `EmbeddingsBackend.send` wrote."""
+    """Read what `EmbeddingBackend.send` wrote."""
     shape, _, coded = text.partition(": ")
     rows = int(shape.split()[0])
     return np.frombuffer(base64.b64decode(coded), dtype="<f4").reshape(rows, -1)

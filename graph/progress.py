@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..llms.gateway import Usage
+from ..llms.messages import Usage
 
 
 @dataclass

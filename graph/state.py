@@ -17,8 +17,9 @@ from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..embedders import LazyEmbedder
-from ..llms.gateway import Gateway, Switch
-from ..records import StopReason
+from ..llms.gateway import Gateway
+from ..llms.stopping import StopSignal
+from ..records.stopping import StopReason
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
 from .progress import Progress
@@ -62,5 +63,5 @@ class RunContext:
     redundancy: RedundancyAgent
     selector: Selector | TopSelector
     yardsticks: Yardsticks
-    switch: Switch
+    switch: StopSignal
     progress: Progress = field(default_factory=Progress)

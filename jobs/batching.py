@@ -10,30 +10,34 @@ from pathlib import Path
 from ..config import RunConfig
 from ..errors import LiftAgentError
 from ..llms.backend import Backend
-from ..llms.batches import service_of
 from ..llms.batches.batcher import Batcher
+from ..llms.batches.opening import service_of
 from ..llms.budget import Budget
-from ..llms.gateway import CallCache, Switch
+from ..llms.ports import CallCache, ModelBackend
+from ..llms.stopping import StopSignal
+from ..llms.timing import Timing
 from ..records import Batch
 from ..stores.layout import LEDGER
 from ..stores.ledger import Ledger
 
 
 def batcher_of(
-    backend: Backend,
+    backend: ModelBackend,
     config: RunConfig,
     ledger: Ledger,
     budget: Budget,
-    switch: Switch,
+    stop_signal: StopSignal,
     cache: CallCache | None,
+    *,
     say: Callable[[str], None],
+    timing: Timing | None,
 ) -> Batcher | None:
     """The batches of a model, where the run wants them or has some under way."""
     under_way = any(batch.model == backend.name for batch in ledger.batches.open_batches())
     if not (config.batch or under_way):
         return None
     service = service_of(backend)
-    if service is None:
+    if service is None or not isinstance(backend, Backend):
         say(f"{backend.name} has no batch endpoint: its calls are sent one by one")
         return None
     batcher = Batcher(
@@ -41,11 +45,11 @@ def batcher_of(
         backend,
         ledger.batches,
         budget,
-        switch,
+        stop_signal,
         cache=cache,
-        say=say,
         submits=config.batch,
         poll=config.batch_poll,
+        timing=timing,
     )
     batcher.start()
     return batcher

@@ -172,7 +172,7 @@ _WAYS = {
 
 def structured_by(backend: Backend) -> str:
     """Which way of asking for an object worked, in words."""
-    return _WAYS[backend.learned.used(backend.ways)]
+    return _WAYS[backend.capabilities.used(backend.output_modes)]
 
 
 def _agents_of(name: str, config: RunConfig, *, small: bool = False) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..agents import generator, judge, probes, redundancy, subspace_naming
-from ..agents.forecasts import Forecast, Span, tokens_in
+from ..agents.forecasts import Forecast, tokens_in
 from ..agents.probes import theme_count
 from ..config import RunConfig
 from ..embedders import kind_of
@@ -18,10 +18,11 @@ from ..embedders.base import Embedder
 from ..embedders.hosted import TEXTS, price
 from ..geometry.density import subspace_count
 from ..graph.planning import SMALLEST_ROUND
-from ..llms.batches import BATCH_SHARE, has_batches
-from ..llms.prices import listed_on
+from ..llms.batches.service import BATCH_SHARE, has_batches
+from ..llms.prices import listed_in
 from ..llms.providers import FIRST_CONCURRENCY, Prospect, prospect
 from ..records import Row
+from ..records.ranges import Range
 from ..stores.cache import Pace, pace_of
 
 SAMPLE = 64  # rows that are embedded
@@ -38,11 +39,11 @@ class Part:
 
     agent: str
     model: str
-    calls: Span
-    input_tokens: Span
-    output_tokens: Span
-    usd: Span | None
-    seconds: Span
+    calls: Range
+    input_tokens: Range
+    output_tokens: Range
+    usd: Range | None
+    seconds: Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +51,27 @@ class Estimate:
     """What a run will take, agent by agent, and what was assumed."""
 
     parts: tuple[Part, ...]
-    embedding: Span
+    embedding: Range
     assumed: tuple[str, ...]
     unpriced: tuple[str, ...] = field(default=())
 
     @property
-    def calls(self) -> Span:
+    def calls(self) -> Range:
         """Calls of all agents."""
         return _sum(part.calls for part in self.parts)
 
     @property
-    def tokens(self) -> Span:
+    def tokens(self) -> Range:
         """Tokens of all agents, prompts and answers."""
         return _sum(part.input_tokens.plus(part.output_tokens) for part in self.parts)
 
     @property
-    def usd(self) -> Span | None:
+    def usd(self) -> Range | None:
         """US dollars of all agents, None if a price is unknown."""
-        return None if self.unpriced else _sum(part.usd or Span(0, 0) for part in self.parts)
+        return None if self.unpriced else _sum(part.usd or Range(0, 0) for part in self.parts)
 
     @property
-    def seconds(self) -> Span:
+    def seconds(self) -> Range:
         """Time from the start to the end."""
         return _sum((self.embedding, *(part.seconds for part in self.parts)))
 
@@ -108,13 +109,13 @@ def estimate(
     """
     sample = random.Random(config.seed).sample(rows, min(SAMPLE, len(rows)))
     repeats, doubtful, rate = _measured(config, sample, len(rows), embedder)
-    usable = Span(len(rows) * (1 - repeats.high), len(rows) * (1 - repeats.low))
+    usable = Range(len(rows) * (1 - repeats.high), len(rows) * (1 - repeats.low))
     tasks = _tasks(config, usable)
-    written = Span(tasks.low * _KEEPS[0], tasks.high)
+    written = Range(tasks.low * _KEEPS[0], tasks.high)
     seen = f"from {len(sample)} rows, embedded" if rate else "nothing was embedded to see"
     assumed = [f"{_percent(repeats)} of the rows repeat others ({seen})"]
     if tasks.high:
-        assumed.append(f"{_percent(Span(*_KEEPS))} of the tasks end as accepted rows")
+        assumed.append(f"{_percent(Range(*_KEEPS))} of the tasks end as accepted rows")
     models: dict[str, tuple[Prospect, Pace | None]] = {}
     parts: list[Part] = []
 
@@ -136,7 +137,7 @@ def estimate(
         subspaces = min(subspace_count(max(len(rows), prompts)), config.round_size)
         add(config.model_of("analyst"), subspace_naming.forecast(subspaces, rounds))
         if not config.toward:
-            themes = Span(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
+            themes = Range(theme_count(SMALLEST_ROUND), theme_count(config.round_size))
             add(config.model_of("analyst"), probes.forecast(themes, rounds))
     if tasks.high:
         rewriting = config.recipe != "lift"
@@ -144,7 +145,7 @@ def estimate(
     judged = _judged(config, usable, written)
     small = _small(config, judged)
     if config.recipe != "paper" and config.settles(small=small):
-        seeds = Span(usable.low, len(rows))
+        seeds = Range(usable.low, len(rows))
         add(config.model_of("redundancy"), redundancy.forecast(seeds, written, doubtful, task))
     scoring = judge.forecast(
         judged, usable, size, samples=config.judge_samples, tie_breaks=config.tie_breaks
@@ -152,8 +153,8 @@ def estimate(
     for model in config.judging(small=small) if judged.high else ():
         if model != "none":
             add(model, scoring)
-    embedded = Span(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
-    embedding = Span(embedded.low / rate, embedded.high / rate) if rate else Span(0, 0)
+    embedded = Range(len(rows) + prompts + written.low, len(rows) + prompts + written.high)
+    embedding = Range(embedded.low / rate, embedded.high / rate) if rate else Range(0, 0)
     unpriced = tuple(name for name, (facts, _) in models.items() if facts.prices is None)
     if kind_of(config.embedder)[0] == "openai" and not config.embeddings:
         parts.insert(0, hosted := _of_embedder(config, embedded, size))
@@ -161,7 +162,7 @@ def estimate(
     return Estimate(tuple(_merged(parts)), embedding, tuple(assumed), unpriced)
 
 
-def _small(config: RunConfig, judged: Span) -> bool:
+def _small(config: RunConfig, judged: Range) -> bool:
     """Whether `llm` is small: looked up only where it may settle doubts or judge, for else it need
     not be there.
     """
@@ -172,26 +173,26 @@ def _small(config: RunConfig, judged: Span) -> bool:
     return prospect(config.llm, config.base_url, config.prices, config.llms).small
 
 
-def _of_embedder(config: RunConfig, rows: Span, size: float) -> Part:
+def _of_embedder(config: RunConfig, rows: Range, size: float) -> Part:
     """What a hosted embedder takes for rows of so many bytes; it reads and writes nothing back."""
-    calls = Span(math.ceil(rows.low / TEXTS), math.ceil(rows.high / TEXTS))
+    calls = Range(math.ceil(rows.low / TEXTS), math.ceil(rows.high / TEXTS))
     read = rows.times(tokens_in(size))
     paid = price(config.embedder, config.embedder_base_url or config.base_url, config.prices)
-    usd = Span(read.low * paid[0] / 1e6, read.high * paid[0] / 1e6) if paid else None
+    usd = Range(read.low * paid[0] / 1e6, read.high * paid[0] / 1e6) if paid else None
     least_at_once = config.concurrency or FIRST_CONCURRENCY
-    seconds = Span(_FIRST[0], max(_FIRST[1], calls.high * _FIRST[1] / least_at_once))
-    return Part("embedder", config.embedder, calls, read, Span(0, 0), usd, seconds)
+    seconds = Range(_FIRST[0], max(_FIRST[1], calls.high * _FIRST[1] / least_at_once))
+    return Part("embedder", config.embedder, calls, read, Range(0, 0), usd, seconds)
 
 
 def _measured(
     config: RunConfig, sample: Sequence[Row], total: int, embedder: Embedder | None
-) -> tuple[Span, Span, float]:
+) -> tuple[Range, Range, float]:
     """Shares of rows that repeat others and that are in doubt, and rows embedded a second.
 
     A row of the sample meets only the sample: there are more neighbours among all the rows.
     """
     if embedder is None or len(sample) < 2:
-        return Span(0, 0.2), Span(0, 0.1), 0.0
+        return Range(0, 0.2), Range(0, 0.1), 0.0
     embedder.embed([sample[0].text])  # opening it is not what is measured
     began = time.monotonic()
     vectors = embedder.embed([row.text for row in sample])
@@ -203,38 +204,38 @@ def _measured(
     repeats = repeating / len(sample) / 2
     doubtful = unsure / len(sample)
     return (
-        Span(repeats, min(0.9, max(repeats, 0.5 / len(sample)) * math.sqrt(scale))),
-        Span(doubtful, min(0.9, max(doubtful, 0.5 / len(sample)) * math.sqrt(scale))),
+        Range(repeats, min(0.9, max(repeats, 0.5 / len(sample)) * math.sqrt(scale))),
+        Range(doubtful, min(0.9, max(doubtful, 0.5 / len(sample)) * math.sqrt(scale))),
         rate,
     )
 
 
-def _tasks(config: RunConfig, usable: Span) -> Span:
+def _tasks(config: RunConfig, usable: Range) -> Range:
     """Rows that the generator is asked for."""
     if config.max_rounds == 0:
-        return Span(0, 0)
+        return Range(0, 0)
     if config.recipe == "paper":
-        return Span(usable.high * config.max_rounds, usable.high * config.max_rounds)
+        return Range(usable.high * config.max_rounds, usable.high * config.max_rounds)
     most = config.target_size * config.max_seed_share
-    missing = Span(
+    missing = Range(
         max(0.0, config.target_size - min(most, usable.high)),
         max(0.0, config.target_size - min(most, usable.low)),
     )
     cap = config.max_rounds * config.round_size
-    return Span(
+    return Range(
         min(cap, max(SMALLEST_ROUND, missing.low / _KEEPS[1])),
         min(cap, max(SMALLEST_ROUND, missing.high / _KEEPS[0])),
     )
 
 
-def _judged(config: RunConfig, usable: Span, written: Span) -> Span:
+def _judged(config: RunConfig, usable: Range, written: Range) -> Range:
     if config.scores:
-        return Span(0, 0)
+        return Range(0, 0)
     both = usable.plus(written)
     if config.recipe == "paper":
-        return both.times(Span(0.2, 0.2))
+        return both.times(Range(0.2, 0.2))
     share, least = config.max_judge_share, config.target_size
-    return Span(*(max(share * rows, min(rows, least)) for rows in both))
+    return Range(*(max(share * rows, min(rows, least)) for rows in both))
 
 
 def _part(
@@ -250,18 +251,18 @@ def _part(
         small=facts.small, compact=config.compact(facts.small), max_tokens=facts.max_tokens
     )
     if speed:
-        one = Span(wrote.low / speed, wrote.high / speed)
+        one = Range(wrote.low / speed, wrote.high / speed)
     elif pace:
-        one = Span(pace.seconds * 0.7, pace.seconds * 1.5)
+        one = Range(pace.seconds * 0.7, pace.seconds * 1.5)
     else:
         speeds, first = (_EMBEDDED_SPEEDS, _EMBEDDED_FIRST) if facts.embedded else (_SPEEDS, _FIRST)
-        one = Span(first[0] + wrote.low / speeds[0], first[1] + wrote.high / speeds[1])
+        one = Range(first[0] + wrote.low / speeds[0], first[1] + wrote.high / speeds[1])
     most_at_once = config.concurrency or facts.concurrency
     least_at_once = config.concurrency or min(FIRST_CONCURRENCY, facts.concurrency)
-    seconds = Span(calls.low * one.low / most_at_once, calls.high * one.high / least_at_once)
+    seconds = Range(calls.low * one.low / most_at_once, calls.high * one.high / least_at_once)
     if config.rpm:
-        allowed = Span(calls.low * 60 / config.rpm, calls.high * 60 / config.rpm)
-        seconds = Span(max(seconds.low, allowed.low), max(seconds.high, allowed.high))
+        allowed = Range(calls.low * 60 / config.rpm, calls.high * 60 / config.rpm)
+        seconds = Range(max(seconds.low, allowed.low), max(seconds.high, allowed.high))
     read, wrote = calls.times(read), calls.times(wrote)
     usd = None
     if facts.prices:
@@ -270,7 +271,7 @@ def _part(
             share * (r * facts.prices[0] + w * facts.prices[1]) / 1e6
             for r, w in zip(read, wrote, strict=True)
         ]
-        usd = Span(*paid)
+        usd = Range(*paid)
     return Part(forecast.agent, model, calls, read, wrote, usd, seconds)
 
 
@@ -300,7 +301,7 @@ def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None =
     elif not any(facts.prices):
         price = "free"
     else:
-        where = f", listed in {listed_on()}" if facts.listed else ", as you gave it"
+        where = f", listed in {listed_in()}" if facts.listed else ", as you gave it"
         price = f"${facts.prices[0]:g} and ${facts.prices[1]:g} a million tokens{where}"
     if speed:
         pacing = f"{speed:.0f} tokens a second, as just measured"
@@ -311,12 +312,12 @@ def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None =
     return f"{model}: {price}; {pacing}"
 
 
-def _percent(span: Span) -> str:
+def _percent(span: Range) -> str:
     return f"{span.low:.0%} to {span.high:.0%}"
 
 
-def _sum(spans: Any) -> Span:
-    total = Span(0, 0)
+def _sum(spans: Any) -> Range:
+    total = Range(0, 0)
     for span in spans:
         total = total.plus(span)
     return total

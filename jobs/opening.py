@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
@@ -14,6 +14,7 @@ from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..agents.smoke_test import ask_for_text
 from ..config import EMBEDDED, Agent, RunConfig
+from ..config.tables import ModelTable
 from ..embedders import LazyEmbedder
 from ..errors import RunFolderError, RunStopped, UsageError
 from ..geometry.neighbours import Vectors
@@ -23,15 +24,20 @@ from ..graph.state import RunContext
 from ..llms.backend import Backend
 from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget, Caps
-from ..llms.gateway import CallCache, Gateway, Switch
+from ..llms.calls import CallGateway
+from ..llms.gateway import Gateway
+from ..llms.ports import CallCache, ModelBackend
 from ..llms.providers import FIRST_CONCURRENCY, open_backend
-from ..llms.tables import ModelTable
+from ..llms.stopping import StopSignal
 from ..llms.throttle import Throttle
+from ..llms.timing import Timing
 from ..stores.cache import SharedCache, cache_path
 from ..stores.layout import VECTORS
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore, open_vectors
 from .batching import batcher_of
+
+AnyGateway = TypeVar("AnyGateway", bound=CallGateway[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,12 @@ async def opened(
     config: RunConfig,
     ledger: Ledger,
     progress: Progress,
-    switch: Switch,
+    switch: StopSignal,
     recording: Recording | None = None,
+    timing: Timing | None = None,
 ) -> AsyncIterator[RunContext]:
     """Open everything that a run needs; close it when the run ends."""
-    backends: dict[str, Backend] = {}
+    backends: dict[str, ModelBackend] = {}
     batchers: dict[str, Batcher] = {}
     stores: tuple[VectorStore, ...] = ()
     gateways: dict[str, Gateway] = {}
@@ -71,35 +78,38 @@ async def opened(
         if name not in gateways:
             progress.activity = f"opening {name}"
             backend = recording.backend(name) if recording else open_named(name, config)
-            gateways[name] = asked(name, backend)
+            gateways[name] = asked(name, backend, Gateway)
         return gateways[name]
 
-    def asked(name: str, backend: Backend) -> Gateway:
+    def asked(name: str, backend: ModelBackend, kind: Callable[..., AnyGateway]) -> AnyGateway:
         """The gateway to an opened backend, which keeps the identity that it had in this run."""
         _check_price(backend, config)
         backends[name], table = backend, config.table(name)
         known = ledger.facts.read().backends
         before = recording.backends if recording else known
         _identify(backend, before.get(name))
-        ledger.facts.update(backends={**known, name: _facts(backend)})
-        if shared:
-            backend.learned.open(shared, f"{backend.name} {backend.identity}")
+        ledger.facts.update(backends={**known, name: backend.facts()})
+        if shared and isinstance(backend, Backend):
+            backend.capabilities.open(shared, f"{backend.name} {backend.identity}")
         if not recording and (
-            batcher := batcher_of(backend, config, ledger, budget, switch, cache, progress.say)
+            batcher := batcher_of(
+                *(backend, config, ledger, budget, switch, cache), say=progress.say, timing=timing
+            )
         ):
             batchers[name] = batcher
-        return Gateway(
+        return kind(
             backend,
             ledger.calls,
             budget,
-            _throttle(backend, config, table, budget, progress, switch),
+            _throttle(backend, config, table, budget, switch, timing),
             cache=cache,
             batcher=batchers.get(name),
             timeout=(table and table.timeout) or config.timeout,
             seed=config.seed,
             max_error_rate=config.max_error_rate,
-            switch=switch,
+            stop_signal=switch,
             usage=progress.usage,
+            timing=timing,
         )
 
     def embedder() -> LazyEmbedder:
@@ -108,7 +118,7 @@ async def opened(
             config.embedder,
             None if recording else _known_vector(ledger, vectors),
             **config.embedding,
-            gateway=lambda backend: asked(f"embedder {backend.name}", backend),
+            gateway=lambda backend: asked(f"embedder {backend.name}", backend, CallGateway),
         )
 
     try:
@@ -169,15 +179,15 @@ def open_named(name: str, config: RunConfig) -> Backend:
     return backend
 
 
-def _check_price(backend: Backend, config: RunConfig) -> None:
-    if config.budget_usd is not None and backend.prices is None:
+def _check_price(backend: ModelBackend, config: RunConfig) -> None:
+    if config.budget_usd is not None and not backend.priced:
         raise UsageError(
             f"budget_usd needs the price of {backend.name}, which is unknown: give it as --prices "
             f'"{backend.name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
         )
 
 
-def _identify(backend: Backend, before: Mapping[str, Any] | None) -> None:
+def _identify(backend: ModelBackend, before: Mapping[str, Any] | None) -> None:
     """Let a model keep the identity that it had in this run: its address may have changed.
 
     Raises:
@@ -192,26 +202,20 @@ def _identify(backend: Backend, before: Mapping[str, Any] | None) -> None:
         backend.identity = before["identity"]
 
 
-def _facts(backend: Backend) -> dict[str, Any]:
-    """What decides a call's identity and the agents' prompts; no address, no secret."""
-    kept = ("name", "identity", "concurrency", "sampling", "openai_compatible", "prices")
-    return {name: getattr(backend, name) for name in (*kept, "context", "small", "compact")}
-
-
 def _caps(config: RunConfig) -> Caps:
     return Caps(config.max_calls, config.max_tokens, config.budget_usd, config.max_time)
 
 
 def _throttle(
-    backend: Backend,
+    backend: ModelBackend,
     config: RunConfig,
     table: ModelTable | None,
     budget: Budget,
-    progress: Progress,
-    switch: Switch,
+    stop_signal: StopSignal,
+    timing: Timing | None,
 ) -> Throttle:
     def check() -> None:
-        switch.check()
+        stop_signal.check()
         budget.check_time()
 
     own = table and table.concurrency
@@ -223,7 +227,7 @@ def _throttle(
         rpm=(table and table.rpm) or config.rpm,
         tpm=(table and table.tpm) or config.tpm,
         check=check,
-        say=progress.say,
+        timing=timing,
     )
 
 

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from .. import __version__
 from ..agents.language import known_languages
 from ..config import MAY_CHANGE, RunConfig
+from ..config.tables import decisive
 from ..errors import RunFolderError, RunStopped, UsageError
 from ..formats.reading.precomputed import load_embeddings, load_scores
 from ..formats.reading.readers import fingerprint
@@ -33,9 +34,9 @@ from ..graph.embedding import mend_vectors
 from ..graph.nodes import finish
 from ..graph.progress import Progress
 from ..graph.state import RunContext
-from ..llms.gateway import Switch
 from ..llms.names import check_name
-from ..llms.tables import decisive
+from ..llms.stopping import StopSignal
+from ..llms.timing import Timing
 from ..redaction import redacted_value, without_credentials
 from ..stores.folder import clear, held, opened_ledger
 from ..stores.layout import LEDGER
@@ -56,6 +57,7 @@ def run(
     force: bool = False,
     estimate: Mapping[str, Any] | None = None,
     recorded: tuple[Ledger, Recording] | None = None,
+    timing: Timing | None = None,
 ) -> Summary:
     """Run to the end, or to a reason to stop; return the summary of the run.
 
@@ -68,6 +70,7 @@ def run(
         estimate: what the run was thought to take, kept for its summary.
         recorded: a finished run's ledger and its answers, which take the place of the sources
             and the models.
+        timing: how long servers are waited for.
 
     Raises:
         UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
@@ -91,7 +94,8 @@ def run(
                 _settle_settings(config, ledger, progress)
                 if estimate and not ledger.facts.read().estimate:
                     ledger.facts.update(estimate=estimate)
-                return asyncio.run(_run(config, ledger, progress, recorded and recorded[1]))
+                recording = recorded and recorded[1]
+                return asyncio.run(_run(config, ledger, progress, recording, timing))
     except (OSError, sqlite3.Error) as error:
         raise RunFolderError(
             f"cannot write in {config.out}: {error}; what was answered is saved: mend that (is "
@@ -248,17 +252,21 @@ def _shown(value: Any) -> str:
 
 
 async def _run(
-    config: RunConfig, ledger: Ledger, progress: Progress, recording: Recording | None
+    config: RunConfig,
+    ledger: Ledger,
+    progress: Progress,
+    recording: Recording | None,
+    timing: Timing | None,
 ) -> Summary:
     import aiosqlite
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     progress.target, progress.max_rounds = config.target_size, config.max_rounds
-    switch = Switch()
+    switch = StopSignal()
     gc.freeze()  # what was imported lives on: collections need not look through it again
     run_id = ledger.facts.read().run_id
     async with (
-        opened(config, ledger, progress, switch, recording) as context,
+        opened(config, ledger, progress, switch, recording, timing) as context,
         # Without isolation each statement commits: no lock is held while this loop goes on and
         # writes to the ledger.
         aiosqlite.connect(str(ledger.path), isolation_level=None) as checkpoints,
@@ -339,7 +347,7 @@ def _heartbeat(ledger: Ledger) -> Iterator[None]:
 
 
 @contextmanager
-def _stop_on_interrupt(switch: Switch, progress: Progress) -> Iterator[None]:
+def _stop_on_interrupt(switch: StopSignal, progress: Progress) -> Iterator[None]:
     """First Ctrl-C: finish the calls under way, then stop. Second: stop at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None

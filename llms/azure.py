@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
+from ..config.tables import ModelTable
 from ..errors import ModelError
 from ..redaction import remember_address, without_credentials
 from .backend import Backend, digest
 from .hosted import first_line
 from .secrets import headers_of, key_hints, key_of
-from .tables import ModelTable
 
 _KEY = "AZURE_OPENAI_API_KEY"
 _NEEDED = {

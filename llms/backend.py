@@ -12,11 +12,12 @@ from ..errors import ModelError
 from ..records import Spending
 from ..redaction import without_credentials
 from .budget import worst_case_tokens
+from .capabilities import THINKING_TOKENS, Capabilities
 from .faults import Fault, NotAnAnswerError, OtherwiseError, refused_part
-from .gateway import Request
-from .learned import ROOM, Learned
+from .messages import Request
+from .prices import usd
 from .replies import Reply, reply_of
-from .structured import asked_for, marked, merged, strict_schema, ways_of
+from .structured import asked_for, marked, merged, output_modes, strict_schema
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 REMOTE_CONCURRENCY = 32  # at most
 SMALL_MAX_TOKENS = 200  # a small model that writes a longer text has lost its thread
 
-_WRITING = 1.25  # what tokens that are put into a provider's cache cost more
 _REASONS = re.compile(
     r"(^|[:/])(o\d|gpt-([5-9]|oss)|deepseek-r|qwq|qwen3|magistral)|reason|think", re.IGNORECASE
 )
@@ -44,8 +44,8 @@ class Backend:
     perhaps of input that the provider had in its cache, None if unknown; `context` is the number
     of tokens of a request and its answer, None if large; `small` models get less room for texts and
     stop signs, `compact` ones the prompts' short form; `called` says how the client calls a
-    request's parameters, and `hints` what to do where the server refuses with a status; `learned`
-    is what its server was found to take.
+    request's parameters, and `hints` what to do where the server refuses with a status;
+    `capabilities` are what its server was found to take.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Backend:
     compact: bool = False
     called: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[int, str] = field(default_factory=dict)
-    learned: Learned = field(default_factory=Learned)
+    capabilities: Capabilities = field(default_factory=Capabilities)
     close: Callable[[], Awaitable[None]] | None = None
 
     @property
@@ -80,15 +80,26 @@ class Backend:
         return ModelError(f"{self.name} {fault.cause}{f': {hint}' if hint else ''}")
 
     @property
-    def ways(self) -> tuple[str, ...]:
-        """The ways of asking for an object that it may take, the best first."""
-        return ways_of(self.chat, self.openai_compatible)
+    def priced(self) -> bool:
+        """Whether the price of its tokens is known."""
+        return self.prices is not None
+
+    def facts(self) -> dict[str, Any]:
+        """What decides a call's identity and the prompts; no address, no secret."""
+        kept = ("name", "identity", "concurrency", "sampling", "openai_compatible", "prices")
+        return {name: getattr(self, name) for name in (*kept, "context", "small", "compact")}
 
     @property
-    def room(self) -> int:
+    def output_modes(self) -> tuple[str, ...]:
+        """The output modes that it may take, the best first."""
+        return output_modes(self.chat, self.openai_compatible)
+
+    @property
+    def thinking_tokens(self) -> int:
         """Tokens that an answer is given to think in, beyond its own length."""
-        room = max(self.learned.room, ROOM if _REASONS.search(self.name) else 0)
-        return room if self.context is None else min(room, self.context // 2)
+        known = THINKING_TOKENS if _REASONS.search(self.name) else 0
+        tokens = max(self.capabilities.thinking_tokens, known)
+        return tokens if self.context is None else min(tokens, self.context // 2)
 
     def body(self, request: Request, schema: type[BaseModel] | None, seed: int) -> dict[str, Any]:
         """Everything that decides the answer; its hash is the call's identity."""
@@ -109,34 +120,34 @@ class Backend:
             body["schema"] = {"name": schema.__name__, "schema": strict_schema(schema)}
         return body
 
-    def way(self, body: Mapping[str, Any]) -> str:
+    def output_mode(self, body: Mapping[str, Any]) -> str:
         """How an object is asked for now, "" for a request that asks for none."""
-        return self.learned.used(self.ways) if "schema" in body else ""
+        return self.capabilities.used(self.output_modes) if "schema" in body else ""
 
     def request(
-        self, body: Mapping[str, Any], room: int = 0
+        self, body: Mapping[str, Any], thinking_tokens: int = 0
     ) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
-        """The messages and options by which a body is sent, with so much room to think."""
-        refused = self.learned.refused
+        """The messages and options by which a body is sent, with so many tokens to think in."""
+        refused = self.capabilities.refused
         options = {
             name: value
             for name, value in body.items()
             if name not in ("messages", "sample", "schema", *(refused - {"max_tokens"}))
         }
-        options["max_tokens"] += room
+        options["max_tokens"] += thinking_tokens
         messages = [(role, content) for role, content in body["messages"]]
         if self.endpoint and "max_tokens" not in refused:  # many servers know the older name only
             options = merged({"extra_body": {"max_tokens": options["max_tokens"]}}, options)
             if "max_completion_tokens" in refused:
                 options = merged(options, {"extra_body": {"max_completion_tokens": None}})
-        if way := self.way(body):
-            messages, more = asked_for(way, messages, body["schema"], self.chat, small=self.small)
+        if mode := self.output_mode(body):
+            messages, more = asked_for(mode, messages, body["schema"], self.chat, small=self.small)
             options = merged(options, more)
         if self.anthropic:
             messages = marked(messages)
         return messages, options
 
-    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
+    async def send(self, body: Mapping[str, Any], thinking_tokens: int = 0) -> Reply:
         """Send one request and return the answer as it came.
 
         Raises:
@@ -145,13 +156,13 @@ class Backend:
             Exception: what the provider's client raises.
         """
         assert self.chat is not None
-        way, left_out = self.way(body), frozenset(self.learned.refused)
-        messages, options = self.request(body, room)
+        mode, left_out = self.output_mode(body), frozenset(self.capabilities.refused)
+        messages, options = self.request(body, thinking_tokens)
         options = {self.called.get(name, name): value for name, value in options.items()}
         try:
-            return reply_of(await self.chat.ainvoke(messages, **options), way)
+            return reply_of(await self.chat.ainvoke(messages, **options), mode)
         except Exception as error:
-            if part := self.gives_up(error, way, left_out):
+            if part := self.gives_up(error, mode, left_out):
                 raise OtherwiseError(
                     f"takes no {part}: {error}", getattr(error, "status_code", 400)
                 ) from None
@@ -163,21 +174,21 @@ class Backend:
                 f"the server's answer is not a chat completion ({type(error).__name__}: {error})"
             ) from None
 
-    def gives_up(self, error: Exception, way: str, left_out: Set[str] = frozenset()) -> str:
+    def gives_up(self, error: Exception, mode: str, left_out: Set[str] = frozenset()) -> str:
         """Leave out what an error refuses from now on; return its name, "" if it is none.
 
         What was `left_out` of the request already cannot be its fault.
         """
-        part = refused_part(error, way, [name for name in _MAY_GO if name not in left_out])
+        part = refused_part(error, mode, [name for name in _MAY_GO if name not in left_out])
         if part in _MAY_GO:
             other = {"max_tokens", "max_completion_tokens"} - {part}
-            if "max" in part and (not self.endpoint or other & self.learned.refused):
+            if "max" in part and (not self.endpoint or other & self.capabilities.refused):
                 return ""  # an answer's length has to be bounded by one of the two
-            self.learned.drop(part)
+            self.capabilities.drop(part)
         elif part:
-            if way == self.ways[-1]:
+            if mode == self.output_modes[-1]:
                 return ""
-            self.learned.give_up(way, self.ways)
+            self.capabilities.give_up(mode, self.output_modes)
         return part
 
     def cost(
@@ -187,16 +198,13 @@ class Backend:
 
         Of the input tokens, so many came from the provider's cache, or were put into it.
         """
-        if self.prices is None:
-            return None
-        read, wrote, *rest = self.prices
-        from_cache = rest[0] if rest else read
-        usd = (input_tokens - cached - written) * read + cached * from_cache
-        return (usd + written * read * _WRITING + output_tokens * wrote) / 1e6
+        return usd(self.prices, input_tokens, output_tokens, cached, written)
 
-    def worst(self, body: Mapping[str, Any], room: int = 0, share: float = 1.0) -> Spending:
-        """Most that a request can spend, with so much room to think, at a share of the price."""
-        prompt, answer = worst_case_tokens(body, room)
+    def worst(
+        self, body: Mapping[str, Any], thinking_tokens: int = 0, share: float = 1.0
+    ) -> Spending:
+        """Most that a request can spend, at a share of the price."""
+        prompt, answer = worst_case_tokens(body, thinking_tokens)
         cost = self.cost(prompt, answer, written=prompt if self.anthropic else 0) or 0.0
         return Spending(1, prompt + answer, cost * share)
 
@@ -206,6 +214,19 @@ class Backend:
             reply.input_tokens, reply.output_tokens, reply.cached_tokens, reply.written_tokens
         )
         return cost if reply.counted or cost == 0 else None
+
+    def crowded_out(self, reply: Reply, thinking_tokens: int) -> Fault | None:
+        """The fault of an answer that thinking left no room for, if more tokens can be had."""
+        found = self.capabilities
+        if reply.reasoning_tokens:
+            found.thinks()
+        if not reply.output_mode and reply.finish_reason != "length":
+            found.answered("text")
+        if not reply.crowded(thinking_tokens) or not found.crowded(thinking_tokens):
+            return None
+        if self.thinking_tokens <= thinking_tokens:
+            return None
+        return Fault("otherwise", "the answer was cut while the model was thinking")
 
 
 def digest(text: str) -> str:

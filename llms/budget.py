@@ -96,12 +96,12 @@ class Budget:
         self._settled.set()
 
 
-def worst_case_tokens(request: Mapping[str, Any], room: int = 0) -> tuple[int, int]:
-    """Most tokens that a request can use, in its prompt and in its answer with room to think.
+def worst_case_tokens(request: Mapping[str, Any], thinking_tokens: int = 0) -> tuple[int, int]:
+    """Most tokens that a request can use, in its prompt and in its answer with its thinking.
 
     No tokenizer makes more than one token of a UTF-8 byte; what a chat template puts around a
     message is counted as 16.
     """
     prompt = sum(len(content.encode("utf-8", "replace")) + 16 for _, content in request["messages"])
     schema = len(json.dumps(request["schema"])) if "schema" in request else 0
-    return prompt + schema + _FRAME, int(request["max_tokens"]) + room
+    return prompt + schema + _FRAME, int(request["max_tokens"]) + thinking_tokens

@@ -21,8 +21,8 @@ async def context_of(backend: Backend) -> int | None:
                 return int(found)
         except Exception:  # a server that does not say is no fault
             continue
-    profile = getattr(backend.chat, "profile", None) or {}
-    return profile.get("max_input_tokens")
+    known: Any = getattr(backend.chat, "official", backend.chat)
+    return (getattr(known, "profile", None) or {}).get("max_input_tokens")
 
 
 async def _of_ollama(backend: Backend, chat: Any) -> Any:
@@ -40,23 +40,27 @@ async def _of_ollama(backend: Backend, chat: Any) -> Any:
 
 async def _of_llama_cpp(backend: Backend, chat: Any) -> Any:
     """llama.cpp's ``/props``: the context of a slot."""
-    import httpx
-
     if not backend.endpoint:
         return None
-    server = chat.root_async_client
-    async with httpx.AsyncClient(timeout=_SECONDS, headers=server.auth_headers) as client:
-        answer = await client.get(urljoin(backend.endpoint, "/props"))
-    return answer.json()["default_generation_settings"]["n_ctx"]
+    return (await _got(chat, "/props"))["default_generation_settings"]["n_ctx"]
 
 
 async def _of_models(backend: Backend, chat: Any) -> Any:
     """``/v1/models``: of vLLM, SGLang and llama.cpp, or of a router such as OpenRouter."""
     if not backend.endpoint:
         return None
-    server = chat.root_async_client.with_options(timeout=_SECONDS)
-    listed = (await server.get("/models", cast_to=object))["data"]
+    listed = (await _got(chat, "models"))["data"]
     model: Mapping[str, Any] = next(
-        (m for m in listed if m["id"] == chat.model_name), listed[0] if len(listed) == 1 else {}
+        (m for m in listed if m["id"] == chat.model), listed[0] if len(listed) == 1 else {}
     )
     return model.get("max_model_len") or model.get("context_length")
+
+
+async def _got(chat: Any, path: str) -> Any:
+    """What a server says at a path below its address, or below its host."""
+    from aiohttp import ClientTimeout
+
+    session, url, headers = chat.opened()
+    timeout = ClientTimeout(_SECONDS)
+    async with session.get(urljoin(f"{url}/", path), headers=headers, timeout=timeout) as answer:
+        return await answer.json(content_type=None)

@@ -25,8 +25,8 @@ _SAYS_NO = re.compile(
     r"|not allowed|deprecated|only the default",
     re.IGNORECASE,
 )
-# What an error speaks of that refuses a way of asking for an object.
-_WAY_MARKS = {
+# What an error speaks of that refuses an output mode.
+_MODE_MARKS = {
     "json_schema": r"response_format|json.?schema|structured output|grammar|schema",
     "tool": r"\btools?\b|tool_|functions?\b",
     "json_object": r"response_format|json_object|json mode",
@@ -94,9 +94,9 @@ def fault_of(error: Exception) -> Fault:
     return Fault("request", cause, status, refused=refused)
 
 
-def refused_part(error: Exception, way: str, parameters: Sequence[str]) -> str:
-    """Name the part of a request that a server's error refuses: a parameter, or its way of
-    asking for an object; "" if it is neither.
+def refused_part(error: Exception, output_mode: str, parameters: Sequence[str]) -> str:
+    """Name the part of a request that a server's error refuses: a parameter, or its
+    output mode; "" if it is neither.
     """
     status, said = _status(error), str(error)
     if status not in (400, 404, 405, 415, 422, 500, 501) or "context" in said:
@@ -107,9 +107,10 @@ def refused_part(error: Exception, way: str, parameters: Sequence[str]) -> str:
         named = rf"['\"`]{name}['\"`]|argument[^.]*:.*\b{name}\b"
         if no and (param == name or re.search(named, said)):
             return name
-    if way not in _WAY_MARKS or (status not in (400, 422) and not re.search("support|tool", said)):
+    marks = _MODE_MARKS.get(output_mode)
+    if not marks or (status not in (400, 422) and not re.search("support|tool", said)):
         return ""
-    return way if re.search(_WAY_MARKS[way], f"{param} {said}", re.IGNORECASE) else ""
+    return output_mode if re.search(marks, f"{param} {said}", re.IGNORECASE) else ""
 
 
 def _status(error: Exception) -> int:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..config.tables import ModelTable
 from ..errors import ModelError, UsageError
 from ..plugins import plugin
 from ..redaction import remember, remember_address, without_credentials
 from .backend import REMOTE_CONCURRENCY, Backend, digest
 from .names import PROVIDERS
 from .secrets import headers_of, key_hints, key_of
-from .tables import ModelTable
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -56,11 +56,8 @@ def open_openai(
         model=model,
         base_url=base_url,
         api_key=SecretStr(key or "none"),
-        default_headers=headers or None,
-        max_retries=0,  # the gateway retries, and counts it
+        headers=dict(headers or {}),
         timeout=timeout,
-        http_socket_options=(),  # otherwise LangChain warns of proxies
-        stream_usage=True,
     )
     return Backend(
         name=name,

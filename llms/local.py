@@ -32,8 +32,10 @@ SAMPLING = {
 }
 
 
-def packaged_model(package: str) -> Path:
+def packaged_model(package: str = PACKAGE, *, embedded: str = PACKAGE) -> Path:
     """Find the GGUF file inside an installed package, without importing it.
+
+    Where it is the `embedded` model's that is missing, the error says how to install it.
 
     Raises:
         ModelError: the package is not installed, or carries none.
@@ -44,7 +46,7 @@ def packaged_model(package: str) -> Path:
         found = []
     if found:
         return Path(str(found[0].locate()))
-    if package == PACKAGE:
+    if package == embedded:
         raise ModelError(
             f"the embedded model is not installed: {INSTALL}; or name another model with --llm, "
             "for example openai:gpt-4o-mini or local:/path/to/model.gguf"
@@ -165,7 +167,10 @@ def cores() -> int:
         return count
 
 
-def slots() -> int:
-    """Requests at once: on few cores more share the same speed, each with a cache to fill."""
-    count = cores()
+def slots(count: int | None = None) -> int:
+    """Requests at once on so many cores (default: those that there are).
+
+    On few cores more requests share the same speed, each with a cache to fill.
+    """
+    count = count or cores()
     return 1 if count == 1 else max(2, min(_MOST_SLOTS, count // _CORES_A_SLOT))

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..config.tables import ModelTable, table_of
 from ..errors import UsageError
 from ..plugins import declared
-from .tables import ModelTable, table_of
 
 
 class Provider(NamedTuple):

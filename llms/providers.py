@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..config.tables import ModelTable, table_of
 from .backend import REMOTE_CONCURRENCY, Backend
 from .names import PROVIDERS, check_name
 from .secrets import headers_of, key_hints, key_of
 from .sizes import is_small
-from .tables import ModelTable, table_of
 
 FIRST_CONCURRENCY = 8  # from here on the server decides
 
@@ -21,7 +21,7 @@ FIRST_CONCURRENCY = 8  # from here on the server decides
 class Prospect:
     """What is known of a model before it is opened.
 
-    `listed` tells whether the prices are from the package's table; `max_tokens` is what its table
+    `listed` tells whether they are list prices; `max_tokens` is what its table
     allows an answer, and `embedded` models run in this process.
     """
 
@@ -58,7 +58,7 @@ def prospect(
 
 
 def _list_price(table: ModelTable) -> Sequence[float] | None:
-    """The package's price of a model; another server's price is its own."""
+    """The list price of a model; another server's price is its own."""
     from .prices import price_of
 
     return None if _address(table) else price_of(table.model)
@@ -83,7 +83,7 @@ def open_backend(
 
     ``local:`` is the embedded llama.cpp server, ``scripted:FILE`` answers from a file; every
     other provider is one of LangChain's ``init_chat_model``, or a plugin. `prices` (USD per
-    million input and output tokens, by name) go before the package's own table.
+    million input and output tokens, by name) go before the list prices.
 
     Raises:
         UsageError: the name has no provider, or the provider is unknown.

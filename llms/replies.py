@@ -30,7 +30,8 @@ class Reply:
     """A model's answer as it came, with its usage; `counted` is False if it came without.
 
     Of the input, `cached_tokens` were read from the provider's cache and `written_tokens` put
-    into it; of the output, `reasoning_tokens` were thought. `way` is how an object was asked for.
+    into it; of the output, `reasoning_tokens` were thought. `output_mode` is
+    how an object was asked for.
     """
 
     text: str
@@ -41,16 +42,16 @@ class Reply:
     reasoning_tokens: int = 0
     cached_tokens: int = 0
     written_tokens: int = 0
-    way: str = ""
+    output_mode: str = ""
 
-    def crowded(self, room: int) -> bool:
-        """Whether thinking, for which there was so much room, left too little for the answer."""
+    def crowded(self, thinking_tokens: int) -> bool:
+        """Whether thinking, for which there were so many tokens, left too few for the answer."""
         if self.finish_reason != "length":
             return False
-        return self.reasoning_tokens > room or not without_thinking(self.text).strip()
+        return self.reasoning_tokens > thinking_tokens or not without_thinking(self.text).strip()
 
 
-def reply_of(message: AIMessage, way: str = "") -> Reply:
+def reply_of(message: AIMessage, output_mode: str = "") -> Reply:
     """Read a message; an object that a tool was called with is its text."""
     usage: Mapping[str, Any] = message.usage_metadata or {}
     told = message.response_metadata
@@ -58,7 +59,7 @@ def reply_of(message: AIMessage, way: str = "") -> Reply:
     finish = str(next((told[end] for end in ends if told.get(end)), ""))
     finish = _FINISH.get(finish, finish)
     text = str(message.text if isinstance(message.text, str) else message.text())
-    if way == TOOL and (called := called_with(message)):
+    if output_mode == TOOL and (called := called_with(message)):
         text, finish = called, "stop" if finish == "tool_calls" else finish
     read = usage.get("input_token_details") or {}
     wrote = usage.get("output_tokens", 0)
@@ -74,7 +75,7 @@ def reply_of(message: AIMessage, way: str = "") -> Reply:
         reasoning_tokens=thought,
         cached_tokens=read.get("cache_read") or 0,
         written_tokens=sum(read.get(name) or 0 for name in _WRITTEN),
-        way=way,
+        output_mode=output_mode,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from ..config.tables import ModelTable
 from ..errors import ModelError
 from ..redaction import remember
-from .tables import ModelTable
 
 
 def key_of(table: ModelTable) -> str | None:

@@ -8,69 +8,26 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
 
-from ..errors import Interrupted, LiftAgentError, ModelError, TooManyErrors
+from ..errors import LiftAgentError, ModelError, TooManyErrors
 from ..records import Call, Spending
-from ..redaction import without_own_keys
-from .batches import BATCH_SHARE
+from .batches.batcher import Batcher
+from .batches.service import BATCH_SHARE
 from .budget import Budget
 from .faults import Fault, fault_of
+from .ports import CallCache, CallLog, ModelBackend
+from .settlement import answered, spent_on
+from .stopping import StopSignal
 from .throttle import Throttle
-
-if TYPE_CHECKING:
-    from .backend import Backend
-    from .batches.batcher import Batcher
-    from .replies import Reply
+from .timing import Timing
 
 _ATTEMPTS = 6  # for faults that pass; a rate limit is waited out
 _FIRST_TRIES = 3  # where no server was ever reached
-_LONGEST_WAIT = 60.0
 _WINDOW = 50  # answers over which the share of failures is taken
 _WINDOW_MINIMUM = 20
 _IN_A_BATCH = 10_000  # requests that may wait to be sent together
 _TRIED = 3  # requests of a kind that go alone, if none of them brings an answer
-
-
-class CallLog(Protocol):
-    """Where calls are kept; the ledger is one."""
-
-    def call(self, key: str) -> Call | None:
-        """The call with this key, if it was made."""
-
-    def begin_attempt(self, key: str, started: float, worst: Spending) -> int:
-        """Commit, before it is sent, that a request may spend so much; return its number."""
-
-    def end_attempt(self, attempt: int, seconds: float, outcome: str, spent: Spending) -> None:
-        """Commit how a request without an answer ended, and what it may have spent."""
-
-    def add_call(
-        self, call: Call, attempt: int | None = None, spent: Spending | None = None
-    ) -> None:
-        """Commit a call, and with it the attempt that brought its answer and what it spent."""
-
-
-class CallCache(Protocol):
-    """Answers of other runs, by the same keys."""
-
-    def get(self, key: str) -> Call | None:
-        """The call with this key as it ended there, if it was made."""
-
-    def put(self, call: Call) -> None:
-        """Keep an answered call."""
-
-
-@dataclass(slots=True)
-class Switch:
-    """Turned off by Ctrl-C: no new call begins, those under way finish."""
-
-    stopped: bool = False
-
-    def check(self) -> None:
-        """Raise Interrupted when it is off."""
-        if self.stopped:
-            raise Interrupted("stopped by the user")
 
 
 class Sender:
@@ -78,27 +35,29 @@ class Sender:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: ModelBackend,
         log: CallLog,
         budget: Budget,
         throttle: Throttle,
-        switch: Switch,
+        stop_signal: StopSignal,
         *,
         cache: CallCache | None,
         batcher: Batcher | None,
         timeout: float,
         max_error_rate: float,
+        timing: Timing,
     ) -> None:
         self.failures: deque[bool] = deque(maxlen=_WINDOW)
         self._backend = backend
         self._log = log
         self._budget = budget
         self._throttle = throttle
-        self._switch = switch
+        self._stop_signal = stop_signal
         self._cache = cache
         self._batcher = batcher
         self._timeout = timeout
         self._max_error_rate = max_error_rate
+        self._longest_wait = timing.longest_wait
         self._over: LiftAgentError | None = None  # why nothing more is sent
         self._reached = False  # whether the server was ever there
         self._trying = asyncio.Lock()  # held by the first request of its kind, before a batch
@@ -137,8 +96,9 @@ class Sender:
             passing += 1
             most = _ATTEMPTS if self._reached else _FIRST_TRIES
             if outcome.kind == "passing" and passing < most:
-                backoff = min(_LONGEST_WAIT, 0.5 * 2**passing) * random.uniform(0.5, 1)
-                await self._pause(max(min(outcome.wait or 0.0, _LONGEST_WAIT), backoff))
+                longest = self._longest_wait
+                backoff = min(longest, 0.5 * 2**passing) * random.uniform(0.5, 1)
+                await self._pause(max(min(outcome.wait or 0.0, longest), backoff))
                 continue
             return self._failed(tried, outcome)
 
@@ -179,9 +139,9 @@ class Sender:
             yield None
         else:
             async with self._trying:
-                way = self._backend.way(call.request) or "text"
-                if way not in self._backend.learned.worked and self._tried[way] < _TRIED:
-                    self._tried[way] += 1
+                mode = batcher.unproven(call.request)
+                if mode and self._tried[mode] < _TRIED:
+                    self._tried[mode] += 1
                     yield None
                     return
             yield batcher
@@ -190,17 +150,17 @@ class Sender:
         if batcher.holds(blank.key):
             return await batcher.answer(blank.key)
         self._check()
-        room = self._backend.room
-        worst = self._backend.worst(blank.request, room, BATCH_SHARE)
+        thinking = self._backend.thinking_tokens
+        worst = self._backend.worst(blank.request, thinking, BATCH_SHARE)
         await self._budget.reserve(worst)
-        return await batcher.ask(blank, worst, room)
+        return await batcher.ask(blank, worst, thinking)
 
     async def _attempt(self, blank: Call) -> Call | Fault:
         """Send one request; its answer is committed when this returns."""
-        room = self._backend.room
-        worst = self._backend.worst(blank.request, room)
+        thinking = self._backend.thinking_tokens
+        worst = self._backend.worst(blank.request, thinking)
         answer = int(blank.request["max_tokens"])
-        likely = (worst.tokens - room - answer) // 4 + answer
+        likely = (worst.tokens - thinking - answer) // 4 + answer
         self._check()
         await self._budget.reserve(worst)
         spent = Spending()
@@ -211,7 +171,7 @@ class Sender:
                 attempt = self._log.begin_attempt(blank.key, began, worst)
                 spent = worst  # until the server says otherwise, it may bill all of it
                 try:
-                    sent = self._backend.send(blank.request, room)
+                    sent = self._backend.send(blank.request, thinking)
                     reply = await asyncio.wait_for(sent, self._timeout)
                 except Exception as error:
                     fault = fault_of(error)
@@ -226,7 +186,7 @@ class Sender:
                 call = answered(self._backend, blank, reply, time.monotonic() - clock)
                 spent = spent_on(call, reply, worst)
                 self._throttle.answered(spent.tokens - likely)
-                if crowded := crowded_out(self._backend, reply, room):
+                if crowded := self._backend.crowded_out(reply, thinking):
                     self._log.end_attempt(attempt, call.seconds, crowded.cause, spent)
                     return crowded
                 self._log.add_call(call, attempt, spent)
@@ -247,14 +207,14 @@ class Sender:
     async def _pause(self, seconds: float) -> None:
         """Wait before trying again; Interrupted if the run is being stopped meanwhile."""
         until = time.monotonic() + seconds
-        while (rest := until - time.monotonic()) > 0 and not self._switch.stopped:
+        while (rest := until - time.monotonic()) > 0 and not self._stop_signal.stopped:
             await asyncio.sleep(min(0.1, rest))
-        self._switch.check()
+        self._stop_signal.check()
         self._budget.check_time()
 
     def _check(self) -> None:
         """Raise if nothing more may be sent."""
-        self._switch.check()
+        self._stop_signal.check()
         self._budget.check_time()
         if self._over:
             raise self._over
@@ -263,40 +223,3 @@ class Sender:
             raise TooManyErrors(
                 f"{failed} of the last {seen} answers of {self._backend.name} were faults"
             )
-
-
-def answered(
-    backend: Backend, blank: Call, reply: Reply, seconds: float, share: float = 1.0
-) -> Call:
-    """A call with its answer; it cost this share of the price."""
-    cost = backend.cost_of(reply)
-    return replace(
-        blank,
-        response=without_own_keys(reply.text),
-        finish_reason=reply.finish_reason,
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
-        reasoning_tokens=reply.reasoning_tokens,
-        cached_tokens=reply.cached_tokens,
-        way=reply.way,
-        cost=None if cost is None else cost * share,
-        seconds=seconds,
-    )
-
-
-def spent_on(call: Call, reply: Reply, worst: Spending) -> Spending:
-    """What an answer spent; the worst case, if it came without its usage."""
-    if not reply.counted:
-        return worst
-    return Spending(1, reply.input_tokens + reply.output_tokens, call.cost or 0.0)
-
-
-def crowded_out(backend: Backend, reply: Reply, room: int) -> Fault | None:
-    """The fault of an answer that thinking left no room for, if there is more room to be had."""
-    if reply.reasoning_tokens:
-        backend.learned.thinks()
-    if not reply.way and reply.finish_reason != "length":
-        backend.learned.answered("text")
-    if not reply.crowded(room) or not backend.learned.crowded(room) or backend.room <= room:
-        return None
-    return Fault("otherwise", "the answer was cut while the model was thinking")

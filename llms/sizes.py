@@ -28,6 +28,7 @@ _SCALARS = {
     12: "d",
 }
 _STRING, _ARRAY = 8, 9
+_LONGEST = 1 << 24  # bytes of a string; a chat template has some thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ def is_small_file(path: Path) -> bool:
 
 def read_gguf(path: Path) -> Gguf | None:
     """Read the head of a GGUF file; None if it is none, or of a version that is not known."""
+    # The package gguf maps every word of a vocabulary: 2.1 s and 189 MB for SmolLM2, where this
+    # takes 0.04 s and 12 MB; and it reads no file of which the tensors are cut.
     try:
         with path.open("rb") as file:
             magic, version = struct.unpack("<4sI", file.read(8))
@@ -83,7 +86,7 @@ def read_gguf(path: Path) -> Gguf | None:
             tensors, pairs = struct.unpack("<QQ", file.read(16))
             metadata = {_text(file): _value(file, _number(file, "I")) for _ in range(pairs)}
             return Gguf(metadata, sum(_tensor(file) for _ in range(tensors)))
-    except (OSError, struct.error, KeyError, UnicodeDecodeError):
+    except (OSError, ArithmeticError, LookupError, RecursionError, ValueError, struct.error):
         return None
 
 
@@ -110,7 +113,10 @@ def _value(file: BinaryIO, kind: int) -> Any:
 
 
 def _text(file: BinaryIO) -> str:
-    return file.read(_number(file, "Q")).decode("utf-8", "replace")
+    length = _number(file, "Q")
+    if length > _LONGEST:
+        raise ValueError(f"a string of {length} bytes")
+    return file.read(length).decode("utf-8", "replace")
 
 
 def _number(file: BinaryIO, kind: str) -> Any:

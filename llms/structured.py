@@ -1,8 +1,8 @@
-"""The ways of asking a model for an object of a schema, and of finding it in what came back.
+"""Output modes: how a model is asked for an object of a schema, and how it is found in the answer.
 
 They are tried in this order: the server keeps to a JSON schema, the model calls a tool whose
 parameters are the schema, the server keeps to JSON, the schema stands in the prompt. What a
-call is by its key does not depend on the way.
+call is by its key does not depend on the mode.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ Messages = list[tuple[str, Any]]
 Schema = Mapping[str, Any]  # name, and schema: the JSON schema itself
 
 
-def ways_of(chat: BaseChatModel | None, openai_compatible: bool) -> tuple[str, ...]:
-    """The ways that may work with a chat model, the best first."""
+def output_modes(chat: BaseChatModel | None, openai_compatible: bool) -> tuple[str, ...]:
+    """The output modes that may work with a chat model, the best first."""
     if openai_compatible:
         return (JSON_SCHEMA, TOOL, JSON_OBJECT, PROMPT)
     return (TOOL, PROMPT) if _takes_tools(chat) else (PROMPT,)
 
 
 def asked_for(
-    way: str, messages: Messages, schema: Schema, chat: BaseChatModel | None, *, small: bool
+    mode: str, messages: Messages, schema: Schema, chat: BaseChatModel | None, *, small: bool
 ) -> tuple[Messages, dict[str, Any]]:
-    """Ask for an object by a way: the messages, and options of the request."""
-    if way == JSON_SCHEMA:
+    """Ask for an object in an output mode: the messages, and options of the request."""
+    if mode == JSON_SCHEMA:
         # Through extra_body the raw text, usage and finish reason always come back; LangChain's
         # own structured output loses them when the JSON is bad.
         sent = {"strict": True, **(schema if small else _without_bounds(schema))}
         return messages, _response_format({"type": "json_schema", "json_schema": sent})
-    if way == TOOL:
+    if mode == TOOL:
         return messages, _tool(schema, chat)
     told = [(messages[0][0], _with_schema(messages[0][1], schema["schema"])), *messages[1:]]
-    return told, _response_format({"type": "json_object"}) if way == JSON_OBJECT else {}
+    return told, _response_format({"type": "json_object"}) if mode == JSON_OBJECT else {}
 
 
 def called_with(message: AIMessage) -> str:

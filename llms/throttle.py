@@ -10,6 +10,7 @@ limit changes it and no longer the number in flight.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import deque
@@ -18,14 +19,14 @@ from contextlib import asynccontextmanager
 
 from ..errors import TooManyErrors
 from .faults import Fault
+from .timing import Timing
 
-PATIENCE = 900.0  # seconds for which a server may only refuse before the run is stopped
+logger = logging.getLogger(__name__)
+
 _CUT = 0.6
 _PACE_ANSWERS = 12  # the last answers, by which the server's pace is found
 _SLOWER, _FASTER = 0.97, 1.002  # the pace at a refusal, and after each answer
-_BACKOFF = (0.5, 60.0)  # seconds: the first wait without Retry-After, and the longest
 _CREDIT = 0.25  # seconds of a rate that may be made up for
-_SAID_EVERY = 30.0
 
 
 class Throttle:
@@ -40,12 +41,12 @@ class Throttle:
         rpm: float | None = None,
         tpm: float | None = None,
         check: Callable[[], None] = lambda: None,
-        say: Callable[[str], None] = lambda line: None,
+        timing: Timing | None = None,
     ) -> None:
         """Take the model's name, the most requests at once, and how many to begin with.
 
         `rpm` and `tpm` are the requests and the tokens a minute, if they are known; `check` is
-        called while somebody waits and may raise; `say` tells the user.
+        called while somebody waits and may raise.
         """
         self.most = most
         self._name = name
@@ -56,14 +57,14 @@ class Throttle:
         self._found_pace = _Pace(None, credit=0.0)
         self._answers: deque[float] = deque(maxlen=_PACE_ANSWERS)  # when they came
         self._check = check
-        self._say = say
+        self._timing = timing or Timing()
         self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._opens = 0.0
         self._cut_at = 0.0
         self._refusals = 0  # since the last answer
         self._silent_since: float | None = None  # the first refusal since the last answer
-        self._said_at = float("-inf")
+        self._noticed_at = float("-inf")
 
     @asynccontextmanager
     async def place(self, tokens: int) -> AsyncIterator[None]:
@@ -128,14 +129,15 @@ class Throttle:
             self._cut_at = now
             if not (fault.kind == "limited" and self._found(now)):
                 self._width = max(1.0, self._width * _CUT)
-            if now - self._said_at > _SAID_EVERY:
-                self._said_at = now
-                self._say(f"{self._name} is at its limit ({fault.cause[:80]}): {self._speed()}")
-        first, longest = _BACKOFF
+            if now - self._noticed_at > self._timing.notice:
+                self._noticed_at = now
+                cause, speed = fault.cause[:80], self._speed()
+                logger.info("%s is at its limit (%s): %s", self._name, cause, speed)
+        first, longest = self._timing.first_backoff, self._timing.longest_backoff
         backoff = min(longest, first * 2 ** min(self._refusals, 10)) * random.uniform(0.5, 1)
         wait = backoff if fault.wait is None else fault.wait * random.uniform(1, 1.05)
         self._silent_since = self._silent_since or sent
-        if now + wait - self._silent_since > PATIENCE:
+        if now + wait - self._silent_since > self._timing.patience:
             raise TooManyErrors(
                 f"{self._name} has answered nothing for {now - self._silent_since:.0f} seconds and "
                 f"asks to wait {wait:.0f} more: {fault.cause}"

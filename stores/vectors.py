@@ -53,7 +53,7 @@ class VectorStore:
         from chromadb.config import Settings
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._client = chromadb.PersistentClient(
+        self._client: Any = chromadb.PersistentClient(
             str(folder), settings=Settings(anonymized_telemetry=False)
         )
         try:

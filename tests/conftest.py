@@ -2,12 +2,19 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 from browser import FLAGS, chromium
+from filelock import FileLock
+from hypothesis import settings
 from support import SCRIPTED, TESTS, called, go, static_embedder
+
+# No deadlines: the machine may be busy. In CI the same examples every time.
+settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("suite")
 
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1"}  # how commands print
 
@@ -20,10 +27,36 @@ for name, value in (
     os.environ.setdefault(name, value)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that use a process or a browser, so that `make test-fast` leaves them out."""
+    for item in items:
+        for name in {"process", "browser"} & set(item.fixturenames):
+            item.add_marker(name)
+
+
 @pytest.fixture(scope="session")
-def exports(tmp_path_factory):
+def together(tmp_path_factory):
+    """The folder of this session, which its workers share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def made_once(folder, make):
+    """Make `folder` with what is in it, unless another worker of this session has."""
+    made = folder.with_name(f"{folder.name}.made")
+    with FileLock(f"{folder}.lock"):
+        if not made.exists():
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exports(together):
     """The folder where exported embedders are kept, for all tests of a session."""
-    return tmp_path_factory.mktemp("embedders")
+    return made_once(together / "embedders", lambda _: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,9 +78,9 @@ def own_cache(tmp_path_factory, monkeypatch, exports):
 
 
 @pytest.fixture(scope="session")
-def embedder(tmp_path_factory):
+def embedder(together):
     """The name of an embedder that is as fast as reading."""
-    return static_embedder(tmp_path_factory.mktemp("embedder"))
+    return f"static:{made_once(together / 'embedder', static_embedder)}"
 
 
 @pytest.fixture(scope="session")
@@ -125,27 +158,32 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, embedder):
+def finished(together, tmp_path_factory, embedder, no_cache_of_the_users):
     """A finished run over friendly and hostile rows, with its report."""
     from lift_agent.graph.mapping import draw_missing_map
     from lift_agent.stores.folder import opened_ledger
     from lift_agent.views.report import write_report
 
-    folder = tmp_path_factory.mktemp("report")
-    topics = ("sorting numbers", "boiling carrots", "the song of birds")
-    rows = [
-        {"instruction": f"Explain {topics[i % 3]} in {i + 2} steps.", "output": f"Step {i}: go on."}
-        for i in range(45)
-    ]
-    rows += [{"instruction": f"{i} {bad}", "output": bad} for i, bad in enumerate(HOSTILE)]
-    source = folder / "seeds <b>bold.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    out = folder / "run"
-    go(source, out, embedder=embedder, target_size=45, round_size=8, rounds=2, cache=False)
-    with opened_ledger(out) as ledger:
-        draw_missing_map(ledger, out, print)
-        write_report(ledger, out)
-    return out
+    def make(folder):
+        topics = ("sorting numbers", "boiling carrots", "the song of birds")
+        rows = [
+            {
+                "instruction": f"Explain {topics[i % 3]} in {i + 2} steps.",
+                "output": f"Step {i}: go on.",
+            }
+            for i in range(45)
+        ]
+        rows += [{"instruction": f"{i} {bad}", "output": bad} for i, bad in enumerate(HOSTILE)]
+        source = folder / "seeds <b>bold.jsonl"
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        out = folder / "run"
+        go(source, out, embedder=embedder, target_size=45, round_size=8, rounds=2, cache=False)
+        with opened_ledger(out) as ledger:
+            draw_missing_map(ledger, out, print)
+            write_report(ledger, out)
+
+    made = made_once(together / "report", make)
+    return shutil.copytree(made, tmp_path_factory.mktemp("report") / "of it") / "run"
 
 
 @pytest.fixture(scope="module")
@@ -160,28 +198,32 @@ def browser(finished):  # after the run: Playwright keeps an event loop in this 
 
 
 @pytest.fixture(scope="session")
-def inspected(tmp_path_factory, embedder):
+def inspected(together, tmp_path_factory, embedder, no_cache_of_the_users):
     """The folder of a finished run with two rounds, a failed call and a quarantined row.
 
     Read only: tests share it.
     """
-    folder = tmp_path_factory.mktemp("inspected")
-    topics = ("sort", "cook", "sing", "paint", "plant")
-    rows = [
-        {
-            "instruction": f"Explain how to {topics[i % 5]} thing number {i}.",
-            "output": f"{topics[i % 5]} it {i} times, then rest for {i + 2} minutes.",
-        }
-        for i in range(30)
-    ]
-    rows.append(rows[0])
-    source = folder / "seeds.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIFT_AGENT_CACHE", str(folder / "cache"))
-        settings = {"target_size": 34, "round_size": 10, "rounds": 2, "max_seed_share": 0.5}
-        go(source, folder / "first", embedder=embedder, **settings)
-        # The second time, some of the answers are there already.
-        settings |= {"llm": f"scripted:{TESTS / 'faulty_model.py'}", "judge_llm": SCRIPTED}
-        go(source, folder / "run", embedder=embedder, **settings)
-    return folder / "run"
+
+    def make(folder):
+        topics = ("sort", "cook", "sing", "paint", "plant")
+        rows = [
+            {
+                "instruction": f"Explain how to {topics[i % 5]} thing number {i}.",
+                "output": f"{topics[i % 5]} it {i} times, then rest for {i + 2} minutes.",
+            }
+            for i in range(30)
+        ]
+        rows.append(rows[0])
+        source = folder / "seeds.jsonl"
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LIFT_AGENT_CACHE", str(folder / "cache"))
+            settings = {"target_size": 34, "round_size": 10, "rounds": 2, "max_seed_share": 0.5}
+            go(source, folder / "first", embedder=embedder, **settings)
+            # The second time, some of the answers are there already.
+            settings |= {"llm": f"scripted:{TESTS / 'faulty_model.py'}", "judge_llm": SCRIPTED}
+            go(source, folder / "run", embedder=embedder, **settings)
+
+    # Each worker has its own copy: some tests hold the run's lock.
+    made = made_once(together / "inspected", make)
+    return shutil.copytree(made, tmp_path_factory.mktemp("inspected") / "of it") / "run"

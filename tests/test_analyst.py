@@ -29,7 +29,7 @@ from lift_agent.geometry.subspaces import SAME_SUBSPACE, match_centres, merge_su
 from lift_agent.graph.progress import Progress
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.jobs.run import run
-from lift_agent.llms.gateway import Parsed
+from lift_agent.llms.messages import Parsed
 from lift_agent.records import Reference, Rejected, Row, TrackRecord, reference_id
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -19,6 +20,7 @@ from support import ROOT, SCRIPTED, go, read_dataset
 from lift_agent.agents.judge import Rubric
 from lift_agent.agents.prompts import load
 from lift_agent.config import resolve
+from lift_agent.config.tables import FREE, ModelTable
 from lift_agent.errors import ModelError, UsageError
 from lift_agent.graph.progress import Progress
 from lift_agent.jobs.check import check
@@ -26,17 +28,19 @@ from lift_agent.jobs.estimate import estimate
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.jobs.run import run, settings_of
 from lift_agent.llms import local, sizes
-from lift_agent.llms.gateway import Gateway, Request
-from lift_agent.llms.local import PACKAGE, packaged_model
+from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.local import PACKAGE, packaged_model, slots
+from lift_agent.llms.messages import Request
 from lift_agent.llms.names import PROVIDERS
 from lift_agent.llms.prices import price_of
 from lift_agent.llms.providers import open_backend, prospect
-from lift_agent.llms.tables import FREE, ModelTable
+from lift_agent.llms.timing import Timing
 from lift_agent.redaction import redacted
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.check import print_check
 
 HELLO = Request("hello@1", (("system", "Be short."), ("user", "Say hello.")), 0.0, 32)
+SHORT = Timing(longest_wait=0.05, first_backoff=0.01, longest_backoff=0.05)
 CURATE = {"recipe": "curate", "target_size": 30}
 
 needs_embedded = pytest.mark.skipif(
@@ -49,12 +53,12 @@ def ask(backend, request=HELLO, schema=None):
     return asyncio.run(backend.send(backend.body(request, schema, 0)))
 
 
-def through_gateway(backend, ledger, request=HELLO):
+def through_gateway(backend, ledger, request=HELLO, timing=None):
     """Ask as an agent does, and close the connections."""
 
     async def both():
         try:
-            return await Gateway(backend, ledger.calls).ask(request, agent="test")
+            return await Gateway(backend, ledger.calls, timing=timing).ask(request, agent="test")
         finally:
             if backend.close:
                 await backend.close()
@@ -180,13 +184,9 @@ def anthropic_at(address, key="ANTHROPIC_API_KEY", model="claude-haiku-4-5"):
 def test_anthropic_is_asked_through_the_gateway_and_its_refusals_are_waited_out(
     monkeypatch, ledger
 ):
-    from lift_agent.llms import sender, throttle
-
-    monkeypatch.setattr(sender, "_LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(throttle, "_BACKOFF", (0.01, 0.05))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-right")
     with serving(anthropic(lambda messages: "Hello.", [429, 529])) as (address, seen):
-        got = through_gateway(anthropic_at(address), ledger)
+        got = through_gateway(anthropic_at(address), ledger, timing=SHORT)
     assert got.text == "Hello."
     assert len(seen) == 3
     assert seen[-1][2]["temperature"] == 0.0
@@ -333,6 +333,28 @@ def test_the_head_of_a_gguf_file_tells_parameters_and_context(tmp_path):
     (tmp_path / "none.gguf").write_bytes(b"GGUF but no more")
     assert sizes.read_gguf(tmp_path / "none.gguf") is None
     assert local.weights(PACKAGE) == local.weights("") == packaged_model(PACKAGE)
+
+
+def gguf(pairs, rest, key=3):
+    head = struct.pack("<4sIQQ", b"GGUF", 3, 1, pairs) + struct.pack("<Q", key) + b"abc"
+    return head + rest + bytes(200)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gguf(1, b"", key=1 << 62),
+        gguf(1 << 60, struct.pack("<IB", 0, 1)),
+        gguf(1, struct.pack("<IIQ", 9, 8, 1 << 60)),
+        gguf(1, struct.pack("<IIQ", 9, 10, (1 << 64) - 1)),
+        gguf(1, struct.pack("<I", 77)),
+        gguf(1, struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 5000),
+    ],
+    ids=["a long key", "many pairs", "many words", "a long array", "no kind", "nested arrays"],
+)
+def test_a_hostile_gguf_file_says_nothing(content, tmp_path):
+    (tmp_path / "bad.gguf").write_bytes(content)
+    assert sizes.read_gguf(tmp_path / "bad.gguf") is None
 
 
 def test_the_short_form_of_a_prompt_is_shorter_and_has_its_own_version():
@@ -530,15 +552,15 @@ def plugin_folder(tmp_path_factory):
     return folder
 
 
-def test_the_example_plugin_makes_a_run(plugin_folder, seeds, command, embedder):
+def test_the_example_plugin_makes_a_run(plugin_folder, seeds, process, embedder):
     lines = (ROOT / "examples" / "plugin").glob("*.[pt]*")
     assert sum(len(path.read_text().splitlines()) for path in lines) < 60
     paths = f"{plugin_folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    told = command("plugins", PYTHONPATH=paths).stdout
+    told = process("plugins", PYTHONPATH=paths).stdout
     assert "lift-agent-echo 0.1.0" in told
     assert "broken-plugin 1.0" in told
     assert "No module named 'no_such_module'" in " ".join(told.split())
-    done = command(
+    done = process(
         *("run", seeds, "--llm", "echo:40", "--judge-llm", SCRIPTED, "--embedder", embedder),
         *("--target-size", "44", "--rounds", "1", "--round-size", "8", "--json"),
         code=3,
@@ -546,7 +568,7 @@ def test_the_example_plugin_makes_a_run(plugin_folder, seeds, command, embedder)
     )
     usage = json.loads(done.stdout)["usage"]
     assert usage["generator"]["calls"] > 0
-    failed = command("check", "--llm", "broken:x", code=1, PYTHONPATH=paths)
+    failed = process("check", "--llm", "broken:x", code=1, PYTHONPATH=paths)
     assert "the plugin broken of broken-plugin 1.0 is broken" in failed.stdout
 
 
@@ -685,7 +707,7 @@ def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(
         process.wait(30)
 
 
-def test_weights_of_the_hub_are_fetched_once_and_what_is_missing_is_said(tmp_path, command):
+def test_weights_of_the_hub_are_fetched_once_and_what_is_missing_is_said(tmp_path, process):
     content = b"GGUF, more or less"
 
     def hub(method, path, body, headers):
@@ -711,14 +733,17 @@ def test_weights_of_the_hub_are_fetched_once_and_what_is_missing_is_said(tmp_pat
         assert done.stdout.splitlines() == [content.decode()] * 2
         assert sum(method == "GET" and "resolve" in path for method, path, *_ in seen) == 1
         for place, cause in (("small/other.gguf", "no file"), ("gone/x.gguf", "no repository")):
-            done = command("check", "--llm", f"local:hf:owner/{place}", code=1, **env)
+            done = process("check", "--llm", f"local:hf:owner/{place}", code=1, **env)
             assert cause in done.stdout
 
 
 @pytest.mark.parametrize(("count", "at_once"), [(1, 1), (2, 2), (8, 2), (16, 4), (64, 8)])
-def test_slots_follow_the_cores_and_a_table_decides(count, at_once, monkeypatch):
-    monkeypatch.setattr(local, "cores", lambda: count)
-    assert prospect("local:hf:owner/repo/m-1b.gguf").concurrency == at_once
+def test_slots_follow_the_cores(count, at_once):
+    assert slots(count) == at_once
+
+
+def test_a_table_decides_the_slots():
+    assert prospect("local:hf:owner/repo/m-1b.gguf").concurrency == slots()
     tables = resolve({"llms": {"mine": {"model": "local:hf:o/r/m.gguf", "slots": 5}}}).llms
     assert prospect("mine", tables=tables).concurrency == 5
 
@@ -757,7 +782,10 @@ def test_the_tables_of_the_documentation_are_those_of_the_code():
         ("openai:gpt-4o-mini-2024-07-18", (0.15, 0.6, 0.075)),
         ("anthropic:claude-haiku-4-5-20251001", (1.0, 5.0, 0.1)),
         ("openai:text-embedding-3-small", (0.02, 0.0)),
+        ("anthropic:claude-haiku-4-5-of-mine", None),
         ("anthropic:gpt-4o-mini", None),
+        ("google_genai:gemini-2.5-pro", (1.25, 10.0, 0.125)),  # of short prompts
+        ("deepseek:deepseek-chat", None),  # its price depends on the hour
         ("openai:gpt-4o-mini-2024-07-181", None),
     ],
 )

@@ -19,18 +19,21 @@ from misbehaving_server import MisbehavingServer
 from pydantic import BaseModel
 
 from lift_agent.errors import Interrupted, ModelError
-from lift_agent.llms.batches import batcher as batching
-from lift_agent.llms.batches import service_of
 from lift_agent.llms.batches.batcher import Batcher, parts
+from lift_agent.llms.batches.opening import service_of
 from lift_agent.llms.budget import Budget, Caps
-from lift_agent.llms.gateway import Gateway, Request, Switch
+from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.messages import Request
 from lift_agent.llms.providers import open_backend
+from lift_agent.llms.stopping import StopSignal
+from lift_agent.llms.timing import Timing
 from lift_agent.records import Batch, BatchItem, Call, Spending
 from lift_agent.stores.ledger import Ledger
 
 GOOD = '{"label": "good", "points": 3}'
 MODELS = {"openai": "openai:test-model", "anthropic": "anthropic:claude-test"}
 PRICE = (1.0, 1.0)
+SHORT = Timing(batch_listed=0.2, batch_retry=0.02)
 
 
 class Mark(BaseModel):
@@ -45,8 +48,6 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    monkeypatch.setattr(batching, "_GRACE", 0.2)
-    monkeypatch.setattr(batching, "_FIRST_WAIT", 0.02)
 
 
 @pytest.fixture(params=sorted(MODELS))
@@ -65,22 +66,21 @@ class Run:
         url = f"{server.address}/v1" if provider == "openai" else None
         self.backend = open_backend(name, url, prices={name: PRICE})
         if known:
-            self.backend.learned.worked |= {"text", *self.backend.ways}
-        self.switch = Switch()
-        self.said: list[str] = []
+            self.backend.capabilities.worked |= {"text", *self.backend.output_modes}
+        self.stop_signal = StopSignal()
         self.budget = Budget(caps, self.ledger.calls.spent())
         service = service_of(self.backend)
         assert service
         self.service = service
         self.batcher = Batcher(
-            *(service, self.backend, self.ledger.batches, self.budget, self.switch),
-            say=self.said.append,
+            *(service, self.backend, self.ledger.batches, self.budget, self.stop_signal),
             poll=0.02,
             gather=0.05,
+            timing=SHORT,
         )
         self.gateway = Gateway(
             *(self.backend, self.ledger.calls, self.budget),
-            switch=self.switch,
+            stop_signal=self.stop_signal,
             batcher=self.batcher,
         )
 
@@ -164,7 +164,9 @@ def test_objects_come_back_by_the_way_in_which_they_were_asked_for(process: Any)
                 )
                 parsed = await asyncio.gather(*asked)
                 assert [p.value for p in parsed] == [Mark(label="good", points=3)] * 5
-                assert {call.way for call in run.ledger.calls.find()} == {run.backend.ways[0]}
+                assert {call.way for call in run.ledger.calls.find()} == {
+                    run.backend.output_modes[0]
+                }
 
         asyncly(test)
         [made] = server.state.batches.values()
@@ -216,7 +218,10 @@ def test_an_item_that_is_refused_for_good_is_not_asked_again(process: Any) -> No
         assert server.state.singles == 0
 
 
-def test_a_batch_that_is_under_way_outlives_its_process_and_its_server(process: Any) -> None:
+def test_a_batch_that_is_under_way_outlives_its_process_and_its_server(
+    process: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lift_agent")
     with BatchServer(echo, pace=4) as server:
 
         async def first() -> None:
@@ -235,7 +240,7 @@ def test_a_batch_that_is_under_way_outlives_its_process_and_its_server(process: 
 
         async def second() -> None:
             async with process(server) as run:
-                assert any("going on with batch" in line for line in run.said)
+                assert any("going on with batch" in line for line in caplog.messages)
                 assert all(a.text for a in await run.ask(20))
                 assert run.spending_adds_up()
 
@@ -350,7 +355,10 @@ def test_a_strangers_batch_of_as_many_requests_is_not_taken_for_ours(
     assert len(server.state.batches) == 2
 
 
-def test_ctrl_c_leaves_batches_running_and_says_so(process: Any) -> None:
+def test_ctrl_c_leaves_batches_running_and_says_so(
+    process: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lift_agent")
     with BatchServer(echo, pace=0) as server:
 
         async def test() -> None:
@@ -358,9 +366,9 @@ def test_ctrl_c_leaves_batches_running_and_says_so(process: Any) -> None:
                 asking = asyncio.create_task(run.ask(5))
                 while not server.state.looks:
                     await asyncio.sleep(0.01)
-                run.switch.stopped = True
+                run.stop_signal.stopped = True
                 assert {type(a) for a in await asking} == {Interrupted}
-                assert run.said[-1].startswith("batches go on at the provider")
+                assert caplog.messages[-1].startswith("batches go on at the provider")
                 assert [b["state"] for b in run.ledger.batches.batches()] == ["sent"]
 
         asyncly(test)

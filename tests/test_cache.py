@@ -29,7 +29,7 @@ from test_gateway import (
 )
 
 from lift_agent.errors import RunFolderError
-from lift_agent.llms.gateway import Answer
+from lift_agent.llms.messages import Answer
 from lift_agent.records import Call, Spending
 from lift_agent.stores.cache import (
     CachedModel,

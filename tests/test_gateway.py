@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -31,19 +32,22 @@ from misbehaving_server import (
 from pydantic import BaseModel, Field
 
 from lift_agent.errors import Interrupted, ModelError, TooManyErrors
-from lift_agent.llms import sender as senders
-from lift_agent.llms import throttle as throttles
 from lift_agent.llms.budget import Budget, Caps, worst_case_tokens
+from lift_agent.llms.calls import call_key
 from lift_agent.llms.faults import fault_of
-from lift_agent.llms.gateway import Answer, Gateway, Request, Switch, call_key
+from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.messages import Answer, Request
 from lift_agent.llms.providers import open_backend
+from lift_agent.llms.stopping import StopSignal
 from lift_agent.llms.throttle import Throttle
+from lift_agent.llms.timing import Timing
 from lift_agent.records import Attempt, Spending
 from lift_agent.stores.ledger import Ledger
 
 GOOD = '{"label": "good", "points": 3}'
 KEY = "sk-test-SECRET"
 MODEL = "openai:test-model"
+SHORT = Timing(longest_wait=0.01, first_backoff=0.01, longest_backoff=0.05)
 
 quick = settings(max_examples=50, deadline=None)
 loop = asyncio.new_event_loop()  # one for all: a client cannot leave that of its first request
@@ -57,15 +61,13 @@ class Mark(BaseModel):
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Give a key that must not get out; shorten what is waited between attempts."""
+    """Give a key that must not get out."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path / "cache"))
     # No server here speaks TLS, and reading certificates takes longer than most of these tests.
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    monkeypatch.setattr(senders, "_LONGEST_WAIT", 0.01)
-    monkeypatch.setattr(throttles, "_BACKOFF", (0.01, 0.05))
 
 
 def good(messages: list[Message]) -> str:
@@ -100,7 +102,8 @@ def opened(
     most: int = 32,
     caps: Caps | None = None,
     price: float | None = None,
-    switch: Switch | None = None,
+    stop_signal: StopSignal | None = None,
+    timing: Timing = SHORT,
     **settings: Any,
 ) -> Iterator[tuple[Gateway, Ledger]]:
     """Open a gateway to a server (or to an address), over the ledger in a folder."""
@@ -108,11 +111,12 @@ def opened(
     prices = None if price is None else {MODEL: (price, price)}
     backend = open_backend(MODEL, base_url, prices=prices)
     settings = {"timeout": patience, **settings}
-    switch = switch or Switch()
-    throttle = Throttle(backend.name, most, check=switch.check)
+    stop_signal = stop_signal or StopSignal()
+    throttle = Throttle(backend.name, most, check=stop_signal.check, timing=timing)
+    settings |= {"stop_signal": stop_signal, "timing": timing}
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
         budget = Budget(caps, ledger.calls.spent())
-        yield Gateway(backend, ledger.calls, budget, throttle, switch=switch, **settings), ledger
+        yield Gateway(backend, ledger.calls, budget, throttle, **settings), ledger
         assert backend.close
         run(backend.close())
 
@@ -291,11 +295,12 @@ def test_any_retry_after_is_read_without_a_crash(asked: str) -> None:
     assert fault.wait is None or fault.wait >= 0
 
 
-def test_a_server_that_only_refuses_stops_all_that_wait(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.3)
-    with serve(always("http_429")) as server, opened(tmp_path, server) as (gateway, _):
+def test_a_server_that_only_refuses_stops_all_that_wait(tmp_path: Path) -> None:
+    timing = replace(SHORT, patience=0.3)
+    with (
+        serve(always("http_429")) as server,
+        opened(tmp_path, server, timing=timing) as (gateway, _),
+    ):
         results = ask(gateway, *map(request, range(5)))
     assert kinds(results) == {"TooManyErrors": 5}
     assert "HTTP 429" in str(results[0])
@@ -303,7 +308,7 @@ def test_a_server_that_only_refuses_stops_all_that_wait(
 
 def test_a_server_that_asks_for_more_than_patience_stops_at_once(tmp_path: Path) -> None:
     with (
-        serve(always("http_429"), retry_after=throttles.PATIENCE + 1) as server,
+        serve(always("http_429"), retry_after=SHORT.patience + 1) as server,
         opened(tmp_path, server) as (gateway, _),
     ):
         assert kinds(ask(gateway, request())) == {"TooManyErrors": 1}
@@ -319,11 +324,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("fault", FATAL)
-def test_an_unusable_model_is_one_clear_sentence(
-    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.3)
-    with serve(always(fault)) as server, opened(tmp_path, server) as (gateway, _):
+def test_an_unusable_model_is_one_clear_sentence(tmp_path: Path, fault: str) -> None:
+    timing = replace(SHORT, patience=0.3)
+    with serve(always(fault)) as server, opened(tmp_path, server, timing=timing) as (gateway, _):
         (error,) = ask(gateway, request())
     assert isinstance(error, ModelError)
     assert str(error).startswith(f"{MODEL} {REFUSALS[fault]}")
@@ -462,7 +465,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
             serve(dict.fromkeys(names, 0.025), seed=7, latency=(0, 0.01)) as server,
             opened(folder, server, most=concurrency, max_error_rate=1.0) as (gateway, ledger),
         ):
-            gateway.backend.learned.thinks()  # otherwise the first thought changes what follows
+            gateway.backend.capabilities.thinks()  # else the first thought changes what follows
             asked = (gateway.ask_for(Mark, request(n), agent="test") for n in range(30))
             parsed = run(together(asked))
             assert ledger.calls.spent().calls == len(server.requests)
@@ -603,9 +606,9 @@ def test_a_process_can_run_twice_on_one_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["", "http_500", "http_429", "http_401", "quota"])
-def test_no_key_gets_out(tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
-    with serve(always(fault)) as server, opened(tmp_path, server) as (gateway, _):
+def test_no_key_gets_out(tmp_path: Path, fault: str) -> None:
+    timing = replace(SHORT, patience=0.1)
+    with serve(always(fault)) as server, opened(tmp_path, server, timing=timing) as (gateway, _):
         (answer,) = ask(gateway, request())
         kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     kept += b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -656,17 +659,17 @@ def test_unusable_answers_of_an_earlier_run_are_no_failures(tmp_path: Path) -> N
                 assert not reused or ask(gateway, request("new")) == [Answer(GOOD)]
 
 
-def test_the_switch_lets_calls_under_way_finish(tmp_path: Path) -> None:
-    switch = Switch()
+def test_the_stop_signal_lets_calls_under_way_finish(tmp_path: Path) -> None:
+    signal = StopSignal()
     with (
         serve(latency=(0.2, 0.2)) as server,
-        opened(tmp_path, server, most=4, switch=switch) as (gateway, ledger),
+        opened(tmp_path, server, most=4, stop_signal=signal) as (gateway, ledger),
     ):
 
         async def stop_early() -> list[Any]:
             tasks = [asyncio.create_task(gateway.ask(request(n), agent="test")) for n in range(12)]
             await until(lambda: len(server.requests) == 4)
-            switch.stopped = True
+            signal.stopped = True
             return await together(tasks)
 
         assert kinds(run(stop_early())) == {"Answer": 4, "Interrupted": 8}
@@ -675,21 +678,19 @@ def test_the_switch_lets_calls_under_way_finish(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["http_429", "http_500"])
-def test_the_switch_ends_the_wait_for_a_retry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    monkeypatch.setattr(senders, "_LONGEST_WAIT", 60.0)
-    switch = Switch()
+def test_the_stop_signal_ends_the_wait_for_a_retry(tmp_path: Path, fault: str) -> None:
+    timing = replace(SHORT, longest_wait=60.0)
+    signal = StopSignal()
     with (
         serve(always(fault), retry_after=60) as server,
-        opened(tmp_path, server, switch=switch) as (gateway, _),
+        opened(tmp_path, server, stop_signal=signal, timing=timing) as (gateway, _),
     ):
 
         async def stop_in_between() -> list[Any]:
             task = asyncio.create_task(gateway.ask(request(), agent="test"))
             await until(lambda: any(seen.status for seen in server.requests))
             await asyncio.sleep(0.05)
-            switch.stopped = True
+            signal.stopped = True
             return await together([task])
 
         assert kinds(run(stop_in_between())) == {"Interrupted": 1}

@@ -26,7 +26,7 @@ from lift_agent.formats.reading.readers import read_rows
 from lift_agent.graph.progress import Progress
 from lift_agent.jobs.estimate import estimate
 from lift_agent.jobs.replay import first_difference, replay
-from lift_agent.llms.gateway import Parsed
+from lift_agent.llms.messages import Parsed
 from lift_agent.records import Duel, Row, Score, row_id
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.summary import print_summary

@@ -27,11 +27,11 @@ from test_gateway import (
 )
 
 from lift_agent.errors import BudgetReached, Interrupted, TooManyErrors
-from lift_agent.llms import throttle as throttles
 from lift_agent.llms.budget import Budget, Caps, worst_case_tokens
 from lift_agent.llms.faults import Fault
 from lift_agent.llms.providers import open_backend
 from lift_agent.llms.throttle import Throttle
+from lift_agent.llms.timing import Timing
 from lift_agent.records import Spending
 
 quick = settings(max_examples=100, deadline=None)
@@ -361,9 +361,8 @@ def test_the_longest_wait_that_was_asked_for_counts() -> None:
     assert min(take(throttle, 2)) - asked >= 0.2
 
 
-def test_without_a_time_to_wait_the_wait_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttles, "_BACKOFF", (0.05, 0.4))
-    throttle = Throttle("m", 4)
+def test_without_a_time_to_wait_the_wait_grows() -> None:
+    throttle = Throttle("m", 4, timing=Timing(first_backoff=0.05, longest_backoff=0.4))
     for _ in range(4):
         refuse(throttle, limited(None))
     asked = time.monotonic()
@@ -398,17 +397,17 @@ def test_a_rate_does_not_add_up_while_nothing_is_asked() -> None:
     assert take(throttle, 12)[-1] - asked >= 11 * 0.04 - 0.25
 
 
-def test_the_user_is_told_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines: list[str] = []
-    throttle = Throttle("openai:m", 10, say=lines.append)
+def test_the_user_is_told_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lift_agent")
+    throttle = Throttle("openai:m", 10, timing=Timing(notice=0.3))
     for _ in range(5):
         refuse(throttle)
-    (line,) = lines
+    (line,) = caplog.messages
     assert line.startswith("openai:m is at its limit (HTTP 429: too much)")
     assert "6 requests" in line
-    monkeypatch.setattr(throttles, "_SAID_EVERY", 0.0)
+    time.sleep(0.3)
     refuse(throttle)
-    assert len(lines) == 2
+    assert len(caplog.messages) == 2
 
 
 def test_those_who_wait_are_asked_whether_to_go_on() -> None:
@@ -447,11 +446,8 @@ def test_one_who_leaves_the_queue_leaves_its_turn_to_the_next() -> None:
     run(leave())
 
 
-def test_patience_ends_with_a_server_that_answers_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
-    throttle = Throttle("openai:m", 4)
+def test_patience_ends_with_a_server_that_answers_nothing() -> None:
+    throttle = Throttle("openai:m", 4, timing=Timing(patience=0.1))
     refuse(throttle)
     time.sleep(0.15)
     with pytest.raises(TooManyErrors, match=r"openai:m has answered nothing .* HTTP 429"):
@@ -460,12 +456,9 @@ def test_patience_ends_with_a_server_that_answers_nothing(
     refuse(throttle)
 
 
-def test_time_in_which_nothing_was_asked_does_not_try_patience(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(throttles, "PATIENCE", 0.1)
-    throttle = Throttle("m", 4)
-    time.sleep(0.15)  # a run embeds for longer than PATIENCE
+def test_time_in_which_nothing_was_asked_does_not_try_patience() -> None:
+    throttle = Throttle("m", 4, timing=Timing(patience=0.1))
+    time.sleep(0.15)  # a run embeds for longer than that
     refuse(throttle)
     throttle.answered()
     time.sleep(0.15)
@@ -477,7 +470,7 @@ def test_a_server_that_asks_for_more_than_patience_ends_the_run(status: int) -> 
     throttle = Throttle("m", 4)
     kind: Any = "limited" if status == 429 else "passing"
     with pytest.raises(TooManyErrors, match="asks to wait"):
-        refuse(throttle, Fault(kind, "closed", status, throttles.PATIENCE + 60, refused=True))
+        refuse(throttle, Fault(kind, "closed", status, Timing().patience + 60, refused=True))
 
 
 # gateway and server -----------------------------------------------------------------------

@@ -108,8 +108,8 @@ def test_the_command_writes_it_again(finished, command):
     assert (finished / "report.html").is_file()
 
 
-def test_a_run_that_stopped_short_has_one_too(tmp_path, seeds, embedder, command):
+def test_a_run_that_stopped_short_has_one_too(tmp_path, seeds, embedder, process):
     options = ("--llm", SCRIPTED, "--embedder", embedder, "--max-calls", 3, "--out", "short")
-    command("run", seeds, *options, code=3)
+    process("run", seeds, *options, code=3)
     text = (tmp_path / "short" / "report.html").read_text(encoding="utf-8")
     assert "stopped with <b>budget</b>" in text

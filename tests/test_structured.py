@@ -1,4 +1,4 @@
-"""Ways of asking for an object, thinking, and what is learned of a server."""
+"""Output modes, thinking, and what a server is found to take."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from pydantic import BaseModel
 from lift_agent.jobs.replay import RecordedCalls
 from lift_agent.llms.answers import parse
 from lift_agent.llms.backend import Backend
-from lift_agent.llms.completions import RefusedError
+from lift_agent.llms.capabilities import THINKING_TOKENS
+from lift_agent.llms.connections import RefusedError
 from lift_agent.llms.faults import refused_part
-from lift_agent.llms.gateway import Gateway, Request
-from lift_agent.llms.learned import ROOM
+from lift_agent.llms.gateway import Gateway
+from lift_agent.llms.messages import Request
 from lift_agent.llms.providers import open_backend
 from lift_agent.llms.replies import Reply
 from lift_agent.records import Call
@@ -31,7 +32,7 @@ from lift_agent.stores.ledger import Ledger
 
 GOOD = '{"label": "good", "points": 3}'
 MODEL = "openai:test-model"
-WAYS = ("json_schema", "tool", "json_object", "prompt")
+MODES = ("json_schema", "tool", "json_object", "prompt")
 REFUSED = {"json_schema": "json_schema", "tool": "tools", "json_object": "json_object"}
 
 run = asyncio.new_event_loop().run_until_complete
@@ -59,7 +60,7 @@ def opened(
         closing(Ledger(folder / "ledger.sqlite")) as ledger,
         closing(SharedCache(folder / "calls.sqlite")) as memory,
     ):
-        backend.learned.open(memory, backend.name)
+        backend.capabilities.open(memory, backend.name)
         yield Gateway(backend, ledger.calls), ledger
         assert backend.close
         run(backend.close())
@@ -78,29 +79,29 @@ def good(messages: Any) -> str:
     return GOOD
 
 
-def way_of(body: dict[str, Any]) -> str:
+def mode_of(body: dict[str, Any]) -> str:
     if "tools" in body:
         return "tool"
     return body.get("response_format", {}).get("type", "prompt")
 
 
-# ways -------------------------------------------------------------------------------------
+# output modes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_refused_way_is_followed_by_the_next_and_what_worked_is_remembered(
-    tmp_path: Path, way: str
+    tmp_path: Path, mode: str
 ) -> None:
-    before = WAYS[: WAYS.index(way)]
+    before = MODES[: MODES.index(mode)]
     with MisbehavingServer(good, refuses=[REFUSED[earlier] for earlier in before]) as server:
         with opened(tmp_path, server) as (gateway, ledger):
             assert judge(gateway) == (Mark(label="good", points=3), "")
-            assert [way_of(seen.body) for seen in server.requests] == [*before, way]
+            assert [mode_of(seen.body) for seen in server.requests] == [*before, mode]
             assert judge(gateway, "Judge that.")[0]
-            assert {call.way for call in ledger.calls.find()} == {way}
+            assert {call.way for call in ledger.calls.find()} == {mode}
         with opened(tmp_path, server) as (gateway, _):  # the next run
             assert judge(gateway, "Judge more.")[0]
-    assert [way_of(seen.body) for seen in server.requests] == [*before, way, way, way]
+    assert [mode_of(seen.body) for seen in server.requests] == [*before, mode, mode, mode]
 
 
 def test_a_calls_key_does_not_depend_on_the_way(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_a_way_that_brings_no_object_is_given_up_for_one_that_does(tmp_path: Pat
         server._respond = deaf  # type: ignore[method-assign]
         with opened(tmp_path, server) as (gateway, _):
             assert [bool(judge(gateway, f"Judge {n}.")[0]) for n in range(3)] == [False, True, True]
-            assert gateway.backend.learned.way == "tool"
+            assert gateway.backend.capabilities.output_mode == "tool"
 
 
 def test_the_schema_stands_in_the_turn_that_does_not_vary(tmp_path: Path) -> None:
@@ -208,12 +209,15 @@ def test_a_server_that_refuses_what_it_is_not_sent_is_not_asked_for_ever(tmp_pat
 # thinking ---------------------------------------------------------------------------------
 
 
-def test_an_answer_cut_while_thinking_is_asked_once_more_with_room(tmp_path: Path) -> None:
+def test_an_answer_cut_while_thinking_is_asked_once_more_with_tokens_for_it(tmp_path: Path) -> None:
     with MisbehavingServer(good, thinking=500) as server:
         with opened(tmp_path, server) as (gateway, ledger):
             assert judge(gateway)[0]
             [call] = ledger.calls.find()
-            assert [seen.body["max_tokens"] for seen in server.requests] == [64, 64 + ROOM]
+            assert [seen.body["max_tokens"] for seen in server.requests] == [
+                64,
+                64 + THINKING_TOKENS,
+            ]
             assert ledger.calls.spent().tokens == server.tokens
             outcomes = [attempt.outcome for attempt in ledger.calls.attempts(call.key)]
             assert outcomes == ["the answer was cut while the model was thinking", "answered"]
@@ -242,12 +246,12 @@ class Thinking(Backend):
 
     sent: int = 0
 
-    async def send(self, body: Mapping[str, Any], room: int = 0) -> Reply:
+    async def send(self, body: Mapping[str, Any], thinking_tokens: int = 0) -> Reply:
         self.sent += 1
         thought = 300 + self.sent
         if len(body["messages"]) == 2:
             return Reply(GOOD[:9], "length", 10, 400, reasoning_tokens=thought, cached_tokens=5)
-        return Reply(GOOD, "stop", 10, 400, reasoning_tokens=thought, way="json_schema")
+        return Reply(GOOD, "stop", 10, 400, reasoning_tokens=thought, output_mode="json_schema")
 
 
 @pytest.mark.parametrize("replayed", [False, True])
@@ -274,7 +278,7 @@ def test_a_repair_after_thinking_is_known_to_the_cache_and_the_replay(
     assert "301" not in repair
 
 
-def test_a_model_known_to_reason_has_room_from_the_first(tmp_path: Path) -> None:
+def test_a_model_known_to_reason_has_tokens_for_it_from_the_first(tmp_path: Path) -> None:
     with (
         MisbehavingServer(good, thinking=500) as server,
         opened(tmp_path, server, name="openai:o4-mini") as (gateway, _),

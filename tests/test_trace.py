@@ -35,6 +35,16 @@ def keys(found):
     return sorted(record["key"] for record in found if record["kind"] == "call")
 
 
+def test_the_list_by_cost_is_there_by_its_old_name_too(inspected, command):
+    told = command("trace", inspected, "--most-expensive", "--json")
+    before = command("trace", inspected, "--dearest", "--json")
+    assert before.stdout == told.stdout
+    costs = [record["cost"] for record in records(told) if record["kind"] == "call"]
+    assert costs and costs == sorted(costs, reverse=True)
+    assert "--most-expensive" in before.stderr and not told.stderr
+    assert "--dearest" not in command("trace", "--help").stdout
+
+
 def test_the_tree_has_each_call_once_under_its_round_agent_and_subject(inspected, ledger, command):
     lines = command("trace", inspected).stdout.splitlines()
     told = [line.split()[0] for line in lines if line.startswith("      ")]

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..agents.forecasts import Span
 from ..jobs.estimate import Estimate
+from ..records.ranges import Range
 from ..stores.queries.summary import Summary
 from .format import compact, duration, inert, money, number
 
@@ -58,7 +58,7 @@ def in_one_line(estimate: Estimate) -> str:
 
 def print_estimated_and_actual(summary: Summary, console: Console) -> None:
     """Set what the run was thought to take beside what it took."""
-    spans = {name: Span(*span) if span else None for name, span in summary.estimate.items()}
+    spans = {name: Range(*span) if span else None for name, span in summary.estimate.items()}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "calls", "tokens", "money", "time"):
         table.add_column(name, justify="left" if not name else "right")
@@ -80,7 +80,7 @@ def print_estimated_and_actual(summary: Summary, console: Console) -> None:
     console.print(table)
 
 
-def _span(span: Span | None, shown: Callable[[float], str]) -> str:
+def _span(span: Range | None, shown: Callable[[float], str]) -> str:
     if span is None:
         return "unknown"
     low, high = shown(span.low), shown(span.high)

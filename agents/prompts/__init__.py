@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
-from ...llms.gateway import Request
+from ...llms.messages import Request
 
 _TURN = re.compile(r"^# (system|compact|user|assistant)\n", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")

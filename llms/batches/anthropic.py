@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
-from ..completions import refusal, session_for
+from ...records import Batch
+from ..backend import Backend
+from ..connections import refusal, session_for
 from ..faults import Fault
 from ..replies import Reply, reply_of
-from . import Standing, refused
-
-if TYPE_CHECKING:
-    from ...records import Batch
-    from ..backend import Backend
+from .service import Standing, refused
 
 _PAGE = 100
 _SKEW = 600  # seconds by which two clocks may differ
@@ -37,9 +35,9 @@ class AnthropicBatches:
         self._chat: Any = backend.chat
         self._session: aiohttp.ClientSession | None = None
 
-    def line(self, key: str, body: dict[str, Any], room: int) -> bytes:
+    def line(self, key: str, body: dict[str, Any], thinking_tokens: int) -> bytes:
         """One request of the list."""
-        messages, options = self._backend.request(body, room)
+        messages, options = self._backend.request(body, thinking_tokens)
         params = self._chat._get_request_payload(list(messages), **options)
         params = {k: v for k, v in params.items() if v is not None and k != "stream"}
         return json.dumps({"custom_id": key, "params": params}).encode()
@@ -87,19 +85,21 @@ class AnthropicBatches:
                     found = json.loads(line)
                     yield str(found["custom_id"]), found["result"]
 
-    def outcome(self, result: dict[str, Any], way: str) -> Reply | Fault | None:
+    def outcome(self, result: dict[str, Any], output_mode: str) -> Reply | Fault | None:
         """Read a result."""
         if result["type"] == "errored":
             said = result["error"]
             error = said.get("error") or said
             status = _STATUSES.get(error.get("type"), 500)
-            return refused(self._backend, refusal(status, json.dumps({"error": error}), {}), way)
+            return refused(
+                self._backend, refusal(status, json.dumps({"error": error}), {}), output_mode
+            )
         if result["type"] != "succeeded":  # expired or canceled
             return None
         from anthropic.types import Message
 
         message = Message.model_validate(result["message"])
-        return reply_of(self._chat._format_output(message).generations[0].message, way)
+        return reply_of(self._chat._format_output(message).generations[0].message, output_mode)
 
     async def cancel(self, id: str) -> None:
         """Cancel the batch; what is done by then is paid."""

@@ -7,51 +7,34 @@ provider when it is not known whether it arrived: over any crash each call is in
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ...errors import ModelError
 from ...records import Batch, BatchItem, Call, Spending
+from ..backend import Backend
 from ..budget import Budget
 from ..faults import Fault, fault_of
+from ..ports import BatchLog, CallCache
 from ..replies import Reply
-from ..sender import CallCache, CallLog, Switch, answered, crowded_out, spent_on
-from . import BATCH_SHARE, BatchRefusedError, BatchService, Standing
+from ..settlement import answered, spent_on
+from ..stopping import StopSignal
+from ..timing import Timing
+from .service import BATCH_SHARE, BatchRefusedError, BatchService, Standing
 
-if TYPE_CHECKING:
-    from ..backend import Backend
+logger = logging.getLogger(__name__)
 
 _FIRST_LOOK = 5.0  # seconds until a batch is looked at again for the first time
-_FIRST_WAIT = 0.5  # seconds after a fault that may pass
 _SLOWER = 1.5  # each wait over the last
-_GRACE = 10.0  # seconds after which a batch that was handed over is listed by its provider
-_SAID_EVERY = 60.0
+_NOTICE = 60.0
 _AROUND = 64  # bytes around all requests of a batch
 _UNSENT = Fault("otherwise", "the batch was never handed over", unreachable=True)
 
 Result = TypeVar("Result")
-
-
-class BatchLog(CallLog, Protocol):
-    """Where batches are kept; the ledger is one."""
-
-    def begin_batch(self, batch: Batch) -> Batch:
-        """Commit a batch before it is handed over; return it with its items' attempts."""
-
-    def name_batch(self, intent: str, id: str, state: str) -> None:
-        """Keep the provider's name of a batch: it was sent, or found there."""
-
-    def end_batch(self, intent: str, state: str) -> None:
-        """Note how a batch ended; its answers have been kept."""
-
-    def open_batches(self) -> list[Batch]:
-        """The batches that have not ended."""
-
-    def batches(self) -> list[dict[str, Any]]:
-        """All batches, without their items."""
 
 
 class _StrangerError(Exception):
@@ -67,13 +50,13 @@ class Batcher:
         backend: Backend,
         log: BatchLog,
         budget: Budget,
-        switch: Switch,
+        stop_signal: StopSignal,
         *,
         cache: CallCache | None = None,
-        say: Callable[[str], None] = lambda line: None,
         submits: bool = True,
         poll: float = 60.0,
         gather: float = 1.0,
+        timing: Timing | None = None,
     ) -> None:
         """Take the provider's endpoint, and where calls are kept.
 
@@ -86,11 +69,11 @@ class Batcher:
         self._backend = backend
         self._log = log
         self._budget = budget
-        self._switch = switch
+        self._stop_signal = stop_signal
         self._cache = cache
-        self._say = say
         self._poll = poll
         self._gather = gather
+        self._timing = timing or Timing()
         self._waiting: list[tuple[BatchItem, bytes]] = []
         self._answers: dict[str, asyncio.Future[Call | Fault]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,22 +92,28 @@ class Batcher:
             if known is None or known.error:
                 self._budget.hold(item.worst)
                 self._answers[item.call.key] = asyncio.get_running_loop().create_future()
-        self._say(f"going on with {_named(batch)}")
+        logger.info("going on with %s", _named(batch))
         self._spawn(self._bring_back(batch), batch.items)
 
     def holds(self, key: str) -> bool:
         """Whether a call is in a batch, or waits for one."""
         return key in self._answers
 
+    def unproven(self, body: Mapping[str, Any]) -> str:
+        """The output mode of a request if no answer came by it yet, "" if one did."""
+        mode = self._backend.output_mode(body) or "text"
+        return "" if mode in self._backend.capabilities.worked else mode
+
     async def answer(self, key: str) -> Call | Fault:
         """Wait for what becomes of a call that is held."""
         return await asyncio.shield(self._answers[key])
 
-    async def ask(self, call: Call, worst: Spending, room: int) -> Call | Fault:
+    async def ask(self, call: Call, worst: Spending, thinking_tokens: int) -> Call | Fault:
         """Put a call, for which its worst case is reserved, into the next batch."""
         loop = asyncio.get_running_loop()
-        item = BatchItem(replace(call, way=self._backend.way(call.request)), worst, room)
-        line = self._service.line(call.key, dict(call.request), room)
+        asked = replace(call, way=self._backend.output_mode(call.request))
+        item = BatchItem(asked, worst, thinking_tokens)
+        line = self._service.line(call.key, dict(call.request), thinking_tokens)
         self._answers[call.key] = loop.create_future()
         self._waiting.append((item, line))
         if self._timer:
@@ -164,10 +153,10 @@ class Batcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _submit(self, items: tuple[BatchItem, ...], lines: list[bytes]) -> None:
-        if self._switch.stopped:
+        if self._stop_signal.stopped:
             for item in items:
                 self._budget.settle(item.worst, Spending())
-            self._switch.check()
+            self._stop_signal.check()
         batch = self._log.begin_batch(
             Batch(uuid.uuid4().hex, self._backend.name, time.time(), len(items), items)
         )
@@ -177,12 +166,12 @@ class Batcher:
             self._give_back(batch, "refused", _again(f"the provider takes no such batch: {error}"))
             return
         batch = self._name(batch, id, state)
-        self._say(f"handed over {_named(batch)}")
+        logger.info("handed over %s", _named(batch))
         await self._bring_back(batch)
 
     async def _made(self, batch: Batch, lines: list[bytes]) -> tuple[str, str]:
         """Hand over a batch once, although the connection may fail: its name, and sent or found."""
-        wait = _FIRST_WAIT
+        wait = self._timing.batch_retry
         while True:
             try:
                 return await self._service.create(batch.intent, lines), "sent"
@@ -220,7 +209,7 @@ class Batcher:
             self._give_back(batch, "cancelled", Fault("fatal", cause, refused=True))
         else:
             self._give_back(batch, "done", _again("the provider did not get to it in time"))
-            self._say(f"{_named(batch)} is done")
+            logger.info("%s is done", _named(batch))
 
     async def _found(self, batch: Batch, others: set[str]) -> str | None:
         """Look for a batch at the provider, until it would be listed if it had arrived."""
@@ -228,7 +217,7 @@ class Batcher:
             sure = {b["id"] for b in self._log.batches() if b["state"] != "found"}
             avoid = others | (sure - {batch.id})
             id = await self._patiently(self._service.find, batch, avoid)
-            if id or time.time() > batch.created + _GRACE:
+            if id or time.time() > batch.created + self._timing.batch_listed:
                 return id
             await self._rest(1.0)
 
@@ -238,9 +227,10 @@ class Batcher:
             standing = await self._patiently(self._service.standing, batch.id)
             if standing.ended:
                 return standing
-            if time.monotonic() - said > _SAID_EVERY:
+            if time.monotonic() - said > _NOTICE:
                 said = time.monotonic()
-                self._say(f"{_named(batch)}: {standing.done:,} of {standing.total:,} done")
+                progress = f"{standing.done:,} of {standing.total:,} done"
+                logger.info("%s: %s", _named(batch), progress)
             await self._rest(wait)
             wait = min(self._poll, wait * _SLOWER)
 
@@ -261,7 +251,7 @@ class Batcher:
         seconds = time.time() - batch.created
         call = answered(self._backend, item.call, reply, seconds, BATCH_SHARE)
         spent = spent_on(call, reply, item.worst)
-        if fault := crowded_out(self._backend, reply, item.room):
+        if fault := self._backend.crowded_out(reply, item.room):
             self._end(batch, item, fault, spent)
             return
         self._log.add_call(call, item.attempt, spent)
@@ -286,7 +276,8 @@ class Batcher:
             self._end(batch, item, fault)
         self._log.end_batch(batch.intent, state)
         if rest:
-            self._say(f"{len(rest):,} of {batch.calls:,} calls in a batch: {fault.cause}")
+            counts = f"{len(rest):,} of {batch.calls:,}"
+            logger.info("%s calls in a batch: %s", counts, fault.cause)
 
     def _name(self, batch: Batch, id: str, state: str) -> Batch:
         self._log.name_batch(batch.intent, id, state)
@@ -294,7 +285,7 @@ class Batcher:
 
     async def _patiently(self, work: Callable[..., Awaitable[Result]], *args: Any) -> Result:
         """Do it until it succeeds: what passes is waited out, however long it takes."""
-        wait = _FIRST_WAIT
+        wait = self._timing.batch_retry
         while True:
             try:
                 return await work(*args)
@@ -303,7 +294,7 @@ class Batcher:
             except Exception as error:
                 fault = self._passing(error)
             await self._rest(max(wait, fault.wait or 0.0))
-            wait = min(max(self._poll, _FIRST_WAIT), wait * 2)
+            wait = min(max(self._poll, self._timing.batch_retry), wait * 2)
 
     def _passing(self, error: Exception, unknown: str = "") -> Fault:
         """The fault behind an error, if it may pass.
@@ -326,12 +317,12 @@ class Batcher:
     async def _rest(self, seconds: float) -> None:
         """Wait; where the run is being stopped meanwhile, leave the batches to the provider."""
         until = time.monotonic() + seconds
-        while (rest := until - time.monotonic()) > 0 and not self._switch.stopped:
+        while (rest := until - time.monotonic()) > 0 and not self._stop_signal.stopped:
             await asyncio.sleep(min(0.1, rest))
-        if self._switch.stopped and not self._told:
+        if self._stop_signal.stopped and not self._told:
             self._told = True
-            self._say("batches go on at the provider: resume brings their answers back")
-        self._switch.check()
+            logger.info("batches go on at the provider: resume brings their answers back")
+        self._stop_signal.check()
 
 
 def parts(

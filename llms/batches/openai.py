@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
-from ..completions import ChatCompletions, refusal
+from ...records import Batch
+from ..backend import Backend
+from ..completion_reading import message_of
+from ..completions import ChatCompletions
+from ..connections import refusal
 from ..faults import Fault
 from ..replies import Reply, reply_of
-from . import BatchRefusedError, Standing, refused
-
-if TYPE_CHECKING:
-    from ...records import Batch
-    from ..backend import Backend
+from .service import BatchRefusedError, Standing, refused
 
 _MARK = "lift_agent"  # the metadata field that holds a batch's intent
 _ENDED = ("completed", "expired", "cancelled")
@@ -34,9 +34,9 @@ class OpenAIBatches:
         self._backend = backend
         self._chat = backend.chat
 
-    def line(self, key: str, body: dict[str, Any], room: int) -> bytes:
+    def line(self, key: str, body: dict[str, Any], thinking_tokens: int) -> bytes:
         """One line of the file."""
-        messages, options = self._backend.request(body, room)
+        messages, options = self._backend.request(body, thinking_tokens)
         asked = {
             "custom_id": key,
             "method": "POST",
@@ -100,17 +100,16 @@ class OpenAIBatches:
                 async for line in self._lines(f"files/{file}/content"):
                     yield str(line["custom_id"]), line
 
-    def outcome(self, result: dict[str, Any], way: str) -> Reply | Fault | None:
+    def outcome(self, result: dict[str, Any], output_mode: str) -> Reply | Fault | None:
         """Read a line of the output file or the error file."""
         response = result.get("response")
         if not response:  # it expired, or was cancelled
             return None
         status, body = response["status_code"], response["body"]
         if status >= 400:
-            return refused(self._backend, refusal(status, json.dumps(body), {}), way)
+            return refused(self._backend, refusal(status, json.dumps(body), {}), output_mode)
         try:
-            message: Any = self._chat.result(body).generations[0].message
-            return reply_of(message, way)
+            return reply_of(message_of(body), output_mode)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             return Fault("otherwise", f"not a chat completion ({type(error).__name__})")
 
