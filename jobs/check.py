@@ -31,7 +31,7 @@ _TEXTS = 16  # that an embedder is timed with
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ModelFindings:
     """What was found of one model; `failed` says why it cannot be used, "" if it can.
 
     `answered` and `structured` are about a plain text and a valid object: "" where none came.
@@ -53,7 +53,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedEmbedder:
+class EmbedderFindings:
     """What was found of the embedder; `failed` says why it cannot be used, "" if it can."""
 
     name: str
@@ -63,11 +63,11 @@ class CheckedEmbedder:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckReport:
     """What was found of all that was checked, and what the wanted rows would take."""
 
-    models: tuple[Checked, ...] = ()
-    embedder: CheckedEmbedder | None = None
+    models: tuple[ModelFindings, ...] = ()
+    embedder: EmbedderFindings | None = None
     estimate: Estimate | None = None
     seeds: str = ""
 
@@ -88,11 +88,11 @@ class Check:
         }
 
 
-def check(config: RunConfig, *, models: bool = True, embedder: bool = False) -> Check:
+def check(config: RunConfig, *, models: bool = True, embedder: bool = False) -> CheckReport:
     """Check the models that the settings name, and the embedder if asked."""
     names = config.models if models else ()
     checked = run_coroutine(_check_all(config, names))
-    found = Check(checked, _check_embedder(config) if embedder else None)
+    found = CheckReport(checked, _check_embedder(config) if embedder else None)
     if not models or not found.usable:
         return found
     speeds = {model.name: model.speed for model in checked if model.speed}
@@ -106,21 +106,21 @@ def check(config: RunConfig, *, models: bool = True, embedder: bool = False) -> 
         return found
 
 
-async def _check_all(config: RunConfig, names: tuple[str, ...]) -> tuple[Checked, ...]:
+async def _check_all(config: RunConfig, names: tuple[str, ...]) -> tuple[ModelFindings, ...]:
     """One after another: two models on one machine would slow each other down."""
     return tuple([await _checked(name, config) for name in names])
 
 
-async def _checked(name: str, config: RunConfig) -> Checked:
+async def _checked(name: str, config: RunConfig) -> ModelFindings:
     try:
         backend = open_named(name, config)
     except LiftAgentError as error:
-        return Checked(name, _agents_of(name, config), failed=str(error))
+        return ModelFindings(name, _agents_of(name, config), failed=str(error))
     ledger = Ledger(Path(":memory:"))
     table = config.table(name)
     timeout = (table and table.timeout) or config.timeout
     gateway = Gateway(backend, ledger.calls, timeout=timeout, seed=config.seed)
-    found = Checked(
+    found = ModelFindings(
         name,
         _agents_of(name, config, small=backend.small),
         backend.name,
@@ -136,7 +136,9 @@ async def _checked(name: str, config: RunConfig) -> Checked:
         ledger.close()
 
 
-async def _asked(found: Checked, gateway: Gateway, ledger: Ledger, timeout: float) -> Checked:
+async def _asked(
+    found: ModelFindings, gateway: Gateway, ledger: Ledger, timeout: float
+) -> ModelFindings:
     """Make both requests, the plain one first; what fails is said."""
     began = time.monotonic()
     if cause := await _cause(ask_for_text, gateway, timeout):
@@ -185,7 +187,7 @@ def _agents_of(name: str, config: RunConfig, *, small: bool = False) -> tuple[st
     return (*asked, *(["judge"] if name in config.judging(small=small) else []))
 
 
-def _check_embedder(config: RunConfig) -> CheckedEmbedder:
+def _check_embedder(config: RunConfig) -> EmbedderFindings:
     name = config.embedder
     texts = [f"{number}. {'How does a text become a vector? ' * 8}" for number in range(_TEXTS)]
     try:
@@ -194,9 +196,9 @@ def _check_embedder(config: RunConfig) -> CheckedEmbedder:
         began = time.monotonic()
         vectors = embedder.embed(texts)
     except LiftAgentError as error:
-        return CheckedEmbedder(name, str(error))
+        return EmbedderFindings(name, str(error))
     speed = _TEXTS / max(1e-9, time.monotonic() - began)
-    return CheckedEmbedder(name, "", vectors.shape[1], speed)
+    return EmbedderFindings(name, "", vectors.shape[1], speed)
 
 
 def _seeds(config: RunConfig) -> tuple[list[Row], str]:

@@ -86,7 +86,7 @@ class Sample:
 
     def __init__(self, size: int) -> None:
         self._size, self._seen = size, 0
-        self._dice = random.Random(0)
+        self._rng = random.Random(0)
         self.texts: list[str] = []
 
     def add(self, text: str) -> None:
@@ -94,7 +94,7 @@ class Sample:
         self._seen += 1
         if len(self.texts) < self._size:
             self.texts.append(text)
-        elif (place := int(self._dice.random() * self._seen)) < self._size:
+        elif (place := int(self._rng.random() * self._seen)) < self._size:
             self.texts[place] = text
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from ..jobs.check import ROWS, Check, Checked, CheckedEmbedder
+from ..jobs.check import ROWS, CheckReport, EmbedderFindings, ModelFindings
 from .estimate import in_one_line
 from .format import inert, number
 
 
-def print_check(check: Check, console: Console) -> None:
+def print_check(check: CheckReport, console: Console) -> None:
     """Print each model with what works and what does not, and what the rows would take."""
     for model in check.models:
         _print(console, _title(model), model.failed, list(_facts(model)))
@@ -36,13 +36,13 @@ def _print(console: Console, title: str, failed: str, facts: list[tuple[str, str
     console.print()
 
 
-def _title(model: Checked) -> str:
+def _title(model: ModelFindings) -> str:
     same = model.model in ("", model.name, model.name.removesuffix(":"))
     name = model.name if same else f"{model.name} ({model.model})"
     return f"{name}{f' at {model.address}' if model.address else ''}"
 
 
-def _facts(model: Checked) -> Iterator[tuple[str, str]]:
+def _facts(model: ModelFindings) -> Iterator[tuple[str, str]]:
     yield "asked by", ", ".join(model.agents) or "nobody"
     if model.answered:
         yield "answers", f"yes, after {model.seconds:.1f}s"
@@ -58,7 +58,7 @@ def _facts(model: Checked) -> Iterator[tuple[str, str]]:
     yield "prompts", "compact" if model.compact else "full"
 
 
-def _price(model: Checked) -> str:
+def _price(model: ModelFindings) -> str:
     if model.prices is None:
         return "unknown (--prices gives it)"
     if not any(model.prices):
@@ -66,7 +66,7 @@ def _price(model: Checked) -> str:
     return f"${model.prices[0]:g} and ${model.prices[1]:g} a million tokens read and written"
 
 
-def _embedder_facts(embedder: CheckedEmbedder) -> Iterator[tuple[str, str]]:
+def _embedder_facts(embedder: EmbedderFindings) -> Iterator[tuple[str, str]]:
     if embedder.failed:
         yield "problem", embedder.failed
         return
