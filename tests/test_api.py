@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import datasets
 import numpy as np
 import pandas
 import pytest
-from support import SCRIPTED
+from support import ROOT, SCRIPTED
 
 import lift_agent
 from lift_agent import Run, arun, coverage, deduplicate, read_rows, run, select
@@ -271,3 +272,22 @@ def test_no_lift_toml_of_the_working_folder_is_read(embedder, tmp_path, monkeypa
     assert made.summary.stop in ("target", "rounds")
     with pytest.raises(UsageError, match="unknown setting nonsense"):
         run(ROWS, target_size=3, out=tmp_path / "other", config="lift.toml")
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_the_notebook_runs(tmp_path):
+    import nbformat
+    from nbclient import NotebookClient
+
+    shutil.copytree(ROOT / "examples" / "seeds", tmp_path / "examples" / "seeds")
+    notebook = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # it is committed without them
+    client = NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": tmp_path / "examples"}}
+    )
+    client.execute()
+    told = json.dumps(notebook, default=str)
+    assert "20 of 20 rows" in told
+    assert "where it came from" in told
+    assert (tmp_path / "runs" / "notebook" / "dataset.jsonl").is_file()
