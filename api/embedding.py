@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..config import RunConfig
+from ..config.libraries import quieten_libraries
 from ..embedders import LazyEmbedder
 from ..errors import UsageError
 from ..geometry.neighbours import Vectors, unit
@@ -30,6 +31,7 @@ def vectors_of(
         ModelError: the embedder cannot be used.
     """
     if vectors is None:
+        quieten_libraries()
         embedder = LazyEmbedder(settings.embedder, **settings.embedding)
         return embedder.embed([row.text for row in rows])
     own = np.asarray(vectors, dtype=np.float64)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import NO_FILE, RunConfig, resolve
+from ..config.libraries import quieten_libraries
 from ..errors import UsageError
 from ..formats.reading.sources import spool_records
 from ..jobs.preflight import check_settings
@@ -254,6 +255,7 @@ def _resolved(
     sources: Any, target_size: int, out: str | Path, settings: Mapping[str, Any]
 ) -> RunConfig:
     """The settings of a run; rows in memory become a source that its folder keeps."""
+    quieten_libraries()
     given = dict(settings)
     file = given.pop("config", None)
     flags = {

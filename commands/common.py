@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
+from ..config.libraries import quieten_libraries
 
-def quieten_libraries() -> None:
-    """Keep libraries from printing over the display, and from calling home."""
-    import warnings
 
+def prepare_libraries() -> None:
+    """Keep libraries from printing over the screen, warnings included, and from calling home."""
     warnings.filterwarnings("ignore")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ["ANONYMIZED_TELEMETRY"] = "False"
+    quieten_libraries()
 
 
 @contextmanager

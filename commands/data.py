@@ -9,7 +9,7 @@ import typer
 
 from ..config import NO_FILE, resolve
 from ..errors import UsageError
-from .common import quieten_libraries
+from .common import prepare_libraries
 from .flags import Json, RunFolder, SectionedCommand, with_settings
 
 app = typer.Typer(rich_markup_mode=None)
@@ -69,7 +69,7 @@ def audit(
     Exit codes: 0 none leaks; 1 error; 2 usage; 3 some leak.
     """
     settings = resolve(flags, NO_FILE)
-    quieten_libraries()
+    prepare_libraries()
     from ..embedders import LazyEmbedder
     from ..formats.writing.outputs import CONTAINERS, ending_of, write_records
     from ..jobs.audit import audit as find
@@ -159,7 +159,7 @@ def export(
     ] = False,
 ) -> None:
     """Write the dataset of the run in DIR in another form, such as a trainer's."""
-    quieten_libraries()
+    prepare_libraries()
     from rich.console import Console
 
     from ..jobs.export import Options

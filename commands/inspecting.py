@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
-from .common import quieten_libraries
+from .common import prepare_libraries
 from .flags import Json, OtelContent, RunFolder
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def diff(
 @app.command()
 def report(folder: RunFolder) -> None:
     """Regenerate report.html of the run in DIR."""
-    quieten_libraries()
+    prepare_libraries()
     from ..graph.mapping import draw_missing_map
     from ..stores.folder import opened_ledger
     from ..views.report import write_report

@@ -13,7 +13,7 @@ import typer
 
 from ..config import MAY_CHANGE, NO_FILE, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
-from .common import errors_shown, quieten_libraries
+from .common import errors_shown, prepare_libraries
 from .flags import (
     ConfigFile,
     Json,
@@ -60,7 +60,7 @@ def run(
     Exit codes: 0 N rows; 1 error; 2 usage; 3 stopped short of N; 130 interrupted.
     """
     settings = resolve(flags, config)
-    quieten_libraries()
+    prepare_libraries()
     from ..jobs.preflight import check_settings, check_sources
 
     check_settings(settings)
@@ -89,7 +89,7 @@ def resume(
     otel_content: OtelContent = False,
 ) -> None:
     """Continue the run in DIR, with its settings or those given here."""
-    quieten_libraries()
+    prepare_libraries()
     from ..jobs.settings import settings_of
 
     given = {name: value for name, value in flags.items() if value is not None}
@@ -108,7 +108,7 @@ def replay(
     quiet: Quiet = False,
 ) -> None:
     """Repeat the run in DIR from its ledger, with no model and no network."""
-    quieten_libraries()
+    prepare_libraries()
     from rich.console import Console
 
     from ..jobs.replay import first_difference

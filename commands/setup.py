@@ -9,7 +9,7 @@ import typer
 
 from ..config import SECTIONS, Recipe, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
-from .common import quieten_libraries
+from .common import prepare_libraries
 from .flags import ConfigFile, Json, SectionedCommand, Yes, with_settings
 
 app = typer.Typer(rich_markup_mode=None)
@@ -36,7 +36,7 @@ def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) 
     if you name it. Exit codes: 0 all can be used; 1 one cannot; 2 usage.
     """
     settings = resolve(flags, config)
-    quieten_libraries()
+    prepare_libraries()
     from rich.console import Console
 
     from ..jobs.check import check as check_models
@@ -59,7 +59,7 @@ def check(flags: dict[str, Any], config: ConfigFile = None, json: Json = False) 
 @app.command()
 def plugins() -> None:
     """List the plugins of installed packages: models, embedders, readers and writers."""
-    quieten_libraries()
+    prepare_libraries()
     from rich.console import Console
 
     from ..plugins import found
