@@ -15,9 +15,7 @@ from lift_agent.agents.differences import compare
 from lift_agent.agents.task_text import TaskText
 from lift_agent.config import RunConfig, resolve
 from lift_agent.errors import SourceError, UsageError
-from lift_agent.graph import mapping
 from lift_agent.graph.planning import round_size
-from lift_agent.graph.progress import Progress
 from lift_agent.stores.ledger import Ledger
 from lift_agent.stores.vectors import VectorStore
 
@@ -57,16 +55,14 @@ def test_the_loop_reaches_exactly_its_target(finished):
         assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
 
 
-def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds, monkeypatch):
-    monkeypatch.setattr(mapping, "project", lambda *_: 1 / 0)
-    said = []
-    monkeypatch.setattr(Progress, "say", lambda _, line: said.append(line))
-    summary = go(seeds, tmp_path / "run")
-    assert (summary.stop, summary.rows) == ("target", 40)
-    assert any(
-        "map of the rows could not be drawn" in line and "ZeroDivisionError" in line
-        for line in said
-    )
+def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds, command, embedder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)  # as if it were not installed
+    sizes = ("--target-size", 40, "--round-size", 16)
+    flags = ("--llm", SCRIPTED, "--embedder", embedder, *sizes, "--out", "run")
+    told = " ".join(command("run", seeds, *flags).stderr.split())
+    assert "map of the rows could not be drawn (ModuleNotFoundError" in told
+    assert len(read_dataset(tmp_path / "run")) == 40
+    assert "finished: target" in command("runs", ".").stdout
 
 
 def test_each_generated_row_has_parents_a_target_and_a_score_with_its_reason(finished):
@@ -157,8 +153,8 @@ def test_trace_and_why_tell_what_happened(finished, command):
     assert "no row begins with zz" in command("why", folder, "zz", code=2).stderr
 
 
-def test_too_few_rows_stop_with_a_reason_and_exit_code_3(seeds, command, tmp_path):
-    done = command(
+def test_too_few_rows_stop_with_a_reason_and_exit_code_3(seeds, process, tmp_path):
+    done = process(
         "run",
         seeds,
         "--llm",
@@ -286,11 +282,11 @@ def test_flags_override_the_file_which_overrides_the_defaults(tmp_path):
         (["why", ".", "x"], 1, "not the folder of a run"),
     ],
 )
-def test_errors_are_one_clear_line(args, code, message, seeds, tmp_path, command):
+def test_errors_are_one_clear_line(args, code, message, seeds, tmp_path, process):
     empty = tmp_path / "empty.jsonl"
     empty.write_text("{}\n")
     args = [str(a).format(seeds=seeds, empty=empty) for a in args]
-    done = command(*args, code=code, OPENAI_API_KEY="", HF_HUB_OFFLINE="1")
+    done = process(*args, code=code, OPENAI_API_KEY="", HF_HUB_OFFLINE="1")
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert message in last
