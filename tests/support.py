@@ -26,8 +26,10 @@ def go(sources, out, **settings):
     return run(resolve({"sources": sources, "out": out, **settings}), **options)
 
 
-def called(args, folder, env):
+def called(args, folder, env=None, given=b""):
     """Call the command line in this process, in `folder`; return what a process would have given.
+
+    `given` is what it is given on its standard input.
 
     It starts with everything imported, which takes a process seconds. What it does to the
     environment, the folder and the streams is undone.
@@ -42,10 +44,10 @@ def called(args, folder, env):
     )
     code = 0
     try:
-        os.environ.update(env)
+        os.environ.update(env or {})
         os.chdir(folder)
         sys.argv = ["lift-agent", *args]
-        stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO())
+        stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(given))
         with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
             main()
     except SystemExit as end:

@@ -66,8 +66,8 @@ def wait_for(condition, process):
         time.sleep(0.01)
 
 
-def http(server, embedder, out, **settings):
-    flags = {
+def asking(server, embedder, **settings):
+    return {
         "llm": "openai:test",
         "base_url": server.base_url,
         "embedder": embedder,
@@ -76,6 +76,10 @@ def http(server, embedder, out, **settings):
         "concurrency": 8,
         **settings,
     }
+
+
+def http(server, embedder, out, **settings):
+    flags = asking(server, embedder, **settings)
     named = [(f"--{name.replace('_', '-')}", value) for name, value in flags.items()]
     return ["--out", out, "--no-cache", "--yes", *(part for pair in named for part in pair)]
 
@@ -104,8 +108,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_dataset(
             assert outcomes.index("answered") == len(outcomes) - 1  # none after the answer
     assert len(sent) - len(set(sent)) <= len(kills) * 8
 
-    whole = begin("run", seeds, *http(server, embedder, tmp_path / "whole"))
-    whole.communicate(timeout=300)
+    go(seeds, tmp_path / "whole", cache=False, **asking(server, embedder))
     assert dataset(tmp_path / "killed") == dataset(tmp_path / "whole")
 
 
@@ -122,7 +125,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_resume_continues(server, embedder, s
     assert again.returncode == 0, err
     sent = [seen.digest for seen in server.requests]
     assert len(sent) == len(set(sent))  # nothing was asked twice
-    begin("run", seeds, *http(server, embedder, tmp_path / "whole")).communicate(timeout=300)
+    go(seeds, tmp_path / "whole", cache=False, **asking(server, embedder))
     assert dataset(tmp_path / "run") == dataset(tmp_path / "whole")
 
 

@@ -6,8 +6,6 @@ import io
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import yaml
 import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import SCRIPTED, go
+from support import SCRIPTED, called, go
 
 from lift_agent.errors import SourceError, UsageError
 from lift_agent.formats.reading.readers import read_rows
@@ -395,11 +393,8 @@ def test_the_command_in_the_card_makes_the_same_dataset(finished, tmp_path):
     words = [w.replace("_# b", "\n# b") for w in shlex.split(line)[1:]]
     model = words.index("--llm") + 1
     assert words[model].startswith("scripted:")
-    subprocess.run(
-        [sys.executable, "-m", "lift_agent", *words, "--out", tmp_path / "again", "--quiet"],
-        cwd=finished.parent,
-        check=True,
-    )
+    made = called((*words, "--out", tmp_path / "again", "--quiet"), finished.parent)
+    assert made.returncode == 0, made.stderr
     again = (tmp_path / "again" / "dataset.jsonl").read_text()
     stripped = [
         [{**json.loads(row), "lift": None} for row in text.splitlines()]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
+from support import called
 
-from lift_agent.cli import main
 from lift_agent.records import Row
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "code_alpaca_new.json"
@@ -65,16 +64,13 @@ def percentile(values: Any, percent: float) -> float:
     return float(ranked[low] + (ranked[high] - ranked[low]) * (place - low))
 
 
-def command(sources: Sequence[Path], scores: Path, embeddings: Path, size: int) -> list[str]:
+def run_paper(
+    sources: Sequence[Path], scores: Path, embeddings: Path, size: int
+) -> CompletedProcess[str]:
     """The recipe paper without a model; the folder of the run is `run` beside the scores."""
     given = ("--scores", scores, "--embeddings", embeddings, "--out", scores.parent / "run")
     how = ("--recipe", "paper", "--rounds", 0, "--target-size", size, "--quiet")
-    return [str(part) for part in ("run", *sources, *given, *how)]
-
-
-def run_paper(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "lift_agent", *command(*arguments)]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    return called(("run", *sources, *given, *how), scores.parent)
 
 
 def dataset(folder: Path) -> list[tuple[Record, float]]:
@@ -203,25 +199,16 @@ def test_the_real_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [29, 31], ids=["too few", "too many"])
 @pytest.mark.parametrize("wrong", ["scores", "embeddings"])
-def test_another_number_than_the_records_is_refused(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    wrong: str,
-    rows: int,
-) -> None:
+def test_another_number_than_the_records_is_refused(tmp_path: Path, wrong: str, rows: int) -> None:
     case = synthetic(3)
     source, given = tmp_path / "rows.jsonl", {}
     source.write_text("".join(f"{json.dumps(record)}\n" for record in case.records[:30]))
     for name in ("scores", "embeddings"):
         given[name] = tmp_path / f"{name}.npy"
         np.save(given[name], getattr(case, name)[: rows if name == wrong else 30])
-    arguments = command([source], given["scores"], given["embeddings"], 3)
-    monkeypatch.setattr(sys, "argv", ["lift-agent", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    (line,) = capfd.readouterr().err.splitlines()
+    result = run_paper([source], given["scores"], given["embeddings"], 3)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert str(given[wrong]) in line
     assert {"30", str(rows)} <= set(re.findall(r"\b\d+\b", line.replace(str(given[wrong]), "")))
 

@@ -1,12 +1,9 @@
 """Whole runs, through the command and through the library, with a scripted chat model."""
 
-import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -18,15 +15,9 @@ from lift_agent.agents.differences import compare
 from lift_agent.agents.task_text import TaskText
 from lift_agent.config import RunConfig, resolve
 from lift_agent.errors import SourceError, UsageError
-from lift_agent.graph.build import build_graph
 from lift_agent.graph.planning import round_size
-from lift_agent.jobs.opening import opened
-from lift_agent.jobs.settings import settle_settings
-from lift_agent.llms.stopping import StopSignal
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.queries.summary import summarise
 from lift_agent.stores.vectors import VectorStore
-from lift_agent.views.events import lines
 
 
 @pytest.fixture(scope="module")
@@ -64,29 +55,14 @@ def test_the_loop_reaches_exactly_its_target(finished):
         assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
 
 
-async def run_without_a_map(config, ledger, emit):
-    """Run the graph with stores and agents as they are, but a map that no layout can draw."""
-    settle_settings(config, ledger, emit)
-    async with opened(config, ledger, emit, StopSignal()) as context:
-        broken = replace(context.map, layout=lambda *_: 1 / 0)
-        await build_graph(config.recipe).ainvoke(
-            {"run_id": "run"}, context=replace(context, map=broken)
-        )
-
-
-def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds):
-    said = []
-    settings = {"sources": (seeds,), "out": tmp_path / "run", "llm": SCRIPTED}
-    config = resolve({**settings, "target_size": 40, "round_size": 16})
-    config.out.mkdir()
-    with closing(Ledger(config.out / "ledger.sqlite")) as ledger:
-        asyncio.run(run_without_a_map(config, ledger, lambda event: said.extend(lines(event))))
-        summary = summarise(ledger)
-    assert (summary.stop, summary.rows) == ("target", 40)
-    assert any(
-        "map of the rows could not be drawn" in line and "ZeroDivisionError" in line
-        for line in said
-    )
+def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds, command, embedder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)  # as if it were not installed
+    sizes = ("--target-size", 40, "--round-size", 16)
+    flags = ("--llm", SCRIPTED, "--embedder", embedder, *sizes, "--out", "run")
+    told = " ".join(command("run", seeds, *flags).stderr.split())
+    assert "map of the rows could not be drawn (ModuleNotFoundError" in told
+    assert len(read_dataset(tmp_path / "run")) == 40
+    assert "finished: target" in command("runs", ".").stdout
 
 
 def test_each_generated_row_has_parents_a_target_and_a_score_with_its_reason(finished):
@@ -177,8 +153,8 @@ def test_trace_and_why_tell_what_happened(finished, command):
     assert "no row begins with zz" in command("why", folder, "zz", code=2).stderr
 
 
-def test_too_few_rows_stop_with_a_reason_and_exit_code_3(seeds, command, tmp_path):
-    done = command(
+def test_too_few_rows_stop_with_a_reason_and_exit_code_3(seeds, process, tmp_path):
+    done = process(
         "run",
         seeds,
         "--llm",
@@ -306,11 +282,11 @@ def test_flags_override_the_file_which_overrides_the_defaults(tmp_path):
         (["why", ".", "x"], 1, "not the folder of a run"),
     ],
 )
-def test_errors_are_one_clear_line(args, code, message, seeds, tmp_path, command):
+def test_errors_are_one_clear_line(args, code, message, seeds, tmp_path, process):
     empty = tmp_path / "empty.jsonl"
     empty.write_text("{}\n")
     args = [str(a).format(seeds=seeds, empty=empty) for a in args]
-    done = command(*args, code=code, OPENAI_API_KEY="", HF_HUB_OFFLINE="1")
+    done = process(*args, code=code, OPENAI_API_KEY="", HF_HUB_OFFLINE="1")
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert message in last
