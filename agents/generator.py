@@ -59,6 +59,11 @@ class Generator:
         """Whether a small model writes: it gets shorter prompts, and never three rows to fuse."""
         return self._gateway.backend.small
 
+    @property
+    def concurrency(self) -> int:
+        """Most tasks that are worth carrying out at once."""
+        return self._gateway.concurrency
+
     async def write(self, task: Task, parents: Sequence[Row], subspace: Subspace | None) -> Draft:
         """Carry out one task: write the instruction, check it, answer it, check the answer."""
         if task.strategy == "answer":

@@ -21,7 +21,6 @@ import harness
 from misbehaving_server import ANSWERS, HOLLOW, TRANSIENT
 
 from lift_agent.config import resolve
-from lift_agent.graph.progress import Progress
 from lift_agent.jobs.run import run
 
 USD_A_MILLION = 2.0
@@ -68,9 +67,9 @@ def main() -> int:
                     "cache": False,
                     **caps,
                 }
-                summary = run(resolve(settings), Progress())
+                summary = run(resolve(settings))
                 if summary.stop == "budget" and dice.random() < 0.3:
-                    summary = run(resolve(settings), Progress())  # it must not spend any more
+                    summary = run(resolve(settings))  # it must not spend any more
                 time.sleep(1.6 if "timeout" in faults else 0.1)  # late answers come, and are paid
                 spent = {
                     "max_calls": len(server.requests),

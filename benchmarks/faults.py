@@ -19,7 +19,6 @@ import harness
 from misbehaving_server import ANSWERS, HOLLOW, REQUESTS, TRANSIENT, WRAPPED
 
 from lift_agent.config import resolve
-from lift_agent.graph.progress import Progress
 from lift_agent.jobs.run import run
 from lift_agent.stores.ledger import Ledger
 
@@ -81,7 +80,7 @@ def main() -> int:
                     "timeout": 1.0,
                     "cache": False,
                 }
-                summary = run(resolve(settings), Progress())
+                summary = run(resolve(settings))
                 met = len(server.requests) - server.count("")
             lost, ends = lost_rows(settings["out"])
             lost_in_all += lost

@@ -70,7 +70,7 @@ def main() -> int:
     tenth = args.calls // 10
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.sqlite")
-        cache = SharedCache(Path(folder) / "calls.sqlite", print)
+        cache = SharedCache(Path(folder) / "calls.sqlite")
         gateway = Gateway(
             InstantBackend("bench", None, prices=(1.0, 1.0)),
             ledger.calls,

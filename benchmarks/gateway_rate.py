@@ -81,7 +81,7 @@ async def gateway_rate(url: str, numbers: range, concurrency: int, folder: Path)
     backend = open_openai("openai:bench", "bench", url, prices=(1.0, 1.0))
     with (
         closing(Ledger(folder / "ledger.sqlite")) as ledger,
-        closing(SharedCache(folder / "calls.sqlite", print)) as cache,
+        closing(SharedCache(folder / "calls.sqlite")) as cache,
     ):
         gateway = Gateway(
             backend,

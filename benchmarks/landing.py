@@ -22,10 +22,10 @@ from corpora import CODE, embedded, embedded_rows, parser, report
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+from lift_agent.agents.acceptance import COPY_COSINE
 from lift_agent.geometry.landing import landed_by_vote
 from lift_agent.geometry.neighbours import Vectors, unit
 from lift_agent.geometry.parents import parent_sets
-from lift_agent.graph.nodes import COPY_COSINE
 from lift_agent.records import Row
 
 TOPICS = 40

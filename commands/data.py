@@ -23,7 +23,7 @@ def peek(flags: dict[str, Any], json: Json = False) -> None:
     """Show what a run would read from SOURCE: rows, figures, unusable records."""
     settings = resolve({"llm": "none", "recipe": "curate", **flags}, NO_FILE)
     from ..jobs.peek import peek as peek_at
-    from ..jobs.run import check_sources
+    from ..jobs.preflight import check_sources
 
     if not settings.sources:
         raise UsageError("name at least one SOURCE to look at")
@@ -73,7 +73,7 @@ def audit(
     from ..embedders import LazyEmbedder
     from ..formats.writing.outputs import CONTAINERS, ending_of, write_records
     from ..jobs.audit import audit as find
-    from ..jobs.run import check_settings, check_sources
+    from ..jobs.preflight import check_settings, check_sources
 
     if out and not ending_of(out)[0]:
         raise UsageError(f"--out {out}: its name should end with {', '.join(CONTAINERS)}")

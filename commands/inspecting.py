@@ -17,6 +17,7 @@ from .flags import Json, OtelContent, RunFolder
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..records.events import Event
     from ..stores.ledger import Ledger
     from ..stores.queries.calls import Order, Wanted
 
@@ -177,7 +178,7 @@ def report(folder: RunFolder) -> None:
     from ..views.report import write_report
 
     with opened_ledger(folder) as ledger:
-        draw_missing_map(ledger, folder, lambda said: typer.echo(said, err=True))
+        draw_missing_map(ledger, folder, _print_event)
         typer.echo(write_report(ledger, folder))
 
 
@@ -228,6 +229,13 @@ def _show_call(ledger: Ledger, key: str, console: Console, *, json: bool) -> Non
         return
     with paged(console) as pages:
         print_call(story, pages)
+
+
+def _print_event(event: Event) -> None:
+    from ..views.events import lines
+
+    for line in lines(event):
+        typer.echo(line, err=True)
 
 
 def _print_records(records: Iterable[Mapping[str, Any]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ import typer
 
 from ..config import MAY_CHANGE, NO_FILE, RunConfig, resolve
 from ..errors import LiftAgentError, UsageError
-from .common import quieten_libraries
+from .common import errors_shown, quieten_libraries
 from .flags import (
     ConfigFile,
     Json,
@@ -62,7 +61,7 @@ def run(
     """
     settings = resolve(flags, config)
     quieten_libraries()
-    from ..jobs.run import check_settings, check_sources
+    from ..jobs.preflight import check_settings, check_sources
 
     check_settings(settings)
     estimate = None
@@ -91,7 +90,7 @@ def resume(
 ) -> None:
     """Continue the run in DIR, with its settings or those given here."""
     quieten_libraries()
-    from ..jobs.run import settings_of
+    from ..jobs.settings import settings_of
 
     given = {name: value for name, value in flags.items() if value is not None}
     before = settings_of(folder).model_dump()
@@ -112,14 +111,12 @@ def replay(
     quieten_libraries()
     from rich.console import Console
 
-    from ..graph.progress import Progress
     from ..jobs.replay import first_difference
     from ..jobs.replay import replay as replay_run
     from ..views.progress import shown
 
-    progress = Progress()
-    with shown(progress, Console(stderr=True), quiet=quiet):
-        summary = replay_run(folder, out, progress)
+    with shown(Console(stderr=True), quiet=quiet) as emit:
+        summary = replay_run(folder, out, emit)
     typer.echo(f"{summary.rows} rows in {out} ({summary.stop}), {summary.reused} answers replayed")
     if verify:
         if difference := first_difference(folder, out):
@@ -139,7 +136,8 @@ def runs(
     from ..stores.folder import runs_under
     from ..views.runs import print_runs
 
-    entries = list(runs_under(folder, lambda line: typer.echo(f"error: {line}", err=True)))
+    with errors_shown():
+        entries = list(runs_under(folder))
     print_runs(entries, folder, Console())
 
 
@@ -214,27 +212,25 @@ def _confirm(settings: RunConfig, estimate: Estimate) -> None:
         )
 
 
-def _exported(
-    folder: Path, otel: bool | None, content: bool
-) -> Callable[[Callable[[str], None]], AbstractContextManager[None]]:
-    """What exports the spans of a run in a folder, told how to speak to the user; or nothing."""
+def _exported(folder: Path, otel: bool | None, content: bool) -> AbstractContextManager[None]:
+    """What exports the spans of a run in a folder, or nothing."""
     from ..views.otlp import exported, is_wanted, need_package, with_content
 
     if not is_wanted(otel):
-        return lambda say: nullcontext()
+        return nullcontext()
     try:
         need_package()
     except UsageError as error:
         if otel:
             raise
         typer.echo(f"no spans, although the environment names a collector: {error}", err=True)
-        return lambda say: nullcontext()
-    return lambda say: exported(folder, say, content=with_content(content))
+        return nullcontext()
+    return exported(folder, content=with_content(content))
 
 
 def _run(
     settings: RunConfig,
-    spans: Callable[[Callable[[str], None]], AbstractContextManager[None]],
+    spans: AbstractContextManager[None],
     *,
     quiet: bool,
     json: bool,
@@ -244,18 +240,17 @@ def _run(
     """Run or go on, show it, and end with the exit code that says how it ended."""
     from rich.console import Console
 
-    from ..graph.progress import Progress
     from ..jobs.run import run as run_graph
+    from ..records.events import Stage, StageBegan
     from ..stores.folder import opened_ledger
     from ..views.progress import shown
     from ..views.report import write_report
     from ..views.summary import print_summary
 
     begun = time.monotonic()
-    progress = Progress()
-    with shown(progress, Console(stderr=True), quiet=quiet or json), spans(progress.say):
-        summary = run_graph(settings, progress, force=force, estimate=estimate)
-        progress.begin("report", "writing the report")
+    with shown(Console(stderr=True), quiet=quiet or json) as emit, spans:
+        summary = run_graph(settings, emit, force=force, estimate=estimate)
+        emit(StageBegan(Stage.REPORT))
         with opened_ledger(settings.out) as ledger:
             write_report(ledger, settings.out)
     if json:

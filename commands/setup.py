@@ -136,8 +136,10 @@ def graph(
     """Show the state machine of a recipe."""
     if recipe not in get_args(Recipe):
         raise UsageError(f"recipe = {recipe}: should be {', '.join(get_args(Recipe))}")
-    from ..views import graph as view
+    from ..graph.build import build_graph
+    from ..views.graph import drawing
 
+    machine = build_graph(recipe).get_graph()
     if not mermaid:
-        typer.echo(view.drawing(recipe) + "\n")
-    typer.echo(view.mermaid(recipe))
+        typer.echo(drawing((edge.source, edge.target) for edge in machine.edges) + "\n")
+    typer.echo(machine.draw_mermaid())

@@ -3,6 +3,7 @@
 from .paths import CACHE_VARIABLE, DEFAULT_FILE, NO_FILE, cache_folder
 from .resolving import resolve
 from .settings import EMBEDDED, IN_FILES, MAY_CHANGE, SECTIONS, Agent, Recipe, RunConfig
+from .values import setting_shown
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -17,4 +18,5 @@ __all__ = [
     "RunConfig",
     "cache_folder",
     "resolve",
+    "setting_shown",
 ]

@@ -119,7 +119,7 @@ class RunConfig(BaseModel):
     saturation: float = Field(default=0.03, ge=0, le=1)
     """Stop when the last three rounds accepted less than this share of what they tried."""
     seed: int = Field(default=0, ge=0)
-    """Seed of all random choices."""
+    """Seed of every random choice."""
     decontaminate: tuple[Source, ...] = ()
     """Benchmark that no row may leak: a file of prompts, as published; repeatable."""
     ngram: int = Field(default=13, ge=5, le=50)

@@ -64,3 +64,8 @@ Shares = Annotated[dict[Language, Share], BeforeValidator(_shares)]
 Prices = Annotated[
     dict[str, tuple[Price, Price] | tuple[Price, Price, Price]], BeforeValidator(_prices)
 ]
+
+
+def setting_shown(value: object) -> str:
+    """A setting's value in a message."""
+    return "not set" if value in (None, {}, []) else str(value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import ModelError, UsageError
 from ..geometry.neighbours import Vectors, unit
+from ..llms.loops import run_coroutine
 from ..plugins import declared, package_of, plugin
 from .base import AsyncEmbedder, Embedder
 
@@ -124,12 +125,12 @@ class LazyEmbedder:
         return _AT_ONCE if kind_of(self.name)[0] == "openai" else 1
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return a unit vector for each text, (n, d); outside of an event loop.
+        """Return a unit vector for each text, (n, d), also where an event loop is running.
 
         Raises:
             ModelError: the model cannot be opened or used, or gives the known text another vector.
         """
-        return asyncio.run(self.aembed(texts))
+        return run_coroutine(self.aembed(texts))
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
         """Return a unit vector for each text, (n, d), whatever else is in the batch.

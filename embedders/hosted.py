@@ -21,6 +21,7 @@ from ..llms.backend import REMOTE_CONCURRENCY, digest
 from ..llms.budget import worst_case_tokens
 from ..llms.calls import CallGateway
 from ..llms.faults import Fault, NotAnAnswerError
+from ..llms.loops import run_coroutine
 from ..llms.prices import price_of, usd
 from ..llms.replies import Reply
 from ..records import Call, Spending
@@ -93,8 +94,8 @@ class HostedEmbedder:
         self._gateway = gateway
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return a unit vector for each text, (n, d); outside of an event loop."""
-        return asyncio.run(self.aembed(texts))
+        """Return a unit vector for each text, (n, d), also where an event loop is running."""
+        return run_coroutine(self.aembed(texts))
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
         """Return a unit vector for each text, (n, d).

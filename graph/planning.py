@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ..agents.analyst import CoverageAnalyst
+from ..agents.target_prompts import TargetPrompts
 from ..agents.task_planning import plan_tasks, rows_to_answer
 from ..config import RunConfig
-from .reference import reference_of
-from .state import RunContext
+from ..geometry.neighbours import Vectors
+from ..records import Row
+from .stores import RunStores
 
 SMALLEST_ROUND = 8  # tasks, however few rows are missing
 
@@ -23,19 +26,36 @@ def round_size(config: RunConfig, accepted: int, rounds: Sequence[Mapping[str, i
     """
     generated = [round for round in rounds if round["round"] > 0]
     rate = (sum(r["accepted"] for r in generated) + 1) / (sum(r["planned"] for r in generated) + 2)
-    wanted = math.ceil(max(config.target_size - accepted, 1) / rate)
-    return min(config.round_size, max(wanted, SMALLEST_ROUND))
+    needed = math.ceil(max(config.target_size - accepted, 1) / rate)
+    return min(config.round_size, max(needed, SMALLEST_ROUND))
 
 
-async def plan_round(round: int, size: int, context: RunContext) -> None:
-    """Find the sparse subspaces of the pool and write `size` tasks for them into the ledger."""
-    ledger, analyst, generator = context.ledger, context.analyst, context.generator
-    assert analyst is not None
-    assert generator is not None
-    pool = ledger.rows.find("accepted")
-    vectors = context.vectors.get([row.id for row in pool])
-    wanted = await reference_of(pool, vectors, context, round=round, size=size)
-    context.progress.begin("analyze", "finding sparse subspaces and naming them")
+async def plan_round(
+    pool: Sequence[Row],
+    vectors: Vectors,
+    targets: TargetPrompts | None,
+    stores: RunStores,
+    analyst: CoverageAnalyst,
+    *,
+    round: int,
+    size: int,
+    seed: int,
+    small: bool,
+) -> None:
+    """Find the sparse subspaces of the pool and write `size` tasks for them into the ledger.
+
+    Args:
+        pool: the accepted rows.
+        vectors: their (n, d) unit vectors.
+        targets: what the pool is compared with, None for nothing but itself.
+        stores: of the run.
+        analyst: finds the subspaces.
+        round: number of the round.
+        size: tasks of the round.
+        seed: of every random choice.
+        small: whether a small model carries the tasks out.
+    """
+    ledger = stores.ledger
     used, tallies = ledger.rounds.used_parents(), ledger.rounds.tallies()
     # Fusions of fusions drift away from what people ask: only seeds are parents.
     parents = [row for row in pool if row.origin == "seed" and not row.history]
@@ -46,7 +66,7 @@ async def plan_round(round: int, size: int, context: RunContext) -> None:
     subspaces = await analyst.find(
         pool,
         vectors,
-        wanted,
+        targets,
         round=round,
         size=size - len(answers),
         known=ledger.rounds.subspaces(),
@@ -55,12 +75,12 @@ async def plan_round(round: int, size: int, context: RunContext) -> None:
     tasks = plan_tasks(
         subspaces,
         parents,
-        context.vectors.get([row.id for row in parents]),
+        stores.vectors.get([row.id for row in parents]),
         used,
         round=round,
         position=ledger.rows.next_position(),
-        seed=context.config.seed,
-        small=generator.small,
+        seed=seed,
+        small=small,
         answers=answers,
         tallies=tallies,
     )

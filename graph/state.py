@@ -6,9 +6,8 @@ through the `RunContext`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypedDict
+from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 from ..agents.analyst import CoverageAnalyst
 from ..agents.generator import Generator
@@ -16,16 +15,14 @@ from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
-from ..embedders import LazyEmbedder
-from ..llms.gateway import Gateway
 from ..llms.stopping import StopSignal
+from ..records.events import Emit
 from ..records.stopping import StopReason
-from ..stores.ledger import Ledger
-from ..stores.vectors import VectorStore
-from .progress import Progress
-
-if TYPE_CHECKING:
-    from .screening import Yardsticks
+from .embedding import RowEmbedder
+from .judging import Judges
+from .mapping import RunMap
+from .screening import ScreeningInputs
+from .stores import RunStores
 
 
 class RunInput(TypedDict):
@@ -42,26 +39,30 @@ class RunState(RunInput):
     stop: StopReason | Literal[""]
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """The stores, models and agents of a run. Never checkpointed.
+@dataclass(frozen=True, slots=True)
+class RunAgents:
+    """The agents of a run; a run that generates nothing has no analyst, probes and generator."""
 
-    `gateway` is the generator's, None when the run generates nothing; `judges` are the models
-    that judge, by name, none where cheap signals do.
-    """
-
-    config: RunConfig
-    ledger: Ledger
-    vectors: VectorStore
-    reference_vectors: VectorStore
-    embedder: LazyEmbedder | None
-    gateway: Gateway | None
-    judges: Mapping[str, Gateway]
     analyst: CoverageAnalyst | None
     probes: ProbeWriter | None
     generator: Generator | None
     redundancy: RedundancyAgent
+    judges: Judges
     selector: Selector | TopSelector
-    yardsticks: Yardsticks
-    switch: StopSignal
-    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What the nodes of a run work with. Never checkpointed.
+
+    Nodes `emit` what happens, and look at the `stop_signal` before they begin.
+    """
+
+    config: RunConfig
+    stores: RunStores
+    agents: RunAgents
+    embedder: RowEmbedder
+    screening: ScreeningInputs
+    map: RunMap
+    stop_signal: StopSignal
+    emit: Emit

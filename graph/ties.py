@@ -7,49 +7,46 @@ from dataclasses import replace
 from itertools import islice
 
 from ..agents.final_score import JUDGE_WEIGHT
-from ..agents.judge import Judge
 from ..agents.near_ties import close_pairs, corrected_scores, position_consistency
-from ..agents.panel import Panel
 from ..agents.repeatability import judge_noise
+from ..config import RunConfig
 from ..records import Duel, Row, Score
+from ..records.events import Emit, ItemsDone, PairsCompared, Stage, StageBegan
+from ..stores.ledger import Ledger
+from .judging import Judges
 from .pool import for_each
-from .state import RunContext
 
 
 async def break_ties(
-    pool: Sequence[Row], judge: Judge | Panel, round: int, context: RunContext, at_once: int
+    pool: Sequence[Row], judges: Judges, round: int, ledger: Ledger, config: RunConfig, emit: Emit
 ) -> None:
     """Compare pairs of rows whose scores the judge's noise does not tell apart, and keep them.
 
     The pairs are drawn anew from the whole pool; what was compared before costs nothing.
     """
-    ledger, progress = context.ledger, context.progress
-    scores = ledger.judgements.scores()
+    judge, scores = judges.comparing(), ledger.judgements.scores()
     finals = {row.id: scores[row.id].final for row in pool}
-    close = close_pairs(finals, context.config.target_size, JUDGE_WEIGHT * judge_noise(scores))
-    pairs = list(islice(close, context.config.tie_breaks))
+    close = close_pairs(finals, config.target_size, JUDGE_WEIGHT * judge_noise(scores))
+    pairs = list(islice(close, config.tie_breaks))
     rows = {row.id: row for row in pool}
-    progress.begin("break ties", f"comparing {len(pairs):,} pairs in both orders", len(pairs))
+    emit(StageBegan(Stage.BREAK_TIES, len(pairs)))
     duels: dict[tuple[str, str], Duel] = {}
 
     async def compare(pair: tuple[str, str]) -> None:
         duels[pair] = await judge.compare(rows[pair[0]], rows[pair[1]], round=round)
-        progress.step()
+        emit(ItemsDone())
 
     try:
-        await for_each(pairs, compare, at_once)
+        await for_each(pairs, compare, judges.concurrency)
     finally:
         ledger.judgements.set_duels([duels[pair] for pair in pairs if pair in duels])
     consistency = position_consistency(list(duels.values()))
     if consistency is not None:
         decided = sum(bool(duel.winner) for duel in duels.values())
-        progress.say(
-            f"compared {len(duels)} pairs about the last place: the same verdict in both orders "
-            f"for {consistency:.0%}, {decided} decided"
-        )
+        emit(PairsCompared(len(duels), consistency, decided))
 
 
-def settled(scores: Mapping[str, Score], duels: Sequence[Duel]) -> dict[str, Score]:
+def tie_broken(scores: Mapping[str, Score], duels: Sequence[Duel]) -> dict[str, Score]:
     """The scores by which the dataset is chosen: final scores corrected by the pairs compared."""
     finals = {row: score.final for row, score in scores.items() if not score.failed}
     corrected = corrected_scores(finals, duels, JUDGE_WEIGHT * judge_noise(scores))

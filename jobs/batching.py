@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +12,12 @@ from ..llms.backend import Backend
 from ..llms.batches.batcher import Batcher
 from ..llms.batches.opening import service_of
 from ..llms.budget import Budget
+from ..llms.loops import run_coroutine
 from ..llms.ports import CallCache, ModelBackend
 from ..llms.stopping import StopSignal
 from ..llms.timing import Timing
 from ..records import Batch
+from ..records.events import BatchCancelled, BatchGoesOn, Emit, NoBatchEndpoint
 from ..stores.layout import LEDGER
 from ..stores.ledger import Ledger
 
@@ -29,7 +30,7 @@ def batcher_of(
     stop_signal: StopSignal,
     cache: CallCache | None,
     *,
-    say: Callable[[str], None],
+    emit: Emit,
     timing: Timing | None,
 ) -> Batcher | None:
     """The batches of a model, where the run wants them or has some under way."""
@@ -38,7 +39,7 @@ def batcher_of(
         return None
     service = service_of(backend)
     if service is None or not isinstance(backend, Backend):
-        say(f"{backend.name} has no batch endpoint: its calls are sent one by one")
+        emit(NoBatchEndpoint(backend.name))
         return None
     batcher = Batcher(
         service,
@@ -55,20 +56,19 @@ def batcher_of(
     return batcher
 
 
-def cancel_batches(
-    folder: Path, opened: Callable[[str], Backend], say: Callable[[str], None]
-) -> None:
+def cancel_batches(folder: Path, opened: Callable[[str], Backend], emit: Emit) -> None:
     """Cancel the batches that the run in a folder has under way, as far as that can be done."""
     if not (folder / LEDGER).is_file():
         return
     with contextlib.closing(Ledger(folder / LEDGER)) as ledger:
         for batch in ledger.batches.open_batches():
+            name = batch.id or batch.intent
             try:
-                asyncio.run(_cancel(batch, opened(batch.model)))
-                say(f"cancelled batch {batch.id or batch.intent} of {batch.model}")
+                run_coroutine(_cancel(batch, opened(batch.model)))
+                emit(BatchCancelled(name, batch.model))
             except Exception as error:  # whatever the provider's client raises
                 why = str(error) if isinstance(error, LiftAgentError) else type(error).__name__
-                say(f"batch {batch.id or batch.intent} of {batch.model} goes on: {why}")
+                emit(BatchGoesOn(name, batch.model, why))
 
 
 async def _cancel(batch: Batch, backend: Backend) -> None:

@@ -18,11 +18,12 @@ from ..formats.reading.sources import files_of
 from ..llms.backend import Backend
 from ..llms.contexts import context_of
 from ..llms.gateway import Gateway
+from ..llms.loops import run_coroutine
 from ..llms.structured import JSON_OBJECT, JSON_SCHEMA, PROMPT, TOOL
 from ..records import Row
 from ..stores.ledger import Ledger
 from .estimate import Estimate, estimate
-from .opening import open_named
+from .models import open_named
 
 ROWS = 1000  # for which cost and time are told
 _SEEDS = 200  # typical rows, where the settings name no sources
@@ -90,7 +91,7 @@ class Check:
 def check(config: RunConfig, *, models: bool = True, embedder: bool = False) -> Check:
     """Check the models that the settings name, and the embedder if asked."""
     names = config.models if models else ()
-    checked = asyncio.run(_check_all(config, names))
+    checked = run_coroutine(_check_all(config, names))
     found = Check(checked, _check_embedder(config) if embedder else None)
     if not models or not found.usable:
         return found

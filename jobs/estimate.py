@@ -277,11 +277,11 @@ def _part(
 
 def _merged(parts: Sequence[Part]) -> list[Part]:
     """One part for each agent and model: the generator has two prompts, a panel several models."""
-    merge_subspaces: dict[tuple[str, str], Part] = {}
+    merged: dict[tuple[str, str], Part] = {}
     for part in parts:
         place = part.agent, part.model
-        if place in merge_subspaces:
-            other = merge_subspaces[place]
+        if place in merged:
+            other = merged[place]
             part = Part(  # noqa: PLW2901
                 part.agent,
                 part.model,
@@ -291,8 +291,8 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
                 other.usd.plus(part.usd) if other.usd and part.usd else None,
                 other.seconds.plus(part.seconds),
             )
-        merge_subspaces[place] = part
-    return list(merge_subspaces.values())
+        merged[place] = part
+    return list(merged.values())
 
 
 def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None = None) -> str:

@@ -27,7 +27,7 @@ from ..stores.folder import is_held, opened_ledger
 from ..stores.layout import CARD, VECTORS
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
-from .run import settings_of
+from .settings import settings_of
 
 TRAIN, TEST = "train", "test"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..agents.analyst import CoverageAnalyst
@@ -13,148 +13,80 @@ from ..agents.probes import ProbeWriter
 from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..agents.smoke_test import ask_for_text
-from ..config import EMBEDDED, Agent, RunConfig
-from ..config.tables import ModelTable
+from ..config import Agent, RunConfig
 from ..embedders import LazyEmbedder
-from ..errors import RunFolderError, RunStopped, UsageError
+from ..errors import RunStopped
 from ..geometry.neighbours import Vectors
-from ..graph.progress import Progress
-from ..graph.screening import Yardsticks
-from ..graph.state import RunContext
+from ..graph.embedding import RowEmbedder
+from ..graph.judging import Judges
+from ..graph.mapping import RunMap
+from ..graph.screening import ScreeningInputs
+from ..graph.state import RunAgents, RunContext
+from ..graph.stores import RunStores
 from ..llms.backend import Backend
 from ..llms.batches.batcher import Batcher
 from ..llms.budget import Budget, Caps
 from ..llms.calls import CallGateway
 from ..llms.gateway import Gateway
+from ..llms.messages import Usage
 from ..llms.ports import CallCache, ModelBackend
-from ..llms.providers import FIRST_CONCURRENCY, open_backend
+from ..llms.providers import FIRST_CONCURRENCY
 from ..llms.stopping import StopSignal
 from ..llms.throttle import Throttle
 from ..llms.timing import Timing
+from ..records import Call
+from ..records.events import (
+    CallAnswered,
+    Emit,
+    ModelOpening,
+    ModelTooSmall,
+    ModelTried,
+    TrialFailed,
+)
 from ..stores.cache import SharedCache, cache_path
 from ..stores.layout import VECTORS
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore, open_vectors
 from .batching import batcher_of
+from .models import check_price, is_embedded, keep_identity, open_named
+from .recording import Recording
 
 AnyGateway = TypeVar("AnyGateway", bound=CallGateway[Any])
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What a replay takes in place of models: their facts by name, and their answers."""
-
-    backends: Mapping[str, Mapping[str, Any]]
-    calls: CallCache
-
-    def backend(self, name: str) -> Backend:
-        """The backend that the recorded run opened by this name; it can be asked nothing."""
-        if name not in self.backends:
-            raise RunFolderError(f"the recorded run does not say what {name} was: resume it once")
-        return Backend(chat=None, **self.backends[name])
 
 
 @asynccontextmanager
 async def opened(
     config: RunConfig,
     ledger: Ledger,
-    progress: Progress,
-    switch: StopSignal,
+    emit: Emit,
+    stop_signal: StopSignal,
     recording: Recording | None = None,
     timing: Timing | None = None,
 ) -> AsyncIterator[RunContext]:
     """Open everything that a run needs; close it when the run ends."""
-    backends: dict[str, ModelBackend] = {}
-    batchers: dict[str, Batcher] = {}
+    caps = Caps(config.max_calls, config.max_tokens, config.budget_usd, config.max_time)
+    budget = Budget(caps, ledger.calls.spent(), seconds=ledger.facts.read().seconds)
+    shared = SharedCache(cache_path()) if config.cache and not recording else None
+    models = RunModels(config, ledger, emit, stop_signal, budget, shared, recording, timing)
     stores: tuple[VectorStore, ...] = ()
-    gateways: dict[str, Gateway] = {}
-    budget = Budget(_caps(config), ledger.calls.spent(), seconds=ledger.facts.read().seconds)
-    shared = SharedCache(cache_path(), progress.say) if config.cache and not recording else None
-    cache = recording.calls if recording else shared
-
-    def gateway(name: str) -> Gateway | None:
-        if name == "none":
-            return None
-        if name not in gateways:
-            progress.activity = f"opening {name}"
-            backend = recording.backend(name) if recording else open_named(name, config)
-            gateways[name] = asked(name, backend, Gateway)
-        return gateways[name]
-
-    def asked(name: str, backend: ModelBackend, kind: Callable[..., AnyGateway]) -> AnyGateway:
-        """The gateway to an opened backend, which keeps the identity that it had in this run."""
-        _check_price(backend, config)
-        backends[name], table = backend, config.table(name)
-        known = ledger.facts.read().backends
-        before = recording.backends if recording else known
-        _identify(backend, before.get(name))
-        ledger.facts.update(backends={**known, name: backend.facts()})
-        if shared and isinstance(backend, Backend):
-            backend.capabilities.open(shared, f"{backend.name} {backend.identity}")
-        if not recording and (
-            batcher := batcher_of(
-                *(backend, config, ledger, budget, switch, cache), say=progress.say, timing=timing
-            )
-        ):
-            batchers[name] = batcher
-        return kind(
-            backend,
-            ledger.calls,
-            budget,
-            _throttle(backend, config, table, budget, switch, timing),
-            cache=cache,
-            batcher=batchers.get(name),
-            timeout=(table and table.timeout) or config.timeout,
-            seed=config.seed,
-            max_error_rate=config.max_error_rate,
-            stop_signal=switch,
-            usage=progress.usage,
-            timing=timing,
-        )
-
-    def embedder() -> LazyEmbedder:
-        """The run's embedder, checked by a vector that it made before."""
-        return LazyEmbedder(
-            config.embedder,
-            None if recording else _known_vector(ledger, vectors),
-            **config.embedding,
-            gateway=lambda backend: asked(f"embedder {backend.name}", backend, CallGateway),
-        )
-
     try:
-        models = {agent: gateway(config.model_of(agent)) for agent in _agents(config)}
-        analyst, generator = models.get("analyst"), models.get("generator")
-        judges = _judges(config, gateway, progress)
+        agents = _agents(config, ledger, models, emit)
         if not recording and not ledger.sources.all():
-            await _smoke_test(gateways.values(), progress)
-        vectors, reference_vectors = stores = open_vectors(config.out / VECTORS, progress.say)
+            await models.try_all()
+        vectors, target_vectors = stores = open_vectors(config.out / VECTORS)
+        embedder = None if config.embeddings else _embedder(config, ledger, vectors, models)
         yield RunContext(
             config=config,
-            ledger=ledger,
-            vectors=vectors,
-            reference_vectors=reference_vectors,
-            embedder=None if config.embeddings else embedder(),
-            gateway=generator,
-            judges=judges,
-            analyst=CoverageAnalyst(analyst, config.seed) if analyst else None,
-            probes=ProbeWriter(analyst, config.seed) if analyst else None,
-            generator=Generator(generator) if generator else None,
-            redundancy=RedundancyAgent(
-                _settling(config, models.get("redundancy"), progress),
-                config.candidate_cosine,
-                config.borderline_cosine,
-            ),
-            selector=_selector(config),
-            yardsticks=Yardsticks(config, ledger),
-            switch=switch,
-            progress=progress,
+            stores=RunStores(ledger, vectors, target_vectors),
+            agents=agents,
+            embedder=RowEmbedder(embedder, config.embeddings, stop_signal, emit),
+            screening=agents.judges.inputs,
+            map=RunMap(ledger, vectors, config.seed),
+            stop_signal=stop_signal,
+            emit=emit,
         )
     finally:
-        for batcher in batchers.values():
-            await batcher.close()
-        for backend in backends.values():
-            if backend.close:
-                await backend.close()
+        await models.close()
         if shared:
             shared.close()
         for store in stores:
@@ -162,115 +94,174 @@ async def opened(
         ledger.facts.update(seconds=budget.seconds)
 
 
-def open_named(name: str, config: RunConfig) -> Backend:
-    """Open the chat model that the settings call `name`.
+@dataclass(slots=True)
+class AnnouncedUsage(Usage):
+    """Counts what is spent, and announces it."""
 
-    Raises:
-        UsageError, ModelError: it cannot be opened.
-    """
-    backend = open_backend(
-        name,
-        config.base_url,
-        timeout=config.timeout,
-        prices=config.prices,
-        tables=config.llms,
-    )
-    backend.compact = config.compact(backend.small)
-    return backend
+    emit: Emit = field(kw_only=True)
+
+    def add(self, call: Call) -> None:
+        """Count a call."""
+        Usage.add(self, call)
+        self.emit(CallAnswered(call.input_tokens, call.output_tokens, call.cost))
 
 
-def _check_price(backend: ModelBackend, config: RunConfig) -> None:
-    if config.budget_usd is not None and not backend.priced:
-        raise UsageError(
-            f"budget_usd needs the price of {backend.name}, which is unknown: give it as --prices "
-            f'"{backend.name}=INPUT,OUTPUT", in USD per million tokens (0,0 if it costs nothing)'
+class RunModels:
+    """The models of a run, each opened once, behind gateways that share one budget."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        ledger: Ledger,
+        emit: Emit,
+        stop_signal: StopSignal,
+        budget: Budget,
+        shared: SharedCache | None,
+        recording: Recording | None,
+        timing: Timing | None,
+    ) -> None:
+        """Take what all gateways share; a `recording` takes the place of the models."""
+        self.recording = recording
+        self._config = config
+        self._ledger = ledger
+        self._emit = emit
+        self._stop_signal = stop_signal
+        self._budget = budget
+        self._shared = shared
+        self._timing = timing
+        self._cache: CallCache | None = recording.calls if recording else shared
+        self._usage = AnnouncedUsage(emit=emit)
+        self._gateways: dict[str, Gateway] = {}
+        self._backends: list[ModelBackend] = []
+        self._batchers: list[Batcher] = []
+
+    def gateway(self, name: str) -> Gateway | None:
+        """The gateway to the model that the settings call `name`; "none" has none."""
+        if name == "none":
+            return None
+        if name not in self._gateways:
+            self._emit(ModelOpening(name))
+            recording = self.recording
+            backend = recording.backend(name) if recording else open_named(name, self._config)
+            self._gateways[name] = self.gateway_to(name, backend, Gateway)
+        return self._gateways[name]
+
+    def gateway_to(
+        self, name: str, backend: ModelBackend, kind: Callable[..., AnyGateway]
+    ) -> AnyGateway:
+        """The gateway to an opened backend, which keeps the identity that it had in this run."""
+        config, table = self._config, self._config.table(name)
+        self._backends.append(backend)
+        check_price(backend, config)
+        self._identify(name, backend)
+        if self._shared and isinstance(backend, Backend):
+            backend.capabilities.open(self._shared, f"{backend.name} {backend.identity}")
+        return kind(
+            backend,
+            self._ledger.calls,
+            self._budget,
+            self._throttle(name, backend),
+            cache=self._cache,
+            batcher=self._batcher(backend),
+            timeout=(table and table.timeout) or config.timeout,
+            seed=config.seed,
+            max_error_rate=config.max_error_rate,
+            stop_signal=self._stop_signal,
+            usage=self._usage,
+            timing=self._timing,
         )
 
+    def _identify(self, name: str, backend: ModelBackend) -> None:
+        """Note the facts of a model, which keeps its identity."""
+        known = self._ledger.facts.read().backends
+        before = self.recording.backends if self.recording else known
+        keep_identity(backend, before.get(name))
+        self._ledger.facts.update(backends={**known, name: backend.facts()})
 
-def _identify(backend: ModelBackend, before: Mapping[str, Any] | None) -> None:
-    """Let a model keep the identity that it had in this run: its address may have changed.
+    def _batcher(self, backend: ModelBackend) -> Batcher | None:
+        if self.recording:
+            return None
+        batcher = batcher_of(
+            backend,
+            self._config,
+            self._ledger,
+            self._budget,
+            self._stop_signal,
+            self._cache,
+            emit=self._emit,
+            timing=self._timing,
+        )
+        if batcher:
+            self._batchers.append(batcher)
+        return batcher
 
-    Raises:
-        RunFolderError: it is another model, by its weights or its script.
-    """
-    if before and before["identity"] != backend.identity:
-        if backend.name.partition(":")[0] in EMBEDDED:
-            raise RunFolderError(
-                f"{backend.name} is not the model that this run began with (its file has "
-                "changed): bring that back, or use another folder with --out"
-            )
-        backend.identity = before["identity"]
+    def _throttle(self, name: str, backend: ModelBackend) -> Throttle:
+        config, table = self._config, self._config.table(name)
+        own = table and table.concurrency
+        most = own or config.concurrency or backend.concurrency
+
+        def check() -> None:
+            self._stop_signal.check()
+            self._budget.check_time()
+
+        return Throttle(
+            backend.name,
+            most,
+            start=None if own or config.concurrency else min(FIRST_CONCURRENCY, most),
+            rpm=(table and table.rpm) or config.rpm,
+            tpm=(table and table.tpm) or config.tpm,
+            check=check,
+            timing=self._timing,
+        )
+
+    async def try_all(self) -> None:
+        """Before anything is read or paid for, see that the models on servers answer.
+
+        Raises:
+            ModelError: a model cannot be used at all.
+        """
+        for gateway in self._gateways.values():
+            if is_embedded(gateway.backend):
+                continue
+            name = gateway.backend.name
+            self._emit(ModelTried(name))
+            try:
+                fault = await ask_for_text(gateway)
+            except RunStopped:  # the first node will meet it, too
+                return
+            if fault:
+                self._emit(TrialFailed(name, fault))
+
+    async def close(self) -> None:
+        """Close the batches and the models."""
+        for batcher in self._batchers:
+            await batcher.close()
+        for backend in self._backends:
+            if backend.close:
+                await backend.close()
 
 
-def _caps(config: RunConfig) -> Caps:
-    return Caps(config.max_calls, config.max_tokens, config.budget_usd, config.max_time)
-
-
-def _throttle(
-    backend: ModelBackend,
-    config: RunConfig,
-    table: ModelTable | None,
-    budget: Budget,
-    stop_signal: StopSignal,
-    timing: Timing | None,
-) -> Throttle:
-    def check() -> None:
-        stop_signal.check()
-        budget.check_time()
-
-    own = table and table.concurrency
-    most = own or config.concurrency or backend.concurrency
-    return Throttle(
-        backend.name,
-        most,
-        start=None if own or config.concurrency else min(FIRST_CONCURRENCY, most),
-        rpm=(table and table.rpm) or config.rpm,
-        tpm=(table and table.tpm) or config.tpm,
-        check=check,
-        timing=timing,
+def _agents(config: RunConfig, ledger: Ledger, models: RunModels, emit: Emit) -> RunAgents:
+    """Build the agents of a run, each over the model that the settings give it."""
+    gateways = {agent: models.gateway(config.model_of(agent)) for agent in _asking(config)}
+    analyst, generator = gateways.get("analyst"), gateways.get("generator")
+    inputs = ScreeningInputs(config, ledger)
+    judges = _judging(config, models, emit)
+    return RunAgents(
+        analyst=CoverageAnalyst(analyst, config.seed) if analyst else None,
+        probes=ProbeWriter(analyst, config.seed) if analyst else None,
+        generator=Generator(generator) if generator else None,
+        redundancy=RedundancyAgent(
+            _settling(config, gateways.get("redundancy"), emit),
+            config.candidate_cosine,
+            config.borderline_cosine,
+        ),
+        judges=Judges(judges, config.scores, inputs),
+        selector=_selector(config),
     )
 
 
-def _known_vector(ledger: Ledger, vectors: VectorStore) -> tuple[str, Vectors] | None:
-    """A row's text with the vector that it was given, if any row has one."""
-    for id in vectors.ids(limit=9):
-        for row in ledger.rows.by_id([id]).values():
-            return row.text, vectors.get([id])
-    return None
-
-
-def _selector(config: RunConfig) -> Selector | TopSelector:
-    if config.recipe == "paper":
-        return TopSelector(config.target_size)
-    seed_share = config.max_seed_share if config.max_rounds else 1.0
-    return Selector(
-        config.target_size,
-        seed_share,
-        config.quality_weight,
-        config.languages,
-        config.apart_cosine,
-    )
-
-
-async def _smoke_test(gateways: Iterable[Gateway], progress: Progress) -> None:
-    """Before anything is read or paid for, see that the models on servers answer.
-
-    Raises:
-        ModelError: a model cannot be used at all.
-    """
-    for gateway in gateways:
-        if gateway.backend.name.partition(":")[0] in EMBEDDED:
-            continue  # to open it was to try it
-        progress.activity = f"asking {gateway.backend.name} for a first word"
-        try:
-            fault = await ask_for_text(gateway)
-        except RunStopped:  # the first node will meet it, too
-            return
-        if fault:
-            progress.say(f"{gateway.backend.name} did not answer a small request: {fault}")
-
-
-def _agents(config: RunConfig) -> list[Agent]:
+def _asking(config: RunConfig) -> list[Agent]:
     """The agents that ask a model in such a run, but for the judge."""
     agents: list[Agent] = []
     if config.scores:
@@ -282,26 +273,50 @@ def _agents(config: RunConfig) -> list[Agent]:
     return agents
 
 
-def _settling(config: RunConfig, model: Gateway | None, progress: Progress) -> Gateway | None:
+def _settling(config: RunConfig, model: Gateway | None, emit: Emit) -> Gateway | None:
     """The model that settles doubts about near-duplicates, if one does."""
     if model and not config.settles(small=model.backend.small):
-        progress.say(
-            f"{model.backend.name} is too small to settle doubts about near-duplicates: the rows' "
-            "responses do (--redundancy-llm names a model)"
-        )
+        emit(ModelTooSmall(model.backend.name, "redundancy"))
         return None
     return model
 
 
-def _judges(
-    config: RunConfig, gateway: Callable[[str], Gateway | None], progress: Progress
-) -> dict[str, Gateway]:
+def _judging(config: RunConfig, models: RunModels, emit: Emit) -> dict[str, Gateway]:
     """The judges' models by name, none where cheap signals judge instead."""
-    main = None if config.judges or config.scores else gateway(config.llm)
+    main = None if config.judges or config.scores else models.gateway(config.llm)
     names = config.judging(small=bool(main and main.backend.small))
     if main and not names:
-        progress.say(
-            f"{main.backend.name} is too small to judge: scoring by cheap signals "
-            "(--judge-llm names a judge)"
-        )
-    return {name: found for name in names if (found := gateway(name))}
+        emit(ModelTooSmall(main.backend.name, "judge"))
+    return {name: found for name in names if (found := models.gateway(name))}
+
+
+def _selector(config: RunConfig) -> Selector | TopSelector:
+    if config.recipe == "paper":
+        return TopSelector(config.target_size)
+    return Selector(
+        config.target_size,
+        config.max_seed_share if config.max_rounds else 1.0,
+        config.quality_weight,
+        config.languages,
+        config.apart_cosine,
+    )
+
+
+def _embedder(
+    config: RunConfig, ledger: Ledger, vectors: VectorStore, models: RunModels
+) -> LazyEmbedder:
+    """The run's embedder, checked by a vector that it made before."""
+    return LazyEmbedder(
+        config.embedder,
+        None if models.recording else _known_vector(ledger, vectors),
+        **config.embedding,
+        gateway=lambda backend: models.gateway_to(f"embedder {backend.name}", backend, CallGateway),
+    )
+
+
+def _known_vector(ledger: Ledger, vectors: VectorStore) -> tuple[str, Vectors] | None:
+    """A row's text with the vector that it was given, if any row has one."""
+    for id in vectors.ids(limit=9):
+        for row in ledger.rows.by_id([id]).values():
+            return row.text, vectors.get([id])
+    return None

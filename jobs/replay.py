@@ -3,64 +3,31 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from ..errors import (
-    BudgetReached,
-    ModelError,
-    RunFolderError,
-    TooManyErrors,
-    UsageError,
-)
-from ..graph.progress import Progress
-from ..records import Call
+from ..errors import RunFolderError, UsageError
+from ..llms.loops import outside_loop
+from ..records.events import Emit, unheard
 from ..stores.folder import is_held, opened_ledger
 from ..stores.layout import DATASET, VECTORS
-from ..stores.ledger import Ledger
 from ..stores.queries.summary import Summary
-from .opening import Recording
-from .run import run, settings_of
-
-_STOPS = {"budget": BudgetReached, "errors": TooManyErrors}
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedCalls:
-    """The calls of a run by key; where it asked no further, so does its replay."""
-
-    ledger: Ledger
-
-    def get(self, key: str) -> Call:
-        """The call with this key, failed ones included.
-
-        Raises:
-            RunStopped: the recorded run stopped before this call, for the same reason.
-            ModelError: it did not stop early, and yet made no such call.
-        """
-        call = self.ledger.calls.call(key)
-        if call is not None:
-            return call
-        if stopped := _STOPS.get(self.ledger.facts.read().stop or ""):
-            raise stopped("the recorded run stopped here")
-        raise ModelError(
-            f"the ledger {self.ledger.path} has no call {key}: it was made by another version of "
-            "lift-agent, or changed since"
-        )
-
-    def put(self, call: Call) -> None:
-        """Nothing is answered anew in a replay."""
-        raise NotImplementedError
+from .recording import RecordedCalls, Recording
+from .run import run
+from .settings import settings_of
 
 
-def replay(folder: Path, out: Path, progress: Progress) -> Summary:
-    """Run what is recorded in `folder` again, in `out`.
+def replay(folder: Path, out: Path, emit: Emit = unheard) -> Summary:
+    """Run what is recorded in `folder` again, in `out`; `emit` gets what happens.
 
     Raises:
         RunFolderError: `folder` holds no run that can be replayed, or `out` holds something.
         ModelError: an answer is missing.
     """
+    return outside_loop(lambda: _replay(folder, out, emit))
+
+
+def _replay(folder: Path, out: Path, emit: Emit) -> Summary:
     settings = settings_of(folder)
     if is_held(folder):
         raise RunFolderError(f"a process is working in {folder}: wait until it has ended")
@@ -87,7 +54,7 @@ def replay(folder: Path, out: Path, progress: Progress) -> Summary:
         if (folder / VECTORS).is_dir():
             shutil.copytree(folder / VECTORS, out / VECTORS)
         recording = Recording(facts.backends, RecordedCalls(ledger))
-        return run(config, progress, recorded=(ledger, recording))
+        return run(config, emit, recorded=(ledger, recording))
 
 
 def first_difference(one: Path, other: Path) -> str:

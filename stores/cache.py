@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from ..errors import RunFolderError
 from ..records import Call
 
 FILE = "calls.sqlite"
+
+logger = logging.getLogger(__name__)
 
 _PACE_LEAST, _PACE_MOST = 20, 1000  # calls over which a model's pace is taken
 
@@ -73,12 +76,11 @@ def cache_path() -> Path:
 class SharedCache:
     """Answered calls by key, in one SQLite file that several processes may use at once.
 
-    A cache that cannot be read or written is done without: `say` tells the user once.
+    A cache that cannot be read or written is done without: that is logged once.
     """
 
-    def __init__(self, path: Path, say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._say = say
         self._db: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +145,7 @@ class SharedCache:
 
     def _give_up(self, error: Exception) -> None:
         self._db = None
-        self._say(f"cannot use the call cache {self.path} ({error}): going on without it")
+        logger.warning("cannot use the call cache %s (%s): going on without it", self.path, error)
 
     def close(self) -> None:
         """Close the file."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from .layout import (
 from .ledger import Ledger
 from .queries.summary import RESUMABLE, Summary, summarise
 from .vectors import remove_vectors
+
+logger = logging.getLogger(__name__)
 
 State = Literal["running", "finished", "stopped", "unfinished"]
 
@@ -150,10 +153,8 @@ def clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def runs_under(
-    folder: Path, say: Callable[[str], None] = lambda line: None, depth: int = 3
-) -> Iterator[RunEntry]:
-    """Find the runs in a folder and, to a depth, in those below it; `say` names unreadable ones.
+def runs_under(folder: Path, depth: int = 3) -> Iterator[RunEntry]:
+    """Find the runs in a folder and, to a depth, in those below it; unreadable ones are logged.
 
     Raises:
         RunFolderError: there is no such folder.
@@ -164,12 +165,12 @@ def runs_under(
         try:
             yield _entry(folder)
         except RunFolderError as error:
-            say(str(error))
+            logger.error(error)
     elif depth:
         with suppress(PermissionError):
             for child in sorted(folder.iterdir()):
                 if child.is_dir() and not child.name.startswith(".") and not child.is_symlink():
-                    yield from runs_under(child, say, depth - 1)
+                    yield from runs_under(child, depth - 1)
 
 
 def _entry(folder: Path) -> RunEntry:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 
 from ..geometry.neighbours import Vectors
 
+logger = logging.getLogger(__name__)
+
 _WRITE_BATCH = 5000  # Chroma refuses more than 5,461 at once
 _READ_BATCH = 1000  # reading by ids keeps its speed at any size; paging by offset does not
 
 
-def open_vectors(folder: Path, say: Callable[[str], None]) -> tuple[VectorStore, VectorStore]:
-    """Open the stores of the rows and of the reference in `folder`.
+def open_vectors(folder: Path) -> tuple[VectorStore, VectorStore]:
+    """Open the stores of the rows and of the target prompts in `folder`.
 
     A folder that cannot be read is removed, to be filled again.
     """
@@ -28,7 +31,7 @@ def open_vectors(folder: Path, say: Callable[[str], None]) -> tuple[VectorStore,
         raise
     except Exception as error:  # Chroma's own errors have no common base
         cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        say(f"the vector store in {folder} cannot be read ({cause}): making it again")
+        logger.warning("the vector store in %s cannot be read (%s): making it again", folder, cause)
         if rows:
             rows.close()
         remove_vectors(folder)

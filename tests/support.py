@@ -18,13 +18,12 @@ SHARED = ROOT.parent / "shared" / "data"
 def go(sources, out, **settings):
     """Run the library on sources with the scripted model; return the summary."""
     from lift_agent.config import resolve
-    from lift_agent.graph.progress import Progress
     from lift_agent.jobs.run import run
 
     sources = sources if isinstance(sources, tuple) else (sources,)
     options = {name: settings.pop(name) for name in ("force", "estimate") if name in settings}
     settings = {"llm": SCRIPTED, "target_size": 40, "round_size": 16, **settings}
-    return run(resolve({"sources": sources, "out": out, **settings}), Progress(), **options)
+    return run(resolve({"sources": sources, "out": out, **settings}), **options)
 
 
 def called(args, folder, env):

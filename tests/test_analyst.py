@@ -26,13 +26,13 @@ from lift_agent.geometry.clusters import cluster_rows
 from lift_agent.geometry.density import SparseSubspace
 from lift_agent.geometry.neighbours import unit
 from lift_agent.geometry.subspaces import SAME_SUBSPACE, match_centres, merge_subspaces
-from lift_agent.graph.progress import Progress
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.jobs.run import run
 from lift_agent.llms.messages import Parsed
 from lift_agent.records import Reference, Rejected, Row, TrackRecord, reference_id
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
+from lift_agent.views import events
 
 # the bandit -------------------------------------------------------------------------------
 
@@ -443,7 +443,7 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
         assert prompts[places[0].wanted[0]].instruction in named
         assert set(ledger.rows.ids()) == set(VectorStore(tmp_path / "run" / "vectors").ids())
     wanted.unlink()
-    replay(tmp_path / "run", tmp_path / "again", Progress())
+    replay(tmp_path / "run", tmp_path / "again")
     assert first_difference(tmp_path / "run", tmp_path / "again") == ""
 
 
@@ -542,7 +542,7 @@ def test_too_few_plausible_probes_leave_the_data_itself_and_it_is_said(seeds, em
     said = []
     settings = {"sources": (seeds,), "llm": f"scripted:{model}", "embedder": embedder}
     settings |= {"target_size": 40, "round_size": 16, "cache": False, "out": tmp_path / "run"}
-    summary = run(resolve(settings), Progress(listener=said.append))
+    summary = run(resolve(settings), lambda event: said.extend(events.lines(event)))
     assert (summary.stop, summary.plausible) == ("target", 0)
     assert any("the weakest way to tell what is missing" in line for line in said)
 
@@ -555,12 +555,12 @@ def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):
     for calls in (first + 1, first + 5, first + 9, first + 12):
         out = tmp_path / f"capped-{calls}"
         assert quick(seeds, out, embedder, target_size=48, max_calls=calls).stop == "budget"
-        replay(out, tmp_path / f"again-{calls}", Progress())
+        replay(out, tmp_path / f"again-{calls}")
         assert first_difference(out, tmp_path / f"again-{calls}") == ""
         summary = quick(seeds, out, embedder, target_size=48)
         assert summary.calls == len(agents)
         assert first_difference(out, tmp_path / "whole") == ""
-    replay(tmp_path / "whole", tmp_path / "again", Progress())
+    replay(tmp_path / "whole", tmp_path / "again")
     assert first_difference(tmp_path / "again", tmp_path / "whole") == ""
 
 

@@ -22,11 +22,11 @@ from lift_agent.agents.prompts import load
 from lift_agent.config import resolve
 from lift_agent.config.tables import FREE, ModelTable
 from lift_agent.errors import ModelError, UsageError
-from lift_agent.graph.progress import Progress
 from lift_agent.jobs.check import check
 from lift_agent.jobs.estimate import estimate
 from lift_agent.jobs.replay import first_difference, replay
-from lift_agent.jobs.run import run, settings_of
+from lift_agent.jobs.run import run
+from lift_agent.jobs.settings import settings_of
 from lift_agent.llms import local, sizes
 from lift_agent.llms.gateway import Gateway
 from lift_agent.llms.local import PACKAGE, packaged_model, slots
@@ -244,7 +244,7 @@ def test_a_table_decides_what_is_sent_and_never_shows_a_secret(
         file.write_text(TABLES.format(address=server.base_url))
         flags = {"sources": (seeds,), "out": tmp_path / "run", "recipe": "curate"}
         config = resolve({**flags, "embedder": embedder}, file)
-        run(config, Progress())
+        run(config)
         bodies = [request.body for request in server.requests]
         judged = [b for b in bodies if "You grade one row" in b["messages"][0]["content"]]
         others = [b for b in bodies if "You grade one row" not in b["messages"][0]["content"]]
@@ -520,7 +520,7 @@ def test_a_panel_scores_by_its_mean_and_keeps_what_each_judge_said(
     told = command("why", out, row["id"]).stdout
     assert f"{mild}: 84 of 100 (clarity 14" in told
     assert f"{silent}: failed" in told
-    replay(out, tmp_path / "again", Progress())
+    replay(out, tmp_path / "again")
     assert first_difference(out, tmp_path / "again") == ""
 
 

@@ -96,7 +96,9 @@ def test_the_latest_answer_counts(path: Path) -> None:
     assert (found.response, found.cost) == ("later", None)
 
 
-def test_a_file_of_an_earlier_version_is_gone_on_with(path: Path) -> None:
+def test_a_file_of_an_earlier_version_is_gone_on_with(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as db:
         db.execute(
@@ -106,54 +108,51 @@ def test_a_file_of_an_earlier_version_is_gone_on_with(path: Path) -> None:
         )
         db.execute("INSERT INTO calls VALUES ('old', 'm', 'paid', 'stop', 1, 1, 0.5, 1.0, 1.0)")
         db.commit()
-    lines: list[str] = []
     for _ in range(2):
-        with closing(SharedCache(path, lines.append)) as cache:
+        with closing(SharedCache(path)) as cache:
             cache.put(CALL)
             old, new = cache.get("old"), cache.get("k1")
             assert old and (old.response, old.reasoning_tokens, old.way) == ("paid", 0, "")
             assert new and (new.reasoning_tokens, new.cached_tokens, new.way) == (2, 4, "tool")
-    assert not lines
+    assert not caplog.messages
 
 
-def test_a_closed_cache_is_empty_and_silent(path: Path) -> None:
-    lines: list[str] = []
-    cache = SharedCache(path, lines.append)
+def test_a_closed_cache_is_empty_and_silent(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache = SharedCache(path)
     for _ in range(2):
         cache.close()
         cache.put(CALL)
         assert cache.get("k1") is None
-    assert not lines
+    assert not caplog.messages
 
 
-def put_and_get(path: Path, name: str, calls: int, lines: list[str]) -> None:
-    with closing(SharedCache(path, lines.append)) as cache:
+def put_and_get(path: Path, name: str, calls: int) -> None:
+    with closing(SharedCache(path)) as cache:
         for number in range(calls):
             cache.put(replace(CALL, key=f"{name} {number}"))
             cache.put(replace(CALL, key=f"all {number}"))
             assert cache.get(f"{name} {number}")
 
 
-def test_threads_use_it_at_once(path: Path) -> None:
-    lines: list[str] = []
+def test_threads_use_it_at_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     threads = [
-        threading.Thread(target=put_and_get, args=(path, str(number), 50, lines))
-        for number in range(8)
+        threading.Thread(target=put_and_get, args=(path, str(number), 50)) for number in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not lines
+    assert not caplog.messages
     assert [model.calls for model in cached_models(path)] == [9 * 50]
 
 
 def test_processes_use_it_at_once(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "import logging, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "logging.basicConfig(stream=sys.stdout)\n"
         "from test_cache import put_and_get\n"
-        "print('ready', flush=True); sys.stdin.readline(); lines = []\n"
-        "put_and_get(Path(sys.argv[2]), sys.argv[3], 100, lines); print(*lines)\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "put_and_get(Path(sys.argv[2]), sys.argv[3], 100)\n"
     )
     arguments = [sys.executable, "-c", code, str(Path(__file__).parent), str(path)]
     piped: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -185,29 +184,31 @@ SPOILED = ["no database", "another table", "a folder", "a folder that is a file"
 
 
 @pytest.mark.parametrize("how", SPOILED)
-def test_a_cache_that_cannot_be_used_is_done_without(path: Path, how: str) -> None:
+def test_a_cache_that_cannot_be_used_is_done_without(
+    path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     spoil(path, how)
-    lines: list[str] = []
-    with closing(SharedCache(path, lines.append)) as cache:
+    with closing(SharedCache(path)) as cache:
         for _ in range(3):
             cache.put(CALL)
             assert cache.get("k1") is None
-    (line,) = lines
+    (line,) = caplog.messages
     assert str(path) in line
     assert "without it" in line
     assert "\n" not in line
 
 
-def test_a_cache_that_breaks_while_it_is_used_is_done_without(path: Path) -> None:
-    lines: list[str] = []
-    with closing(SharedCache(path, lines.append)) as cache:
+def test_a_cache_that_breaks_while_it_is_used_is_done_without(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(SharedCache(path)) as cache:
         cache.put(CALL)
         with closing(sqlite3.connect(path)) as db:
             db.execute("DROP TABLE calls")
         for _ in range(3):
             assert cache.get("k1") is None
             cache.put(CALL)
-    assert len(lines) == 1
+    assert len(caplog.messages) == 1
 
 
 # what it holds ----------------------------------------------------------------------------
@@ -226,9 +227,10 @@ def test_the_models_of_a_cache_are_counted(path: Path) -> None:
         ]
 
 
-def test_a_cleared_cache_forgets_all_and_goes_on(path: Path) -> None:
-    lines: list[str] = []
-    with closing(SharedCache(path, lines.append)) as cache:
+def test_a_cleared_cache_forgets_all_and_goes_on(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(SharedCache(path)) as cache:
         for key in ("k1", "k2"):
             cache.put(replace(CALL, key=key, response="forget me"))
         cache.remember(MODEL, {"way": "tool"})
@@ -241,7 +243,7 @@ def test_a_cleared_cache_forgets_all_and_goes_on(path: Path) -> None:
         assert cache.get("k1")
     assert clear_cache(path) == 1
     assert clear_cache(path) == 0
-    assert not lines
+    assert not caplog.messages
     assert b"forget me" not in everything(path.parent)
 
 
@@ -362,17 +364,18 @@ def test_unusable_answers_from_the_cache_are_no_failures(tmp_path: Path, path: P
     assert len(server.requests) == 31
 
 
-def test_a_run_goes_on_without_a_cache_that_cannot_be_used(tmp_path: Path, path: Path) -> None:
+def test_a_run_goes_on_without_a_cache_that_cannot_be_used(
+    tmp_path: Path, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     spoil(path, "no database")
-    lines: list[str] = []
     with (
         serve(answer=echo) as server,
-        closing(SharedCache(path, lines.append)) as cache,
+        closing(SharedCache(path)) as cache,
         opened(tmp_path, server, cache=cache) as (gateway, _),
     ):
         assert len(ask(gateway, *map(request, range(5)))) == 5
     assert len(server.requests) == 5
-    assert len(lines) == 1
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("fault", ["", "http_500"])

@@ -19,9 +19,8 @@ from scripted_model import answer
 from support import SCRIPTED, go, read_dataset, static_embedder
 
 from lift_agent.errors import ModelError, RunFolderError, UsageError
-from lift_agent.graph.progress import Progress
 from lift_agent.jobs.replay import first_difference, replay
-from lift_agent.jobs.run import settings_of
+from lift_agent.jobs.settings import settings_of
 from lift_agent.stores.folder import held, runs_under
 from lift_agent.stores.layout import HOLDER
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
@@ -271,7 +270,7 @@ def test_a_finished_run_can_be_made_larger(quick, tmp_path):
     assert (larger.rows, larger.stop) == (48, "target")
     assert len(read_dataset(tmp_path / "run")) == 48
     with pytest.raises(RunFolderError, match="extended from 40 rows to 48"):
-        replay(tmp_path / "run", tmp_path / "again", Progress())
+        replay(tmp_path / "run", tmp_path / "again")
 
 
 def test_an_extension_that_is_killed_goes_on(server, embedder, seeds, tmp_path):
@@ -541,7 +540,7 @@ def test_a_replay_gives_the_same_dataset_with_no_model_and_no_sources(
 @pytest.mark.parametrize("calls", [20, 44, 60])
 def test_a_run_that_stopped_short_is_replayed_to_the_same_end(calls, quick, tmp_path):
     stopped = quick(max_calls=calls)
-    again = replay(tmp_path / "run", tmp_path / "again", Progress())
+    again = replay(tmp_path / "run", tmp_path / "again")
     assert (again.stop, again.rows) == (stopped.stop, stopped.rows) == ("budget", stopped.rows)
     assert first_difference(tmp_path / "run", tmp_path / "again") == ""
 
@@ -551,7 +550,7 @@ def test_a_replay_of_a_ledger_that_was_changed_is_noticed(quick, tmp_path, comma
     with closing(sqlite3.connect(tmp_path / "run" / "ledger.sqlite")) as db, db:
         db.execute("DELETE FROM calls WHERE key = (SELECT MIN(key) FROM calls)")
     with pytest.raises(ModelError, match="has no call"):
-        replay(tmp_path / "run", tmp_path / "again", Progress())
+        replay(tmp_path / "run", tmp_path / "again")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "dataset.jsonl").write_text("1\n2\n")
@@ -561,10 +560,10 @@ def test_a_replay_of_a_ledger_that_was_changed_is_noticed(quick, tmp_path, comma
 
 def test_a_replay_is_not_gone_on_with(quick, tmp_path, command):
     quick(max_calls=44)
-    replay(tmp_path / "run", tmp_path / "again", Progress())
+    replay(tmp_path / "run", tmp_path / "again")
     assert "holds a replay" in command("resume", tmp_path / "again", code=2).stderr
 
 
 def test_a_run_that_has_not_ended_is_not_replayed(tmp_path):
     with pytest.raises(RunFolderError, match="not the folder of a run"):
-        replay(tmp_path, tmp_path / "again", Progress())
+        replay(tmp_path, tmp_path / "again")

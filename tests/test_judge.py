@@ -23,7 +23,6 @@ from lift_agent.config import resolve
 from lift_agent.embedders import LazyEmbedder
 from lift_agent.errors import UsageError
 from lift_agent.formats.reading.readers import read_rows
-from lift_agent.graph.progress import Progress
 from lift_agent.jobs.estimate import estimate
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.llms.messages import Parsed
@@ -512,7 +511,7 @@ def test_samples_and_tie_breaks_survive_a_cap_and_are_replayed(calls, curate, se
     with_faults(seeds)
     judging = {"judge_samples": 2, "tie_breaks": 6}
     assert curate("capped", max_calls=calls, **judging).stop == "budget"
-    again = replay(tmp_path / "capped", tmp_path / "again", Progress())
+    again = replay(tmp_path / "capped", tmp_path / "again")
     assert again.stop == "budget"
     assert first_difference(tmp_path / "capped", tmp_path / "again") == ""
     capped, whole = curate("capped", max_calls=900, **judging), curate("whole", **judging)
@@ -520,7 +519,7 @@ def test_samples_and_tie_breaks_survive_a_cap_and_are_replayed(calls, curate, se
     assert capped.calls == whole.calls == 40 + 30 + 12
     assert capped.judging == whole.judging
     assert first_difference(tmp_path / "capped", tmp_path / "whole") == ""
-    again = replay(tmp_path / "whole", tmp_path / "again2", Progress())
+    again = replay(tmp_path / "whole", tmp_path / "again2")
     assert again.judging == whole.judging
     assert first_difference(tmp_path / "whole", tmp_path / "again2") == ""
 

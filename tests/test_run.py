@@ -1,9 +1,12 @@
 """Whole runs, through the command and through the library, with a scripted chat model."""
 
+import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -15,11 +18,15 @@ from lift_agent.agents.differences import compare
 from lift_agent.agents.task_text import TaskText
 from lift_agent.config import RunConfig, resolve
 from lift_agent.errors import SourceError, UsageError
-from lift_agent.graph import mapping
+from lift_agent.graph.build import build_graph
 from lift_agent.graph.planning import round_size
-from lift_agent.graph.progress import Progress
+from lift_agent.jobs.opening import opened
+from lift_agent.jobs.settings import settle_settings
+from lift_agent.llms.stopping import StopSignal
 from lift_agent.stores.ledger import Ledger
+from lift_agent.stores.queries.summary import summarise
 from lift_agent.stores.vectors import VectorStore
+from lift_agent.views.events import lines
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +64,24 @@ def test_the_loop_reaches_exactly_its_target(finished):
         assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
 
 
-def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds, monkeypatch):
-    monkeypatch.setattr(mapping, "project", lambda *_: 1 / 0)
+async def run_without_a_map(config, ledger, emit):
+    """Run the graph with stores and agents as they are, but a map that no layout can draw."""
+    settle_settings(config, ledger, emit)
+    async with opened(config, ledger, emit, StopSignal()) as context:
+        broken = replace(context.map, layout=lambda *_: 1 / 0)
+        await build_graph(config.recipe).ainvoke(
+            {"run_id": "run"}, context=replace(context, map=broken)
+        )
+
+
+def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds):
     said = []
-    monkeypatch.setattr(Progress, "say", lambda _, line: said.append(line))
-    summary = go(seeds, tmp_path / "run")
+    settings = {"sources": (seeds,), "out": tmp_path / "run", "llm": SCRIPTED}
+    config = resolve({**settings, "target_size": 40, "round_size": 16})
+    config.out.mkdir()
+    with closing(Ledger(config.out / "ledger.sqlite")) as ledger:
+        asyncio.run(run_without_a_map(config, ledger, lambda event: said.extend(lines(event))))
+        summary = summarise(ledger)
     assert (summary.stop, summary.rows) == ("target", 40)
     assert any(
         "map of the rows could not be drawn" in line and "ZeroDivisionError" in line

@@ -10,7 +10,6 @@ from support import ROOT, SHARED, read_dataset
 
 from lift_agent.config import resolve
 from lift_agent.errors import ModelError
-from lift_agent.graph.progress import Progress
 from lift_agent.jobs.run import run
 from lift_agent.llms.local import packaged_model
 from lift_agent.llms.timing import Timing
@@ -38,7 +37,7 @@ def test_a_run_loses_no_row_to_a_server_that_misbehaves(seeds, tmp_path):
                 "round_size": 16,
             }
         )
-        summary = run(settings, Progress(), timing=SHORT)
+        summary = run(settings, timing=SHORT)
         seen = {request.fault for request in server.requests}
     assert len(seen) > 5, "the server was meant to misbehave"
     assert summary.stop == "target"
@@ -79,7 +78,7 @@ def test_the_embedded_model_fills_a_small_target(tmp_path):
             "rounds": 3,
         }
     )
-    summary = run(settings, Progress())
+    summary = run(settings)
     assert summary.stop in ("target", "rounds")
     assert summary.rows == summary.seeds_chosen + summary.generated_chosen
     assert summary.generated_chosen >= 1
@@ -105,7 +104,7 @@ def test_public_datasets_of_other_forms_are_curated(name, rows, tmp_path):
             "target_size": 60,
         }
     )
-    summary = run(settings, Progress())
+    summary = run(settings)
     assert summary.read + summary.unusable == rows
     assert summary.rows == min(60, summary.seeds_accepted) > 0
     texts = [

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from misbehaving_server import MisbehavingServer
 from pydantic import BaseModel
 
-from lift_agent.jobs.replay import RecordedCalls
+from lift_agent.jobs.recording import RecordedCalls
 from lift_agent.llms.answers import parse
 from lift_agent.llms.backend import Backend
 from lift_agent.llms.capabilities import THINKING_TOKENS

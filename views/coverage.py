@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from .format import number
+from .text import printed
 
 COLUMNS = ("coverage", "rows", "distance", "99%", "cells", "Vendi", "NovelSum", "pairs")
 
@@ -32,10 +33,5 @@ def coverage_table(measures: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def as_text(measures: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table as plain text, 80 columns wide."""
-    from rich.console import Console
-
-    console = Console(width=80, color_system=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(coverage_table(measures))
-    return captured.get().rstrip("\n")
+    """The table as plain text."""
+    return printed(lambda console: console.print(coverage_table(measures)))

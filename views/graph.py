@@ -1,21 +1,20 @@
-"""The state machine of a recipe, for the terminal and as Mermaid."""
+"""The state machine of a recipe, as lines for the terminal."""
 
 from __future__ import annotations
 
-from ..graph.build import build_graph
+from collections.abc import Iterable
 
 
-def mermaid(recipe: str) -> str:
-    """Return the graph as Mermaid, as LangGraph draws it."""
-    return build_graph(recipe).get_graph().draw_mermaid()
+def drawing(edges: Iterable[tuple[str, str]]) -> str:
+    """Draw a state machine as lines of text: each node with the nodes that may follow.
 
-
-def drawing(recipe: str) -> str:
-    """Return the graph as lines of text: each node with the nodes that may follow."""
-    graph = build_graph(recipe).get_graph()
+    Args:
+        edges: pairs of nodes, the later of which may follow the earlier; the machine begins at
+            ``__start__`` and ends at ``__end__``.
+    """
     after: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        after.setdefault(edge.source, []).append(edge.target)
+    for source, target in edges:
+        after.setdefault(source, []).append(target)
     order, queue = list[str](), ["__start__"]
     while queue:
         name = queue.pop(0)

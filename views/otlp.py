@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,8 @@ from .spans import Span, call_spans, outer_spans, trace_id
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
+
+logger = logging.getLogger(__name__)
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -45,15 +47,15 @@ def with_content(flag: bool) -> bool:
 
 
 @contextmanager
-def exported(folder: Path, say: Callable[[str], None], *, content: bool) -> Iterator[None]:
+def exported(folder: Path, *, content: bool) -> Iterator[None]:
     """Export the calls of the run in a folder as they come in, and the whole when it ends.
 
-    A collector that cannot be reached costs the run nothing: `say` tells the user once.
+    A collector that cannot be reached costs the run nothing: that is logged once.
 
     Raises:
         UsageError: the extra is not installed.
     """
-    sender, done = _Sender(folder, say, content), threading.Event()
+    sender, done = _Sender(folder, content), threading.Event()
 
     def work() -> None:
         while not done.wait(_EVERY):
@@ -73,13 +75,12 @@ def exported(folder: Path, say: Callable[[str], None], *, content: bool) -> Iter
 class _Sender:
     """Sends what has not been sent yet, by OTLP over HTTP."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None], content: bool) -> None:
+    def __init__(self, folder: Path, content: bool) -> None:
         need_package()
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # `say` is enough
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # ours is enough
         self._folder = folder
-        self._say = say
         self._content = content
         self._exporter = OTLPSpanExporter()
         self._told = False
@@ -120,9 +121,11 @@ class _Sender:
         if not self._told:
             self._told = True
             where = next(filter(None, map(os.environ.get, _ENDPOINTS)), "http://localhost:4318")
-            self._say(
-                f"spans cannot be exported to {without_credentials(where)} ({why}): the run goes "
-                "on, and lift-agent trace DIR --otlp FILE has them all"
+            logger.warning(
+                "spans cannot be exported to %s (%s): the run goes on, and lift-agent trace DIR "
+                "--otlp FILE has them all",
+                without_credentials(where),
+                why,
             )
 
     def close(self) -> None:

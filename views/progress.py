@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -13,105 +14,135 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..graph.progress import Progress
+from ..records.events import Emit, Event, Stage
 from ..redaction import redacted
+from .events import lines
 from .format import duration, inert, money, number
+from .live_state import LiveState, expected
 
 _AGENTS = {
-    "analyze": "coverage analyst",
-    "generate": "generator",
-    "deduplicate": "redundancy agent",
-    "judge": "judge",
-    "break ties": "judge",
-    "select": "selector",
+    Stage.ANALYZE: "coverage analyst",
+    Stage.PROBE: "coverage analyst",
+    Stage.GENERATE: "generator",
+    Stage.DEDUPLICATE: "redundancy agent",
+    Stage.JUDGE: "judge",
+    Stage.BREAK_TIES: "judge",
+    Stage.SELECT: "selector",
 }
+_STAGES = {Stage.PROBE: "analyze"}  # where the screen calls a stage otherwise
 
 
 @contextmanager
-def shown(progress: Progress, console: Console, *, quiet: bool) -> Iterator[None]:
-    """Show the progress while the body runs."""
+def shown(console: Console, *, quiet: bool) -> Iterator[Emit]:
+    """Show the run that is made in the body: what its events and the package's log tell.
+
+    Yields what the run is to pass its events to.
+    """
     if quiet:
-        yield
+        with _logged(logging.NullHandler()):
+            yield lambda event: None
     elif console.is_terminal:
-        view = _LiveView(progress)
-        with Live(view, console=console, refresh_per_second=4, transient=True):
-            progress.listener = lambda line: console.print(Text(_said(line), style="dim"))
-            yield
+        state = LiveState()
+
+        def print_line(line: str) -> None:
+            console.print(Text(_safe(line), style="dim"))
+
+        live = Live(_LiveView(state), console=console, refresh_per_second=4, transient=True)
+        with live, _logged(_LineHandler(print_line)):
+            yield _telling(print_line, state)
     else:
-        begin = time.monotonic()
+        began = time.monotonic()
 
-        def say(line: str) -> None:
-            passed = duration(time.monotonic() - begin)
-            console.print(Text(f"[{passed}] {_said(line)}"), soft_wrap=True)
+        def print_timed(line: str) -> None:
+            passed = duration(time.monotonic() - began)
+            console.print(Text(f"[{passed}] {_safe(line)}"), soft_wrap=True)
 
-        progress.listener = say
-        yield
+        with _logged(_LineHandler(print_timed)):
+            yield _telling(print_timed, LiveState())
 
 
-def _said(line: str) -> str:
+def _telling(show: Callable[[str], None], state: LiveState) -> Emit:
+    def emit(event: Event) -> None:
+        state.update(event)
+        for line in lines(event):
+            show(line)
+
+    return emit
+
+
+def _safe(line: str) -> str:
     return inert(redacted(line))
 
 
-class _LiveView:
-    """Renders the progress each time that rich asks for it."""
+class _LineHandler(logging.Handler):
+    """Shows what the package logs among the lines of the run."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one message."""
+        self._show(record.getMessage())
+
+
+@contextmanager
+def _logged(handler: logging.Handler) -> Iterator[None]:
+    """Send what the package logs, from INFO on, to a handler while the body runs."""
+    logger = logging.getLogger(__package__.partition(".")[0])
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _LiveView:
+    """Renders the state of the run each time that rich asks for it."""
+
+    def __init__(self, state: LiveState) -> None:
+        self._state = state
 
     def __rich__(self) -> RenderableType:
-        p = self._progress
+        s = self._state
+        stage = _STAGES.get(s.stage, s.stage.value) if s.stage else "starting"
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(f"round {p.round} of {p.max_rounds}" if p.round else "seeds", style="bold"),
-            Text(p.stage, style="bold cyan"),
-            ProgressBar(total=max(1, p.target), completed=p.accepted, width=28),
-            Text(f"{number(p.accepted)} of {number(p.target)} accepted"),
+            Text(f"round {s.round} of {s.max_rounds}" if s.round else "seeds", style="bold"),
+            Text(stage, style="bold cyan"),
+            ProgressBar(total=max(1, s.target), completed=s.accepted, width=28),
+            Text(f"{number(s.accepted)} of {number(s.target)} accepted"),
         )
-        items = f"  {number(p.done)}/{number(p.total)}" if p.total else ""
-        doing = Text.assemble(
-            (f"{_AGENTS.get(p.stage, p.stage)}: ", "green"), inert(p.activity), items
-        )
+        items = f"  {number(s.done)}/{number(s.total)}" if s.total else ""
+        agent = _AGENTS.get(s.stage, stage) if s.stage else stage
+        doing = Text.assemble((f"{agent}: ", "green"), inert(s.activity), items)
         parts: list[RenderableType] = [head, doing]
-        if p.subspaces:
+        if s.subspaces:
             names = ", ".join(
-                f"{inert(name)} ({quota})" for name, quota in p.subspaces[:6] if quota
+                f"{inert(name)} ({quota})" for name, quota in s.subspaces[:6] if quota
             )
-            more = f" and {len(p.subspaces) - 6} more" if len(p.subspaces) > 6 else ""
+            more = f" and {len(s.subspaces) - 6} more" if len(s.subspaces) > 6 else ""
             parts.append(Text.assemble(("subspaces: ", "green"), names, more))
-        parts.append(_rates(p))
+        parts.append(_rates(s))
         return Panel(Group(*parts), title="lift-agent", title_align="left", border_style="dim")
 
 
-def _rates(p: Progress) -> Text:
-    tokens = p.usage.input_tokens + p.usage.output_tokens
+def _rates(state: LiveState) -> Text:
+    so_far = state.so_far
     figures = [
-        f"accepted {_share(p.taken, p.tried)}",
-        f"landed {_share(p.landed, p.written)}",
-        f"calls {number(p.usage.calls)}",
-        f"tokens {number(tokens)}",
-        money(p.usage.usd),
-        duration(time.monotonic() - p.started),
+        f"accepted {_share(so_far.accepted, so_far.planned)}",
+        f"landed {_share(so_far.landed, so_far.written)}",
+        f"calls {number(state.calls)}",
+        f"tokens {number(state.tokens)}",
+        money(state.usd),
+        duration(time.monotonic() - state.started),
     ]
-    left = expected(p)
-    if left:
+    if left := expected(state, time.monotonic()):
         figures.append(f"about {duration(left)} to go")
     return Text(" · ".join(figures), style="dim")
-
-
-def expected(p: Progress) -> float | None:
-    """Seconds that the run may still take, None while there is nothing to judge by.
-
-    Before the first round it is the rest of the stage at its pace; then what is missing, at the
-    pace at which rows were accepted so far.
-    """
-    passed = time.monotonic() - p.started
-    if p.taken and p.round > 1:
-        missing = p.target - p.accepted
-        return missing * (passed - p.loop_began) / p.taken if missing > 0 else None
-    stage = time.monotonic() - p.stage_began
-    if p.total and p.done >= 5 and p.done < p.total:
-        return stage * (p.total - p.done) / p.done
-    return None
 
 
 def _share(part: int, whole: int) -> str:

@@ -1,8 +1,8 @@
 """What a SOURCE names: files, the files of a folder or a glob, and what is no file.
 
-Standard input (`-`), datasets of the Hugging Face hub (`hf:`) and what a reader plugin gives
-(`NAME:rest`) are kept as a file first, so that a run can be resumed and compared: in the run's
-folder, or until the process ends where there is no run.
+Standard input (`-`), datasets of the Hugging Face hub (`hf:`), what a reader plugin gives
+(`NAME:rest`) and rows in memory (`memory:`) are first written to a file, so that a run can be
+resumed and compared: in the run's folder, or until the process ends where there is no run.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .hub import hub_records
 from .tables import table_of
 
 STDIN = "-"
+_MEMORY = "memory"  # the prefix of rows that a caller has in memory
 _DATASET = "dataset.jsonl"
 _SUFFIXES = frozenset(
     [".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".ipc"]
@@ -96,6 +97,20 @@ def keep(sources: Iterable[str], run: Path) -> None:
             partial.replace(kept)
 
 
+def spool_records(records: Iterable[Any]) -> str:
+    """Make a source of records in memory, for as long as the process lives; return its name.
+
+    A run keeps it in its folder. The name tells the content, so that a run goes on only with the
+    same records.
+    """
+    lines = [f"{dumps(plain(record))}\n".encode("utf-8", "surrogatepass") for record in records]
+    name = f"{_MEMORY}:{hashlib.sha256(b''.join(lines)).hexdigest()[:16]}"
+    path = _kept(name, _spools())
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"".join(lines))
+    return name
+
+
 def _files(source: str, run: Path | None) -> Iterator[File]:
     if _is_kept(source):
         kept = _kept(source, run) if run else None
@@ -153,7 +168,7 @@ def _is_kept(source: str) -> bool:
     if source == STDIN:
         return True
     match = _PREFIX.fullmatch(source)
-    return match is not None and (match[1] == "hf" or match[1] in declared("readers"))
+    return match is not None and (match[1] in ("hf", _MEMORY) or match[1] in declared("readers"))
 
 
 def _kept(source: str, run: Path) -> Path:
@@ -173,6 +188,12 @@ def _spools() -> Path:
 @cache
 def _spooled(source: str) -> Path:
     path = _kept(source, _spools())
+    if source.startswith(f"{_MEMORY}:"):
+        if not path.is_file():
+            raise UsageError(
+                f"{source} are rows that another process had in memory: pass them again"
+            )
+        return path
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as file:
         if source == STDIN:
