@@ -70,7 +70,8 @@ def faiss_neighbours(vectors: Vectors) -> Found:
 
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
-    return without_own(*index.search(vectors, NEAREST + 1), np.arange(len(vectors)))
+    cosines, ids = index.search(vectors, NEAREST + 1)
+    return without_own(cosines, ids, np.arange(len(vectors)))
 
 
 def our_cells(vectors: Vectors) -> Found:
