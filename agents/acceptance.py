@@ -8,22 +8,22 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..geometry.neighbours import Vectors
 from ..records import Check, Row, Score, Status
-from . import reasons
+from ..records.codes import Reason
 
 REPEATED = 30  # rows that are judged several times where the judge's noise is measured
 COPY_COSINE = 0.9  # cosine to a parent above which a fused row is its copy
 
 
 class Decision(NamedTuple):
-    """The status that a row gets, and why: a reason of `reasons`, "" where the row is taken."""
+    """The status that a row gets, and the reason, "" where the row is taken."""
 
     row: str
     status: Status
-    reason: str = ""
+    reason: Reason | Literal[""] = ""
 
 
 def acceptance(
@@ -56,11 +56,13 @@ def acceptance(
             continue
         decisions.append(Decision(row.id, "accepted"))
         if before and is_accepted(parent):
-            decisions.append(Decision(parent, "rejected", reasons.REPLACED))
+            decisions.append(Decision(parent, "rejected", Reason.REPLACED))
     return decisions
 
 
-def rejected_for(score: Score, before: Score | None = None, lowest: float | None = None) -> str:
+def rejected_for(
+    score: Score, before: Score | None = None, lowest: float | None = None
+) -> Reason | Literal[""]:
     """Say why a scored row is rejected, "" if it is accepted.
 
     Args:
@@ -69,11 +71,11 @@ def rejected_for(score: Score, before: Score | None = None, lowest: float | None
         lowest: final score under which a row is rejected, None for no limit.
     """
     if score.concatenation:
-        return reasons.CONCATENATION
+        return Reason.CONCATENATION
     if lowest is not None and score.final < lowest:
-        return reasons.LOW_SCORE
+        return Reason.LOW_SCORE
     if before and score.final <= before.final:
-        return reasons.NO_BETTER
+        return Reason.NO_BETTER
     return ""
 
 
@@ -88,7 +90,7 @@ def copies_of_parents(
         parents: for each row the (p, d) unit vectors of its p parents.
     """
     return [
-        Decision(row.id, "rejected", reasons.COPY_OF_PARENT)
+        Decision(row.id, "rejected", Reason.COPY_OF_PARENT)
         for row, vector, of_parents in zip(rows, vectors, parents, strict=True)
         if (of_parents @ vector).max() > COPY_COSINE
     ]
@@ -113,7 +115,7 @@ def left_out(
     """
     judged = max(math.ceil(share * len(rows)), missing)
     return [
-        Decision(row.id, "rejected", reasons.NOT_JUDGED) for row in ranked(rows, checks)[judged:]
+        Decision(row.id, "rejected", Reason.NOT_JUDGED) for row in ranked(rows, checks)[judged:]
     ]
 
 

@@ -15,7 +15,8 @@ from ..geometry.duplicates import duplicate_candidates, graph_candidates
 from ..geometry.neighbours import EXACT_LIMIT, PROBES, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
-from . import reasons, scoring
+from ..records.codes import Layer
+from . import scoring
 from .differences import compare
 from .duplicate_sweep import CANDIDATES, Keys, Pair, Sweep
 from .forecasts import Forecast, Span
@@ -163,7 +164,7 @@ class RedundancyAgent:
             said = f"{doubt.reason}; the model gave no verdict: {answer.error}"
             return replace(doubt, reason=said)
         return replace(
-            doubt, duplicate=answer.value.same, layer=reasons.MODEL, reason=answer.value.reason
+            doubt, duplicate=answer.value.same, layer=Layer.MODEL, reason=answer.value.reason
         )
 
 

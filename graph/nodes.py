@@ -27,12 +27,12 @@ from ..formats.reading.precomputed import load_embeddings, load_scores
 from ..formats.reading.readers import read_rows, stopping
 from ..formats.reading.sources import files_of
 from ..formats.writing.card import write_card
+from ..formats.writing.sentences import counted, judging_lines, screen_lines
 from ..formats.writing.writers import write_dataset, write_quarantine
 from ..geometry.variance import length_cap
-from ..records import Rejected, Row, Score, Status, StopReason, Task, Verdict
+from ..records import Rejected, Row, Score, Scorer, Status, StopReason, Task, Verdict, Why
 from ..records.codes import Reason
-from ..stores.queries.screening import counted, screen_lines, screened
-from ..stores.queries.summary import judging_lines
+from ..stores.queries.screening import screened
 from .embedding import embed_rows, embedded
 from .mapping import draw_map, extend_map, spared
 from .measure import closeness, coverage
@@ -219,7 +219,7 @@ async def carry_out(round: int, context: RunContext) -> None:
 
     await for_each(tasks, write, context.gateway.concurrency)
     outcomes = ledger.rounds.task_outcomes(round)
-    written = outcomes.get(("row", ""), 0)
+    written = outcomes.get(("row", Why()), 0)
     faults = [f"{n} {why}" for (kind, why), n in outcomes.items() if kind != "row"][:3]
     progress.say(
         f"round {round}: wrote {written} rows of {sum(outcomes.values())} tasks"
@@ -356,8 +356,8 @@ def _repeated(rows: Sequence[Row], context: RunContext) -> set[str]:
 def judge_name(context: RunContext) -> str:
     """Who scores the rows: a model, the cheap signals, or the user's file."""
     if context.config.scores:
-        return "given scores"
-    return " and ".join(g.backend.name for g in context.judges.values()) or "cheap signals"
+        return Scorer.PRECOMPUTED
+    return " and ".join(g.backend.name for g in context.judges.values()) or Scorer.SIGNALS
 
 
 def judged_at_once(context: RunContext) -> int:
