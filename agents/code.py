@@ -10,9 +10,10 @@ import json
 import re
 import textwrap
 import warnings
+from typing import Literal
 
 from ..records import Row
-from .reasons import CODE_DOES_NOT_PARSE, NO_CODE
+from ..records.codes import DraftFault
 
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.M)
 _KINDS = (
@@ -111,14 +112,14 @@ def parses(text: str) -> bool:
     return all(_parsed(language, code) is not False for language, code in found)
 
 
-def code_fault(task: str, answer: str) -> str:
+def code_fault(task: str, answer: str) -> DraftFault | Literal[""]:
     """Name what is wrong with the code of an answer, "" if nothing is.
 
     Fenced code is taken as it is marked; bare code counts as Python or JSON where the task names
     that language and the whole answer is code.
     """
     if wants_code(task) and not has_code(answer):
-        return NO_CODE
+        return DraftFault.NO_CODE
     found = blocks(answer)
     if not found and _all_code(answer):
         found = [("", answer)]
@@ -126,7 +127,7 @@ def code_fault(task: str, answer: str) -> str:
     for marked, code in found:
         language = marked or (named.copy().pop() if len(named) == 1 else "")
         if not _holds(language, code):
-            return CODE_DOES_NOT_PARSE
+            return DraftFault.CODE_DOES_NOT_PARSE
     return ""
 
 

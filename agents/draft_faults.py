@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
-from . import reasons, signals
+from ..records.codes import DraftFault
+from . import signals
 from .code import code_fault, looks_like_code, prose
 from .language import other_language
 from .texts import distinct_trigrams, normalised, rouge_l, script, word_ngrams, words
@@ -63,7 +65,7 @@ _NO_FULL_STOP = ("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 
 def task_fault(
     instruction: str, input: str, parents: Sequence[str], *, prompt: str, truncated: bool
-) -> str:
+) -> DraftFault | Literal[""]:
     """Name what is wrong with a fused task, "" if nothing is.
 
     Args:
@@ -74,49 +76,49 @@ def task_fault(
         truncated: whether the model was cut off by its token limit.
     """
     if len(words(instruction)) < 4:
-        return reasons.TOO_SHORT
+        return DraftFault.TOO_SHORT
     end = instruction.rstrip()
     whole = end.endswith(_COMPLETE) or script(end) in _NO_FULL_STOP
     if truncated or not whole or (end.endswith((":", "：")) and not input):
-        return reasons.CUT_SENTENCE
+        return DraftFault.CUT_SENTENCE
     if _PROMPT_TEXT.search(instruction) or word_ngrams(f"{instruction} {input}") & word_ngrams(
         prompt
     ):
-        return reasons.PROMPT_IN_TASK
+        return DraftFault.PROMPT_IN_TASK
     if _LABEL.search(instruction):
-        return reasons.INPUT_IN_INSTRUCTION
+        return DraftFault.INPUT_IN_INSTRUCTION
     if _ANSWER.search(instruction) or looks_like_code(instruction):
-        return reasons.ANSWER_AS_TASK
+        return DraftFault.ANSWER_AS_TASK
     if any(_copies(instruction, parent) for parent in parents):
-        return reasons.COPY_OF_PARENT
+        return DraftFault.COPY_OF_PARENT
     if _JOINED.search(instruction) or len(_NUMBERED.findall(instruction)) >= 2:
-        return reasons.CONCATENATION
+        return DraftFault.CONCATENATION
     if distinct_trigrams(instruction) < 0.8:
-        return reasons.TASK_REPEATS_ITSELF
+        return DraftFault.TASK_REPEATS_ITSELF
     scripts = {script(parent) for parent in parents}
     if script(instruction) not in scripts or other_language(instruction, " ".join(parents)):
-        return reasons.LANGUAGE_OF_TASK
+        return DraftFault.LANGUAGE_OF_TASK
     # Only where the parents ask in a way that is known here, which leaves other languages alone.
     if all(_asks(parent) for parent in parents) and not _asks(instruction):
-        return reasons.STATEMENT
+        return DraftFault.STATEMENT
     return ""
 
 
-def answer_fault(task: str, answer: str, truncated: bool) -> str:
+def answer_fault(task: str, answer: str, truncated: bool) -> DraftFault | Literal[""]:
     """Name what is wrong with the answer to a generated task, "" if nothing is."""
     if truncated:
-        return reasons.ANSWER_CUT
+        return DraftFault.ANSWER_CUT
     if signals.is_refusal(answer):
-        return reasons.ANSWER_REFUSED
+        return DraftFault.ANSWER_REFUSED
     if normalised(answer) == normalised(task) or rouge_l(task, answer) >= COPY_ROUGE_L:
-        return reasons.ANSWER_REPEATS_TASK
+        return DraftFault.ANSWER_REPEATS_TASK
     if distinct_trigrams(answer) < 0.5:
-        return reasons.ANSWER_REPEATS_ITSELF
+        return DraftFault.ANSWER_REPEATS_ITSELF
     leaked = _LEAKED.search(answer)
     if leaked and leaked.group().casefold() not in task.casefold():
-        return reasons.PROMPT_IN_ANSWER
+        return DraftFault.PROMPT_IN_ANSWER
     if other_language(prose(answer), task):
-        return reasons.LANGUAGE_OF_ANSWER
+        return DraftFault.LANGUAGE_OF_ANSWER
     return code_fault(task, answer)
 
 

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 
 from ..geometry.neighbours import Floats, Indices, Vectors
 from ..records import Row, Verdict
-from . import reasons
+from ..records.codes import Layer
 from .differences import Finding, compare
 from .task_text import TaskText
 
@@ -107,9 +107,9 @@ class Sweep:
         """A row's verdict, the row it is about, and whether it is in doubt."""
         row, key = self.rows[i], self._keys[i]
         if (copy := forms.get(key.form, -1)) >= 0:
-            layer, said = reasons.NORMALISED, "the same but for form"
+            layer, said = Layer.NORMALISED, "the same but for form"
             if self.rows[copy].text == row.text:
-                layer, said = reasons.EXACT, "the same text"
+                layer, said = Layer.EXACT, "the same text"
             return Verdict(row.id, True, layer, self.rows[copy].id, 1.0, said), copy, False
         others = [(j, c) for j, c in zip(*near, strict=True) if j not in gone][:CANDIDATES]
         alike = words.get(key.words, -1)
@@ -119,16 +119,16 @@ class Sweep:
         for kind in ("duplicate", "borderline"):
             for j, cosine, finding in found:
                 if finding.kind == kind:
-                    layer = reasons.LEXICAL if j == alike else reasons.SEMANTIC
+                    layer = Layer.LEXICAL if j == alike else Layer.SEMANTIC
                     verdict = Verdict(
                         row.id, finding.same, layer, self.rows[j].id, cosine, finding.evidence
                     )
                     return verdict, j, kind == "borderline"
         if not found:
-            return Verdict(row.id, False, reasons.NONE), -1, False
+            return Verdict(row.id, False, Layer.NONE), -1, False
         j, cosine, finding = found[0]
         return (
-            Verdict(row.id, False, reasons.NONE, self.rows[j].id, cosine, finding.evidence),
+            Verdict(row.id, False, Layer.NONE, self.rows[j].id, cosine, finding.evidence),
             j,
             False,
         )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ..llms.gateway import Gateway
 from ..llms.messages import Request
 from ..records import Row, Subspace, Task, row_id
+from ..records.codes import DraftFault, TaskOutcome, Why
 from ..records.ranges import Range
-from . import reasons
 from .code import is_code
 from .deepening import means_text
 from .draft_faults import answer_fault, task_fault
@@ -36,16 +37,16 @@ class Draft:
     wrote, if it came so far.
     """
 
-    outcome: str
-    fault: str = ""
+    outcome: TaskOutcome
+    fault: DraftFault | Literal[""] = ""
     written: str = ""
     row: Row | None = None
     detail: str = ""
 
     @property
-    def reason(self) -> str:
-        """The fault with its detail, as the ledger keeps them."""
-        return reasons.worded(self.fault, self.detail)
+    def reason(self) -> Why:
+        """The fault with its detail."""
+        return Why(self.fault, self.detail)
 
 
 class Generator:
@@ -75,7 +76,7 @@ class Generator:
                 request, agent="generator", subject=task.id, round=task.round
             )
             if drafted.error:
-                return Draft("quarantined", reasons.NO_TASK, detail=drafted.error)
+                return Draft("quarantined", DraftFault.NO_TASK, detail=drafted.error)
             text, written = drafted.text, WrittenTask.read(drafted.text)
             fault = task_fault(
                 written.instruction,
@@ -93,7 +94,7 @@ class Generator:
             round=task.round,
         )
         if reply.error:
-            return Draft("quarantined", reasons.NO_ANSWER, text, detail=reply.error)
+            return Draft("quarantined", DraftFault.NO_ANSWER, text, detail=reply.error)
         fault = answer_fault(written.task, reply.text, reply.truncated)
         if fault:
             return Draft("rejected", fault, text)

@@ -11,7 +11,7 @@ from ..geometry.neighbours import Floats
 from ..llms.gateway import Gateway
 from ..records import Duel, Row, Score
 from ..records.ranges import Range
-from . import reasons, scoring
+from . import scoring
 from .acceptance import REPEATED
 from .corpus_statistics import CorpusStatistics
 from .final_score import final_score
@@ -19,6 +19,7 @@ from .forecasts import REPAIRS, Forecast
 from .prompts import load
 from .texts import clip
 
+PRECOMPUTED = "given"  # the reason of a score that the user gave
 ATTEMPTS = 3  # at one judgement, before it has failed
 REPEAT_TEMPERATURE = 0.7  # at 0 a model mostly repeats its words, which says nothing of its doubt
 
@@ -155,9 +156,7 @@ class PrecomputedScores:
 
     async def score(self, row: Row, *, round: int = 0, samples: int = 1) -> Score:
         """Combine the row's precomputed score with its length score."""
-        return final_score(
-            row, float(self._judged[row.position]), self._length_cap, reasons.PRECOMPUTED
-        )
+        return final_score(row, float(self._judged[row.position]), self._length_cap, PRECOMPUTED)
 
 
 def _shown(row: Row, size: int | None, prefix: str = "") -> dict[str, str]:

@@ -14,8 +14,8 @@ from ..geometry.clusters import cluster_rows
 from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
 from ..records import Reference, Row, reference_id
+from ..records.codes import DraftFault
 from ..records.ranges import Range
-from . import reasons
 from .asking import bullet_list, gather_all
 from .draft_faults import COPY_ROUGE_L, task_fault
 from .forecasts import REPAIRS, TASK_BYTES, Forecast
@@ -121,7 +121,7 @@ class ProbeWriter:
             if id in known:
                 continue
             copied = any(rouge_l(text, other) >= COPY_ROUGE_L for other in texts)
-            fault = fault or (reasons.COPY_OF_PROBE if copied else "")  # noqa: PLW2901
+            fault = fault or (DraftFault.COPY_OF_PROBE if copied else "")  # noqa: PLW2901
             known.add(id)
             texts.append(text)
             probes.append(
@@ -155,7 +155,9 @@ class ProbeWriter:
         said = answer.value
         return [Theme(name, tasks) for name in (said.skill, said.topic, said.level)]
 
-    async def _write(self, theme: Theme, round: int) -> list[tuple[str, str, str]]:
+    async def _write(
+        self, theme: Theme, round: int
+    ) -> list[tuple[str, str, DraftFault | Literal[""]]]:
         """Probes on a theme: text, theme, and what is wrong with it, if anything."""
         prompt = load("probes")
         answer = await self._gateway.ask(
@@ -169,12 +171,14 @@ class ProbeWriter:
             task_fault(text, "", theme.tasks, prompt=prompt.own_text, truncated=False)
             for text in texts
         ]
-        renamed: dict[str, str] = {reasons.COPY_OF_PARENT: reasons.COPY_OF_ROW}
-        faults = [renamed.get(fault, fault) for fault in faults]
+        faults = [
+            DraftFault.COPY_OF_ROW if fault == DraftFault.COPY_OF_PARENT else fault
+            for fault in faults
+        ]
         good = [text for text, fault in zip(texts, faults, strict=True) if not fault]
         refused = await self._refused(theme, good, round)
         return [
-            (text, theme.name, fault or (reasons.IMPLAUSIBLE if text in refused else ""))
+            (text, theme.name, fault or (DraftFault.IMPLAUSIBLE if text in refused else ""))
             for text, fault in zip(texts, faults, strict=True)
         ]
 

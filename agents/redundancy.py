@@ -15,8 +15,9 @@ from ..geometry.duplicates import duplicate_candidates, graph_candidates
 from ..geometry.neighbours import EXACT_LIMIT, PROBES, Floats, Indices, Vectors, nearest_others
 from ..llms.gateway import Gateway
 from ..records import Row, Verdict
+from ..records.codes import Layer
 from ..records.ranges import Range
-from . import reasons, scoring
+from . import scoring
 from .differences import compare
 from .duplicate_sweep import CANDIDATES, Keys, Pair, Sweep
 from .forecasts import Forecast
@@ -164,7 +165,7 @@ class RedundancyAgent:
             said = f"{doubt.reason}; the model gave no verdict: {answer.error}"
             return replace(doubt, reason=said)
         return replace(
-            doubt, duplicate=answer.value.same, layer=reasons.MODEL, reason=answer.value.reason
+            doubt, duplicate=answer.value.same, layer=Layer.MODEL, reason=answer.value.reason
         )
 
 

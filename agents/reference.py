@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
-from .reasons import REPEATS_REFERENCE
+from ..records.codes import DraftFault
 from .texts import UNSPACED, normalised, script, word_ngrams, words
 
 BRIEF_RUN = 5  # words in a row that a name or brief may not share with the reference
@@ -27,7 +28,7 @@ class ReferenceTexts:
         self._short = {run for prompt in prompts for run in _runs(prompt, BRIEF_RUN)}
         self._short |= {tuple(w) for w in map(words, prompts) if len(w) in _SHORT}
 
-    def fault(self, task: str, answer: str, parents: Sequence[str]) -> str:
+    def fault(self, task: str, answer: str, parents: Sequence[str]) -> DraftFault | Literal[""]:
         """Name what is wrong with a generated row that repeats a prompt, "" if it does not.
 
         What stands in the row's parents is the data's own and may be repeated.
@@ -35,7 +36,7 @@ class ReferenceTexts:
         repeated = (_runs(task, ROW_RUN) | _runs(answer, ROW_RUN)) & self._long
         own: Runs = set().union(*(_runs(parent, ROW_RUN) for parent in parents if repeated))
         if normalised(task) in self._whole or repeated - own:
-            return REPEATS_REFERENCE
+            return DraftFault.REPEATS_TARGET
         return ""
 
     def shown_in(self, text: str) -> bool:

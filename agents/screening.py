@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from ..records import Check, Reference, Rejected, Row, reference_id, row_id
-from . import privacy, reasons, scoring
+from ..records.codes import Reason
+from . import privacy, scoring
 from .code import prose
 from .contamination import Benchmarks
 from .corpus_statistics import CorpusStatistics
@@ -23,9 +24,9 @@ Record = TypeVar("Record", bound="Row | Reference | Rejected")
 class Objection(NamedTuple):
     """Why a row is rejected, "" if it passes; `detail` is the benchmark that it leaks."""
 
-    reason: str = ""
-    detail: str = ""
+    reason: Reason | Literal[""] = ""
     evidence: str = ""
+    detail: str = ""
 
 
 class Screen:
@@ -61,8 +62,7 @@ class Screen:
         personal = self._personal(row)
         objection = self._objection(row, near, language, personal)
         parts = scoring.points(row, self._statistics)
-        reason = reasons.worded(objection.reason, objection.detail, " ")
-        return Check(row.id, language, parts, personal, reason, objection.evidence)
+        return Check(row.id, language, parts, personal, *objection)
 
     def _objection(
         self,
@@ -72,16 +72,16 @@ class Screen:
         personal: Mapping[str, int],
     ) -> Objection:
         if self._benchmarks and (leaks := self._benchmarks.leaks(row, near)):
-            return Objection(reasons.LEAK, leaks[0].name, leaks[0].evidence)
+            return Objection(Reason.LEAK, leaks[0].evidence, leaks[0].name)
         if self._faults and (found := fault(row)):
             return Objection(found)
         if self._faults and other_language(prose(row.output), row.task, _CERTAIN):
-            return Objection(reasons.LANGUAGE_OF_RESPONSE)
+            return Objection(Reason.OTHER_LANGUAGE)
         if self._pii == "drop" and personal:
             counts = ", ".join(f"{kind} {n}" for kind, n in sorted(personal.items()))
-            return Objection(reasons.PERSONAL_DATA, evidence=counts)
+            return Objection(Reason.PERSONAL_DATA, evidence=counts)
         if self._languages and language not in self._languages:
-            return Objection(reasons.LANGUAGE_NOT_WANTED, evidence=language or "it does not tell")
+            return Objection(Reason.LANGUAGE_NOT_WANTED, evidence=language or "it does not tell")
         return Objection()
 
     def _personal(self, row: Row) -> Mapping[str, int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import zlib
+from typing import Literal
 
 from ..records import Row
-from . import reasons
+from ..records.codes import Reason
 from .code import closed, looks_like_code, parses
 from .texts import distinct_trigrams, normalised, script, words
 
@@ -138,25 +139,25 @@ def is_cut(text: str) -> bool:
     return bool(text.count("```") % 2 or _OPEN_END.search(text[-20:]))
 
 
-def fault(row: Row) -> str:
+def fault(row: Row) -> Reason | Literal[""]:
     """Name a fault for which a row needs no judge, "" if there is none."""
     text = row.output
     if is_empty(text):
-        return reasons.EMPTY_RESPONSE
+        return Reason.EMPTY_RESPONSE
     if is_refusal(text):
-        return reasons.REFUSAL
+        return Reason.REFUSAL
     if has_leftovers(text, row.task):
-        return reasons.LEFTOVER_TOKENS
+        return Reason.LEFTOVER_TOKENS
     if is_garbled(text):
-        return reasons.GARBLED
+        return Reason.GARBLED
     if echoes(row):
-        return reasons.ECHO
+        return Reason.ECHO
     if repeats(text):
-        return reasons.REPETITION
+        return Reason.REPETITION
     if is_unfilled(row):
-        return reasons.PLACEHOLDER
+        return Reason.PLACEHOLDER
     if is_cut(text):
-        return reasons.CUT_OFF
+        return Reason.CUT_OFF
     return ""
 
 

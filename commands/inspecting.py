@@ -159,12 +159,12 @@ def diff(
 
     from ..stores.folder import opened_ledger
     from ..stores.queries.comparison import compare
-    from ..views.diff import print_comparison
+    from ..views.diff import as_record, print_comparison
 
     with opened_ledger(folder) as one, opened_ledger(other) as another:
         found = compare(one, another)
     if json:
-        _print_records([found.as_dict()])
+        _print_records([as_record(found)])
     else:
         print_comparison(found, (folder, other), Console())
 

@@ -245,7 +245,7 @@ def _run(
     from ..stores.folder import opened_ledger
     from ..views.progress import shown
     from ..views.report import write_report
-    from ..views.summary import print_summary
+    from ..views.summary import as_record, print_summary
 
     begun = time.monotonic()
     with shown(Console(stderr=True), quiet=quiet or json) as emit, spans:
@@ -256,7 +256,7 @@ def _run(
     if json:
         import json as writer
 
-        typer.echo(writer.dumps(summary.as_dict() | {"folder": str(settings.out)}))
+        typer.echo(writer.dumps(as_record(summary) | {"folder": str(settings.out)}))
     elif quiet:
         typer.echo(f"{summary.rows} rows in {settings.out} ({summary.stop})")
     else:

@@ -18,7 +18,7 @@ from ..formats.reading.precomputed import load_scores
 from ..geometry.variance import length_cap
 from ..llms.gateway import Gateway
 from ..records import Row
-from ..records.codes import Reason
+from ..records.codes import Reason, Scorer
 from ..records.events import Emit, ItemsDone, Stage, StageBegan
 from ..stores.ledger import Ledger
 from .decisions import apply
@@ -38,8 +38,8 @@ class Judges:
     def name(self) -> str:
         """Who they are."""
         if self.precomputed:
-            return "given scores"
-        return " and ".join(g.backend.name for g in self.models.values()) or "cheap signals"
+            return Scorer.PRECOMPUTED
+        return " and ".join(g.backend.name for g in self.models.values()) or Scorer.SIGNALS
 
     @property
     def concurrency(self) -> int:

@@ -16,8 +16,8 @@ from ..agents.redundancy import RedundancyAgent
 from ..agents.selector import Selector, TopSelector
 from ..config import RunConfig
 from ..llms.stopping import StopSignal
+from ..records import StopReason
 from ..records.events import Emit
-from ..records.stopping import StopReason
 from .embedding import RowEmbedder
 from .judging import Judges
 from .mapping import RunMap

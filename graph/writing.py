@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..agents.generator import Generator
 from ..agents.reference import ReferenceTexts
-from ..records import Row, Task
+from ..records import NO_REASON, Row, Task, Why
 from ..records.events import Emit, ItemsDone, RowsWritten, Stage, StageBegan
 from ..stores.ledger import Ledger
 from .pool import for_each
@@ -38,9 +38,9 @@ async def carry_out(
 
     await for_each(tasks, write, generator.concurrency)
     outcomes = ledger.rounds.task_outcomes(round)
-    faults = Counter[str]()
+    faults = Counter[Why]()
     for (kind, fault), count in outcomes.items():
         if kind != "row":
             faults[fault] += count
-    written = outcomes.get(("row", ""), 0)
+    written = outcomes.get(("row", NO_REASON), 0)
     emit(RowsWritten(round, written, sum(outcomes.values()), faults))

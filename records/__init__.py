@@ -1,7 +1,18 @@
 """The records of a run: what the agents decide about and the stores keep."""
 
 from .calls import Attempt, Batch, BatchItem, Call, Spending
-from .judgements import LEAKS, Check, Duel, Score, Verdict
+from .codes import (
+    NO_REASON,
+    DraftFault,
+    Layer,
+    Reason,
+    Scorer,
+    Status,
+    StopReason,
+    TaskOutcome,
+    Why,
+)
+from .judgements import Check, Duel, Score, Verdict
 from .planning import Subspace, Tally, Task, TrackRecord
 from .rows import (
     BenchmarkItem,
@@ -13,31 +24,33 @@ from .rows import (
     ReferenceKind,
     Rejected,
     Row,
-    Status,
     Strategy,
     reference_id,
     row_id,
 )
-from .stopping import StopReason
 
 __all__ = [
-    "LEAKS",
+    "NO_REASON",
     "Attempt",
     "Batch",
     "BatchItem",
     "BenchmarkItem",
     "Call",
     "Check",
+    "DraftFault",
     "Duel",
     "Fate",
+    "Layer",
     "Mapped",
     "Origin",
     "Point",
+    "Reason",
     "Reference",
     "ReferenceKind",
     "Rejected",
     "Row",
     "Score",
+    "Scorer",
     "Spending",
     "Status",
     "StopReason",
@@ -45,8 +58,10 @@ __all__ = [
     "Subspace",
     "Tally",
     "Task",
+    "TaskOutcome",
     "TrackRecord",
     "Verdict",
+    "Why",
     "reference_id",
     "row_id",
 ]

@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
+from .codes import Why
+
 
 class Event:
     """Something that happened in a run."""
@@ -275,7 +277,7 @@ class RowsWritten(Event):
     round: int
     rows: int
     tasks: int
-    faults: Mapping[str, int]
+    faults: Mapping[Why, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from .stopping import StopReason
+from .codes import StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class RunFacts:
         estimate: what the run was thought to take, from low to high, by unit.
         replay_of: the folder of the run that this one replays, "" if it replays none.
         backends: what was found out of each model when it was opened, by its name.
-        judge: who scores the rows.
+        judge: who scores the rows: models by name, or a `Scorer`.
         judging: figures of the judge's scores.
         coverage: measures of the dataset and of other sets of rows, by set.
         longest: length in characters from which a row gets the full length score, None before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LEAKS = "leaks "  # how the reason of a leaking row begins; the benchmark's name follows
+from .codes import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,8 @@ class Check:
     """What the screen found of a row before any model compared or judged it.
 
     `parts` holds the points of the cheap signals by group (100 in all), `personal` the number of
-    finds of personal data by kind. `reason` is why the row is rejected, "" if it passed, and
-    `evidence` what shows it.
+    finds of personal data by kind. `reason` is the `Reason` for which the row is rejected, "" if
+    it passed, `evidence` what shows it, and `detail` the name of the benchmark that it leaks.
     """
 
     row: str
@@ -23,6 +23,12 @@ class Check:
     personal: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
     evidence: str = ""
+    detail: str = ""
+
+    @property
+    def why(self) -> Why:
+        """The reason with its detail."""
+        return Why(self.reason, self.detail)
 
     @property
     def points(self) -> float:
@@ -34,9 +40,8 @@ class Check:
 class Verdict:
     """What the redundancy agent decided about a row, and on what evidence.
 
-    `layer` names the check that decided (exact, normalised, lexical, semantic, model, none),
-    `other` the row that is repeated (or the nearest one), `cosine` their similarity, and `reason`
-    what differs between the two.
+    `layer` is the `Layer` that decided, `other` the row that is repeated (or the nearest one),
+    `cosine` their similarity, and `reason` what differs between the two.
     """
 
     row: str

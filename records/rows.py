@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 from typing import Any, Literal
 
+from .codes import Status, Why
+
 Origin = Literal["seed", "generated"]
 Strategy = Literal["", "fusion", "deepen", "answer"]
 ReferenceKind = Literal["toward", "probe"]
 Mapped = Literal["instruction", "input", "output", "system"]
-Status = Literal["new", "unique", "duplicate", "rejected", "quarantined", "accepted"]
 Point = tuple[float, float]
 
 
@@ -85,8 +86,8 @@ def _folded(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of a row: its status with the reason, its rank in the dataset (None if it is
-    not there), whether it landed in its subspace, and where it lies on the map.
+    """What became of a row: its status with the reason and its detail, its rank in the dataset
+    (None if it is not there), whether it landed in its subspace, and where it lies on the map.
     """
 
     id: str
@@ -94,11 +95,17 @@ class Fate:
     round: int
     status: Status
     reason: str
+    detail: str
     rank: int | None
     landed: bool | None
     distance: float | None
     x: float | None
     y: float | None
+
+    @property
+    def why(self) -> Why:
+        """The reason for the status, with its detail."""
+        return Why(self.reason, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,7 @@ class Reference:
     """A prompt that shows what the dataset is wanted for; never a row of it.
 
     `kind` tells the user's own prompts (toward) from those that the model wrote in `round` on a
-    `theme` (probe). One with a `fault` is kept but not used.
+    `theme` (probe). One with a `fault`, a `DraftFault`, is kept but not used.
     """
 
     id: str
@@ -134,6 +141,7 @@ class Reference:
     round: int = 0
     theme: str = ""
     fault: str = ""
+    detail: str = ""
 
     @property
     def task(self) -> str:

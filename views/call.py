@@ -17,6 +17,7 @@ from ..llms.answers import explained, parse
 from ..records import Attempt, Call
 from ..stores.ledger import Ledger
 from ..stores.queries.calls import About, abouts, answer_of
+from .abouts import about_outcome, about_record, about_title
 from .format import inert, money, number
 
 
@@ -42,6 +43,7 @@ class CallStory:
     def as_dict(self) -> dict[str, Any]:
         """Everything, for ``--json`` and the page; of vectors, how many they are."""
         told = asdict(self)
+        told["about"] = about_record(self.about)
         told["call"]["response"] = answer_of(self.call.agent, self.call.response)
         return told
 
@@ -107,11 +109,11 @@ def print_call(story: CallStory, console: Console) -> None:
 
 def _facts(story: CallStory) -> list[tuple[str, str]]:
     call, about = story.call, story.about
-    title = " ".join(f"{about.kind} {about.subject}  {about.title[:100]}".split())
+    title = " ".join(f"{about.kind} {about.subject}  {about_title(about)[:100]}".split())
     facts = [
         ("call", call.key),
         ("agent", f"{call.agent}, {f'round {call.round}' if call.round else 'seeds'}"),
-        ("about", title + (f" → {about.outcome}" if about.outcome else "")),
+        ("about", title + (f" → {outcome}" if (outcome := about_outcome(about)) else "")),
         ("prompt", call.prompt),
         ("model", call.model),
         ("status", f"failed: {call.error}" if call.error else call.finish_reason or "ok"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from rich.text import Text
 from ..stores.queries.comparison import Comparison
 from ..stores.queries.summary import PAIR, Summary
 from .format import duration, in_one_line, inert, money, number
+from .summary import as_record as summary_record
+from .wording import scorer_named
 
 _MEASURES = (
     ("distance", "mean distance to the nearest chosen row", ".3f"),
@@ -47,6 +50,16 @@ def print_comparison(found: Comparison, folders: tuple[Path, Path], console: Con
     console.print(Text(said), soft_wrap=True)
 
 
+def as_record(found: Comparison) -> dict[str, Any]:
+    """What ``--json`` prints: everything."""
+    return {
+        "settings": found.settings,
+        "one": summary_record(found.one),
+        "other": summary_record(found.other),
+        "common": asdict(found.common),
+    }
+
+
 def _value(value: Any) -> Text:
     unset = value in (None, {}, [])
     return Text("not set" if unset else in_one_line(str(value), 60), style="dim" if unset else "")
@@ -65,7 +78,7 @@ def _figures(s: Summary) -> Iterator[tuple[str, str]]:
     coverage = s.coverage.get("dataset", {})
     for key, name, form in _MEASURES:
         yield name, format(coverage[key], form) if key in coverage else ""
-    yield "judge", inert(s.judge)
+    yield "judge", inert(scorer_named(s.judge))
     quartiles = s.judging.get("quartiles")
     yield "scores: median", f"{quartiles[2]:g}" if quartiles else ""
     middle = f"{quartiles[1]:g} – {quartiles[3]:g}" if quartiles else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import singledispatch
 
 from ..config import setting_shown
+from ..formats.writing.sentences import counted, judging_lines, screen_lines
 from ..records import events as e
-from ..stores.queries.screening import counted, screen_lines
-from ..stores.queries.summary import judging_lines
+from .wording import counts_worded
 
 _FAULTS = 3  # of a round's drafts that are told
 _NAMES = 3  # subspaces of a round that are named
@@ -130,7 +130,7 @@ def _(event: e.RoundPlanned) -> list[str]:
 
 @lines.register
 def _(event: e.RowsWritten) -> list[str]:
-    faults = [f"{count} {fault}" for fault, count in event.faults.items()][:_FAULTS]
+    faults = [f"{count} {fault}" for fault, count in counts_worded(event.faults).items()][:_FAULTS]
     dropped = f" (dropped: {', '.join(faults)})" if faults else ""
     return [f"round {event.round}: wrote {event.rows} rows of {event.tasks} tasks{dropped}"]
 
@@ -139,7 +139,9 @@ def _(event: e.RowsWritten) -> list[str]:
 def _(event: e.RowsScreened) -> list[str]:
     told = screen_lines(event.found)
     if reasons := event.found.get("reasons"):
-        told.insert(0, f"rejected {sum(reasons.values()):,} rows unseen ({counted(reasons)})")
+        told.insert(
+            0, f"rejected {sum(reasons.values()):,} rows unseen ({counted(counts_worded(reasons))})"
+        )
     return _of_round(event.round, told)
 
 

@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..records import Fate, Row, Score
+from ..formats.writing.sentences import judging_lines, stop_explained
+from ..records import Fate, Layer, Row, Score
 from ..stores.files import replace_file
 from ..stores.layout import REPORT
 from ..stores.ledger import Ledger
 from ..stores.queries.subspaces import regions
-from ..stores.queries.summary import PAIR, SETS, judging_lines, summarise
+from ..stores.queries.summary import PAIR, summarise
 from .format import duration, in_one_line, money, number
 from .report_rows import columns
 from .summary import flow
+from .wording import SETS, scorer_named, worded
 
 _BINS = 50  # of the histogram of scores, 2 points each
 _EXAMPLES = 5  # near-duplicates that are shown beside the row that they repeat
@@ -64,7 +66,9 @@ def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
         "version": __version__,
         "folder": folder.resolve().name,
         "s": summary,
+        "why": stop_explained(summary.stop),
         "flow": flow(summary),
+        "scorer": scorer_named(summary.judge) or "nobody",
         "sets": SETS,
         "pair": PAIR,
         "judging": [*judging_lines(summary.judging), *summary.judging.get("notes", ())],
@@ -113,7 +117,9 @@ def _asset(name: str) -> str:
 
 def _repeats(ledger: Ledger, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
     """Some near-duplicates that were removed, each with the row that it repeats."""
-    found = [v for v in ledger.judgements.verdicts().values() if v.duplicate and v.layer != "exact"]
+    found = [
+        v for v in ledger.judgements.verdicts().values() if v.duplicate and v.layer != Layer.EXACT
+    ]
     closest = sorted(found, key=lambda v: v.cosine)  # the farthest apart tell most
     return [
         {"row": rows[v.row], "other": rows[v.other], "verdict": v}
@@ -133,7 +139,7 @@ def _left_out(fates: Mapping[str, Fate]) -> list[tuple[str, int]]:
         elif fate.status == "duplicate":
             why["near-duplicate of an earlier row"] += 1
         elif fate.status in ("rejected", "quarantined"):
-            why[f"{fate.status}: {fate.reason}"] += 1
+            why[f"{fate.status}: {worded(fate.why)}"] += 1
         else:
             why["not judged before the run stopped"] += 1
     return why.most_common()

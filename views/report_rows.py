@@ -8,6 +8,7 @@ from typing import Any
 from ..records import Fate, Row, Score, Verdict
 from ..stores.queries.rows import FATES, RowFate
 from .format import inert
+from .wording import worded
 
 # Characters of text that all rows together may have; a row has a fair share of them.
 _TEXT = 9_000_000
@@ -45,7 +46,7 @@ def columns(
         "subspace": [row.subspace for row in rows.values()],
         "landed": [fates[id].landed for id in rows],
         "rank": [fates[id].rank for id in rows],
-        "reason": [reasons.place(fates[id].reason) for id in rows],
+        "reason": [reasons.place(worded(fates[id].why)) for id in rows],
         "score": [_score(scores.get(id)) for id in rows],
         "said": [_cut(scores[id].reason, share // 2) if id in scores else "" for id in rows],
         "verdict": [_verdict(verdicts.get(id), place) for id in rows],

@@ -17,18 +17,21 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import UsageError
+from ..formats.writing.sentences import stop_explained
 from ..stores.folder import is_held
 from ..stores.ledger import Ledger
 from ..stores.queries.calls import Wanted, groups, since
-from ..stores.queries.rows import FATES, SORTS, Filter, Window, bins, count, page, points
+from ..stores.queries.rows import FATES, SORTS, Filter, RowLine, Window, bins, count, page, points
 from ..stores.queries.subspaces import regions
 from ..stores.queries.summary import summarise
 from . import call as call_view
 from .format import inert
 from .report import plotly
 from .story import story_of
+from .summary import as_record as as_summary
 from .trace import as_record, told
 from .why import nearest_in
+from .wording import worded
 
 HOST = "127.0.0.1"
 _NAMES = ("127.0.0.1", "localhost", "[::1]")  # by which a browser here may call it
@@ -88,7 +91,7 @@ class RunPage:
         summary = summarise(self._ledger)
         return {
             "folder": self._folder.resolve().name,
-            "summary": {**summary.as_dict(), "why": summary.why},
+            "summary": {**as_summary(summary), "why": stop_explained(summary.stop)},
             "rounds": self._ledger.rounds.all(),
             "places": [_place(region) for region in regions(self._ledger)],
             "mapped": [
@@ -109,7 +112,7 @@ class RunPage:
             offset=_whole(asked.get("offset", "0")),
             limit=_PAGE,
         )
-        return {"count": count(self._ledger, wanted), "rows": [asdict(row) for row in rows]}
+        return {"count": count(self._ledger, wanted), "rows": [_row(row) for row in rows]}
 
     def _row(self, request: web.Request) -> dict[str, Any]:
         id = request.match_info["id"]
@@ -240,6 +243,12 @@ def _filter(request: web.Request) -> Filter:
         fate=_one_of(asked.get("fate", ""), ("", *FATES)),
         round=_whole(round) if round else None,
     )
+
+
+def _row(row: RowLine) -> dict[str, Any]:
+    values = asdict(row)
+    del values["why"]
+    return values | {"reason": worded(row.why)}
 
 
 def _place(region: Any) -> dict[str, Any]:

@@ -10,9 +10,21 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..errors import UsageError
-from ..records import LEAKS, Call, Check, Duel, Row, Score, Subspace, Task, Verdict
+from ..formats.writing.sentences import counted
+from ..records import (
+    Call,
+    Check,
+    Duel,
+    Layer,
+    Row,
+    Score,
+    Subspace,
+    Task,
+    Verdict,
+    Why,
+)
 from ..stores.ledger import Ledger
-from ..stores.queries.screening import counted
+from .wording import lacking, with_detail, worded
 
 Kind = Literal[
     "origin",
@@ -118,7 +130,7 @@ def story_of(
     ledger: Ledger, row: Row, neighbours: Callable[[str], Neighbours | str] = lambda row: ()
 ) -> Story:
     """Tell the story of a row; `neighbours` gives the rows nearest to it, or says why it cannot."""
-    status, reason = ledger.rows.status(row.id)
+    status, why = ledger.rows.status(row.id)
     task = ledger.rounds.task_of(row.id)
     calls = ledger.calls.find(subjects=[row.id, *([task.id] if task else [])])
     by = {agent: [c for c in calls if c.agent == agent] for agent in {c.agent for c in calls}}
@@ -133,13 +145,13 @@ def story_of(
         *_asked(sorted((c for cs in by.values() for c in cs), key=lambda c: c.started)),
         *_score(ledger.judgements.scores(row.id).get(row.id)),
         *(_duel(duel, row.id) for duel in ledger.judgements.duels(row.id)),
-        *_end(ledger, row, status, reason),
+        *_end(ledger, row, status, why),
     ]
     costs = [call.cost for call in calls]
     return Story(
         row,
         status,
-        reason,
+        worded(why),
         tuple(steps),
         tuple(calls),
         sum(call.input_tokens + call.output_tokens for call in calls if not call.reused),
@@ -176,18 +188,6 @@ def _target(ledger: Ledger, row: Row) -> Subspace | None:
     return next((s for s in ledger.rounds.subspaces(row.round) if s.id == row.subspace), None)
 
 
-def lacking(subspace: Subspace) -> str:
-    """Why a subspace was chosen: what is wanted there, beside what there is."""
-    there = f"{len(subspace.members)} rows there"
-    if not subspace.wanted:
-        return f"{there}, {1 - subspace.gap:.2f} the mean cosine to the nearest"
-    return (
-        f"{len(subspace.wanted)} prompts of the reference lie there, and {there}: "
-        f"{subspace.wanted_density:.1%} of what is wanted, {subspace.density:.1%} of the data "
-        f"(a gap of {subspace.gap:.1f} standard deviations)"
-    )
-
-
 def _asked(calls: Sequence[Call]) -> Iterator[Step]:
     for call in calls:
         said = f"failed: {call.error}" if call.error else call.response
@@ -213,11 +213,11 @@ def _screened(check: Check | None) -> Iterator[Step]:
     said += [f"{name} {points:g}" for name, points in check.parts.items() if points < _FULL]
     if check.personal:
         said.append(f"personal data: {counted(check.personal)}")
-    why = f"{check.reason}: {check.evidence}" if check.evidence else check.reason
-    if check.reason.startswith(LEAKS):
-        why = LEAKS + check.evidence
+    why = worded(Why(check.reason, check.evidence))
+    facts = asdict(check) | {"reason": worded(check.why)}
+    del facts["detail"]
     passed = f"rejected, {why}" if why else "passed"
-    yield Step("screen", f"screen: {passed}; {', '.join(said)}", asdict(check))
+    yield Step("screen", f"screen: {passed}; {', '.join(said)}", facts)
 
 
 def _nearest(ledger: Ledger, found: Neighbours | str) -> Iterator[Step]:
@@ -236,7 +236,7 @@ def _verdict(ledger: Ledger, verdict: Verdict | None) -> Iterator[Step]:
     if not verdict:
         return
     kind = "a duplicate" if verdict.duplicate else "not a duplicate"
-    by = "" if verdict.layer == "none" else f", by the {verdict.layer} layer"
+    by = "" if verdict.layer == Layer.NONE else f", by the {verdict.layer} layer"
     why = f" ({verdict.reason})" if verdict.reason else ""
     said = f"redundancy: {kind}{by}{why}"
     if other := ledger.rows.by_id([verdict.other]).get(verdict.other):
@@ -287,8 +287,8 @@ def _outcome(duel: Duel, row: str) -> str:
     return f"{'better' if duel.winner == row else 'worse'} in both orders: {duel.reason}"
 
 
-def _end(ledger: Ledger, row: Row, status: str, reason: str) -> Iterator[Step]:
-    yield Step("status", f"status: {status}{f' ({reason})' if reason else ''}")
+def _end(ledger: Ledger, row: Row, status: str, why: Why) -> Iterator[Step]:
+    yield Step("status", f"status: {with_detail(status, worded(why))}")
     rank, margin = ledger.dataset.rank(row.id), ledger.dataset.margin(row.id)
     facts = {"rank": rank, "margin": margin}
     if rank:

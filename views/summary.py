@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..formats.writing.sentences import (
+    judging_lines,
+    languages_named,
+    screen_lines,
+    stop_explained,
+)
 from ..stores.layout import DATASET, QUARANTINE, REPORT
-from ..stores.queries.screening import screen_lines
-from ..stores.queries.summary import PAIR, SETS, Summary, judging_lines
+from ..stores.queries.summary import PAIR, Summary
 from .coverage import coverage_table
 from .estimate import print_estimated_and_actual
 from .format import duration, inert, money, number
+from .wording import SETS, counts_worded, scorer_named
 
 
 def print_summary(summary: Summary, folder: Path, seconds: float, console: Console) -> None:
@@ -25,7 +33,7 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
             (f"{number(s.rows)} of {number(s.target)} rows", "bold green" if reached else "bold"),
             f" in {duration(seconds)}. Stop reason: ",
             (s.stop, "bold"),
-            f" ({s.why}).",
+            f" ({stop_explained(s.stop)}).",
         ),
         soft_wrap=True,
     )
@@ -88,6 +96,24 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
     )
 
 
+def as_record(summary: Summary) -> dict[str, Any]:
+    """What ``--json`` prints: everything."""
+    screen = dict(summary.screen)
+    if screen:
+        screen["reasons"] = counts_worded(screen["reasons"])
+        screen |= {name: languages_named(screen[name]) for name in ("languages", "chosen")}
+    return asdict(summary) | {
+        "rejected": counts_worded(summary.rejected),
+        "faults": counts_worded(summary.faults),
+        "judge": scorer_named(summary.judge),
+        "screen": screen,
+        "calls": summary.calls,
+        "reused": summary.reused,
+        "tokens": summary.tokens,
+        "cost": summary.cost,
+    }
+
+
 def flow(s: Summary) -> list[tuple[int, str]]:
     """How many rows came to each step and left there, in order."""
     steps = [(s.read, "rows read")]
@@ -107,9 +133,9 @@ def flow(s: Summary) -> list[tuple[int, str]]:
             landed = f"of them landed in their subspace ({s.landed / s.written:.0%})"
             steps.append((s.landed, landed))
         steps.append((s.generated_accepted, "of them accepted"))
-    for fault, count in list(s.faults.items())[:5]:
+    for fault, count in list(counts_worded(s.faults).items())[:5]:
         steps.append((count, f"drafts dropped: {fault}"))
-    for why, count in s.rejected.items():
+    for why, count in counts_worded(s.rejected).items():
         steps.append((count, f"rows rejected: {why}"))
     if s.low_scores:
         steps.append((s.low_scores, "rows rejected by variance or score"))

@@ -26,6 +26,7 @@ from ..stores.queries.calls import (
     newest,
     since,
 )
+from .abouts import about_outcome, about_record, about_title
 from .format import duration, in_one_line, inert, money, number
 from .paging import print_line
 
@@ -124,7 +125,7 @@ def as_record(call: CallLine, about: About) -> dict[str, Any]:
     """A call of a list for ``--json``."""
     values = asdict(call)
     del values["number"], values["subject"]
-    return {"kind": "call", **values, "status": call.status, "about": asdict(about)}
+    return {"kind": "call", **values, "status": call.status, "about": about_record(about)}
 
 
 def find_call(ledger: Ledger, key: str) -> str:
@@ -192,9 +193,9 @@ def about_line(about: About, calls: Sequence[CallLine]) -> Text:
     """What calls were about, on one line."""
     line = Text("    ")
     line.append(inert(about.kind if about.kind != "round" else "for"), style="dim")
-    line.append(f" {inert(about.subject)}  {in_one_line(about.title, 70)}")
-    if about.outcome:
-        line.append(f"  → {in_one_line(about.outcome, 80)}", style="dim")
+    line.append(f" {inert(about.subject)}  {in_one_line(about_title(about), 70)}")
+    if outcome := about_outcome(about):
+        line.append(f"  → {in_one_line(outcome, 80)}", style="dim")
     if len(calls) > 1:
         seconds = sum(call.seconds for call in calls if not call.cached)
         line.append(f"  {len(calls)} calls {seconds:.1f}s", style="dim")
@@ -216,7 +217,9 @@ def call_line(call: CallLine, about: About | None = None, indent: int = 0) -> Te
     )
     line.append(tries, style="red")
     if about:
-        line.append(f"  {about.kind} {in_one_line(about.title or about.subject, 40)}", style="dim")
+        line.append(
+            f"  {about.kind} {in_one_line(about_title(about) or about.subject, 40)}", style="dim"
+        )
     line.append(f"  {result(call.said)}")
     return line
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from ... import __version__
 from ...config import IN_FILES, MAY_CHANGE, RunConfig
+from ...records import Scorer
 from ...stores.files import replace_file
 from ...stores.layout import CARD, DATASET
 from ...stores.ledger import Ledger
-from ...stores.queries.screening import screen_lines
-from ...stores.queries.summary import PAIR, Summary, judging_lines, summarise
+from ...stores.queries.summary import PAIR, Summary, summarise
 from .licenses import license_of, licenses_of
 from .markdown import block, code, plain, table
+from .sentences import judging_lines, screen_lines, stop_explained
 
 _SIZES = (
     (1000, "n<1K"),
@@ -37,6 +38,10 @@ _COLUMNS = {
     "llama-factory": "`id` and `conversations`, as LLaMA-Factory reads them",
 }
 _TRAINERS = ("trl", "axolotl", "llama-factory")
+_SCORERS: Mapping[str, str] = {
+    Scorer.SIGNALS: "by cheap signals of its text",
+    Scorer.PRECOMPUTED: "by scores that were given",
+}
 _BASELINES = (
     ("seeds", "all seeds"),
     ("random", "random seeds, as many"),
@@ -122,7 +127,8 @@ def _made(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
     return (
         f"Made by lift-agent {__version__} (recipe {code(settings.get('recipe', 'lift'))}, "
         f"models: {models}, embedder {code(settings.get('embedder', ''))}).\n"
-        f"It stopped with {code(s.stop)}: {s.why} ({s.rows:,} of {s.target:,} rows)."
+        f"It stopped with {code(s.stop)}: {stop_explained(s.stop)} "
+        f"({s.rows:,} of {s.target:,} rows)."
     )
 
 
@@ -157,11 +163,10 @@ def _origins(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
 
 
 def _chosen(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
-    judge = ledger.facts.read().judge or "nobody"
-    by = {
-        "cheap signals": "by cheap signals of its text",
-        "given scores": "by scores that were given",
-    }.get(judge, f"by {code(judge)} with the rubric of LIFT (arXiv 2312.11508)")
+    judge = ledger.facts.read().judge
+    by = _SCORERS.get(
+        judge, f"by {code(judge or 'nobody')} with the rubric of LIFT (arXiv 2312.11508)"
+    )
     chosen = (
         "the highest scores were chosen among the rows of high variance"
         if settings.get("recipe") == "paper"

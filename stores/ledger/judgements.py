@@ -10,12 +10,14 @@ from typing import Any
 from ...records import (
     Check,
     Duel,
+    Reason,
     Score,
     Verdict,
 )
 from .database import Database, to_json
 
 SCORE = ", ".join(field.name for field in fields(Score))
+_CHECK = ", ".join(field.name for field in fields(Check))
 _DUEL = ", ".join(field.name for field in fields(Duel))
 
 
@@ -30,25 +32,22 @@ class Judgements:
         with self._db.transaction() as db:
             for c in checks:
                 db.execute(
-                    "INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?, ?, ?)",
+                    f"INSERT OR REPLACE INTO checks ({_CHECK}) VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
                         *(c.row, c.language, to_json(dict(c.parts)), to_json(dict(c.personal))),
-                        *(c.reason, c.evidence),
+                        *(c.reason, c.evidence, c.detail),
                     ),
                 )
                 if c.reason:
                     db.execute(
-                        "UPDATE rows SET status = 'rejected', reason = ?"
+                        "UPDATE rows SET status = 'rejected', reason = ?, detail = ?"
                         " WHERE id = ? AND status = 'new'",
-                        (c.reason, c.row),
+                        (*c.why, c.row),
                     )
 
     def checks(self, row: str | None = None) -> dict[str, Check]:
         """What the screen found, by row: of one row or of all."""
-        sql = (
-            "SELECT row, language, parts, personal, reason, evidence FROM checks"
-            " WHERE ?1 IS NULL OR row = ?1"
-        )
+        sql = f"SELECT {_CHECK} FROM checks WHERE ?1 IS NULL OR row = ?1"
         return {
             id: Check(id, language, json.loads(parts), json.loads(personal), *why)
             for id, language, parts, personal, *why in self._db.query(sql, (row,))
@@ -64,7 +63,7 @@ class Judgements:
                 )
                 db.execute(
                     "UPDATE rows SET status = ?, reason = ? WHERE id = ? AND status = 'new'",
-                    ("duplicate" if v.duplicate else "unique", v.layer * v.duplicate, v.row),
+                    ("duplicate", v.layer, v.row) if v.duplicate else ("unique", "", v.row),
                 )
 
     def verdict(self, row: str) -> Verdict | None:
@@ -91,8 +90,9 @@ class Judgements:
                 )
                 if s.failed:
                     db.execute(
-                        "UPDATE rows SET status = 'quarantined', reason = ? WHERE id = ?",
-                        (f"judge: {s.failed}", s.row),
+                        "UPDATE rows SET status = 'quarantined', reason = ?, detail = ?"
+                        " WHERE id = ?",
+                        (Reason.JUDGE_FAILED, s.failed, s.row),
                     )
 
     def scores(self, row: str | None = None) -> dict[str, Score]:

@@ -68,7 +68,7 @@ class Ledger:
         """
         with self._db.transaction() as db:
             db.execute(
-                "UPDATE tasks SET outcome = '', reason = ''"
+                "UPDATE tasks SET outcome = '', reason = '', detail = ''"
                 " WHERE outcome = 'quarantined' AND round >= ?",
                 (round,),
             )
@@ -77,11 +77,14 @@ class Ledger:
                     f"DELETE FROM {table} WHERE row IN (SELECT id FROM rows WHERE round >= ?)",
                     (round,),
                 )
-            db.execute("UPDATE rows SET status = 'new', reason = '' WHERE round >= ?", (round,))
+            db.execute(
+                "UPDATE rows SET status = 'new', reason = '', detail = '' WHERE round >= ?",
+                (round,),
+            )
             db.execute("DELETE FROM duels")
             db.execute(
-                "UPDATE rows SET status = 'accepted', reason = '' WHERE reason = ? AND id IN"
-                " (SELECT json_extract(parents, '$[0]') FROM rows"
+                "UPDATE rows SET status = 'accepted', reason = '', detail = ''"
+                " WHERE reason = ? AND id IN (SELECT json_extract(parents, '$[0]') FROM rows"
                 "  WHERE strategy = 'answer' AND round >= ?)",
                 (Reason.REPLACED, round),
             )

@@ -14,7 +14,9 @@ from ...records import (
     Subspace,
     Tally,
     Task,
+    TaskOutcome,
     TrackRecord,
+    Why,
 )
 from .database import Database, to_json
 from .row_columns import insert_rows
@@ -92,24 +94,25 @@ class Rounds:
         return {frozenset(json.loads(parents)) for (parents,) in found}
 
     def finish_task(
-        self, task: str, outcome: str, reason: str, written: str, row: Row | None
+        self, task: str, outcome: TaskOutcome, why: Why, written: str, row: Row | None
     ) -> None:
         """Record what became of a task, with the row that it made, if any, all or nothing."""
         with self._db.transaction() as db:
             if row:
                 insert_rows(db, [row])
             db.execute(
-                "UPDATE tasks SET outcome = ?, reason = ?, written = ?, row = ? WHERE id = ?",
-                (outcome, reason, written, row.id if row else "", task),
+                "UPDATE tasks SET outcome = ?, reason = ?, detail = ?, written = ?, row = ?"
+                " WHERE id = ?",
+                (outcome, *why, written, row.id if row else "", task),
             )
 
-    def task_outcomes(self, round: int | None = None) -> dict[tuple[str, str], int]:
-        """Number of tasks by outcome and reason, of a round or of all."""
+    def task_outcomes(self, round: int | None = None) -> dict[tuple[TaskOutcome, Why], int]:
+        """Number of tasks by outcome and reason, of a round or of all, the most first."""
         sql = (
-            "SELECT outcome, reason, COUNT(*) FROM tasks WHERE outcome != ''"
-            " AND (?1 IS NULL OR round = ?1) GROUP BY 1, 2 ORDER BY 3 DESC"
+            "SELECT outcome, reason, detail, COUNT(*) FROM tasks WHERE outcome != ''"
+            " AND (?1 IS NULL OR round = ?1) GROUP BY 1, 2, 3 ORDER BY 4 DESC"
         )
-        return {(outcome, why): n for outcome, why, n in self._db.query(sql, (round,))}
+        return {(outcome, Why(*why)): n for outcome, *why, n in self._db.query(sql, (round,))}
 
     def track_records(self) -> dict[str, TrackRecord]:
         """What came of the tasks of each subspace so far, by its id."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from ...records import (
     Fate,
+    Origin,
     Point,
+    Reason,
     Row,
     Status,
+    Why,
     row_id,
 )
 from .database import Database, to_json
@@ -42,7 +45,11 @@ class Rows:
             insert_rows(db, rows)
 
     def find(
-        self, *statuses: Status, origin: str = "", round: int | None = None, reason: str = ""
+        self,
+        *statuses: Status,
+        origin: str = "",
+        round: int | None = None,
+        reason: Reason | Literal[""] = "",
     ) -> list[Row]:
         """Rows in the order of arrival, optionally only some statuses, an origin, a round, a
         reason for their status.
@@ -79,16 +86,18 @@ class Rows:
             found.setdefault(round, []).append(id)
         return found
 
-    def status(self, row: str) -> tuple[Status, str]:
+    def status(self, row: str) -> tuple[Status, Why]:
         """Status of a row and the reason for it."""
-        found = self._db.query("SELECT status, reason FROM rows WHERE id = ?", (row,))
-        return found[0][0], found[0][1]
+        ((status, *why),) = self._db.query(
+            "SELECT status, reason, detail FROM rows WHERE id = ?", (row,)
+        )
+        return status, Why(*why)
 
     def set_statuses(self, statuses: Iterable[tuple[str, Status, str]]) -> None:
         """Set the status of rows: id, status, reason."""
         with self._db.transaction() as db:
             db.executemany(
-                "UPDATE rows SET status = ?, reason = ? WHERE id = ?",
+                "UPDATE rows SET status = ?, reason = ?, detail = '' WHERE id = ?",
                 ((status, reason, row) for row, status, reason in statuses),
             )
 
@@ -106,10 +115,10 @@ class Rows:
         landed, distance = found[0]
         return None if landed is None else (bool(landed), float(distance))
 
-    def counts(self) -> dict[tuple[str, str, str], int]:
+    def counts(self) -> dict[tuple[Origin, Status, Why], int]:
         """Number of rows by origin, status and reason."""
-        sql = "SELECT origin, status, reason, COUNT(*) FROM rows GROUP BY 1, 2, 3"
-        return {(origin, status, why): n for origin, status, why, n in self._db.query(sql)}
+        sql = "SELECT origin, status, reason, detail, COUNT(*) FROM rows GROUP BY 1, 2, 3, 4"
+        return {(origin, status, Why(*why)): n for origin, status, *why, n in self._db.query(sql)}
 
     def outcomes(self) -> dict[str, Fate]:
         """What became of every row, by its id, in the order of arrival."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
+from ...records import NO_REASON, Why
 from ..ledger import Ledger, contains
 
 CallStatus = Literal["failed", "quarantined", "cached"]
@@ -89,12 +90,21 @@ class CallLine:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What calls were about: a task, a row, a subspace, or a whole round, and what became of it."""
+    """What calls were about: a task, a row, a subspace, or a whole round.
+
+    `text` is the beginning of the row, or the name of the subspace, also of that of a task. What
+    became of a row is its status as `outcome`, of a task its outcome, "" while it is open; `why`
+    is the reason for it, and `row` what a task made.
+    """
 
     subject: str
     kind: Literal["task", "row", "subspace", "round"]
-    title: str = ""
+    text: str = ""
+    strategy: str = ""
+    rule: str = ""
     outcome: str = ""
+    why: Why = NO_REASON
+    row: str = ""
 
 
 def groups(ledger: Ledger, wanted: Wanted | None = None) -> list[Group]:
@@ -174,20 +184,20 @@ def abouts(ledger: Ledger, subjects: Sequence[str], round: int) -> dict[str, Abo
         f"SELECT id, name FROM subspaces WHERE round = ? AND id {those}", (round, names)
     ):
         told[id] = About(id, "subspace", name)
-    for id, text, status, reason in ledger.read(
-        f"SELECT id, substr(instruction, 1, 200), status, reason FROM rows WHERE id {those}",
+    for id, text, status, *why in ledger.read(
+        "SELECT id, substr(instruction, 1, 200), status, reason, detail FROM rows"
+        f" WHERE id {those}",
         (names,),
     ):
-        told[id] = About(id, "row", text, _with(status, reason))
-    for id, strategy, rule, name, outcome, reason, row in ledger.read(
-        "SELECT t.id, t.strategy, t.rule, COALESCE(s.name, ''), t.outcome, t.reason, t.row"
+        told[id] = About(id, "row", text, outcome=status, why=Why(*why))
+    for id, name, strategy, rule, outcome, row, *why in ledger.read(
+        "SELECT t.id, COALESCE(s.name, ''), t.strategy, t.rule, t.outcome, t.row, t.reason,"
+        " t.detail"
         " FROM tasks t LEFT JOIN subspaces s ON s.id = t.subspace AND s.round = t.round"
         f" WHERE t.id {those}",
         (names,),
     ):
-        title = _with(strategy, rule) + (f" for {name}" if name else "")
-        made = f"row {row}" if row else _with(outcome, reason) if outcome else "open"
-        told[id] = About(id, "task", title, made)
+        told[id] = About(id, "task", name, strategy, rule, outcome, Why(*why), row)
     return told
 
 
@@ -199,10 +209,6 @@ def answer_of(agent: str, response: str) -> str:
 def newest(ledger: Ledger) -> int:
     """The number of the last call, -1 before the first."""
     return int(next(iter(ledger.read("SELECT COALESCE(MAX(rowid), -1) FROM calls")))[0])
-
-
-def _with(what: str, detail: str) -> str:
-    return f"{what} ({detail})" if detail else what
 
 
 def _where(wanted: Wanted) -> tuple[str, list[Any]]:

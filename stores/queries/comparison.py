@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..ledger import Ledger
@@ -27,15 +27,6 @@ class Comparison:
     one: Summary
     other: Summary
     common: Common
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything, for ``--json``."""
-        return {
-            "settings": self.settings,
-            "one": self.one.as_dict(),
-            "other": self.other.as_dict(),
-            "common": asdict(self.common),
-        }
 
 
 def compare(one: Ledger, other: Ledger) -> Comparison:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from ...records import Why
 from ..ledger import Ledger, contains
 
 RowFate = Literal["chosen", "pool", "duplicate", "rejected", "unjudged"]
@@ -49,7 +50,7 @@ class RowLine:
     origin: str
     round: int
     fate: RowFate
-    reason: str
+    why: Why
     rank: int | None
     score: float | None
     cosine: float | None
@@ -87,11 +88,15 @@ def page(
     where, values = _where(wanted)
     by, direction = _SORT_BY[sort], "DESC" if descending else "ASC"
     sql = (
-        f"SELECT r.id, r.origin, r.round, {_FATE}, r.reason, r.rank, s.final, v.cosine,"
+        f"SELECT r.id, r.origin, r.round, {_FATE}, r.reason, r.detail, r.rank, s.final, v.cosine,"
         f" r.subspace, r.landed, substr(r.instruction, 1, {_SHOWN}) {_FROM} WHERE {where}"
         f" ORDER BY {by} IS NULL, {by} {direction}, r.position LIMIT ? OFFSET ?"
     )
-    return [RowLine(*found) for found in ledger.read(sql, [*values, limit, offset])]
+    found = ledger.read(sql, [*values, limit, offset])
+    return [
+        RowLine(id, origin, round, fate, Why(reason, detail), *rest)
+        for id, origin, round, fate, reason, detail, *rest in found
+    ]
 
 
 def points(

@@ -1,40 +1,22 @@
-"""The figures of a run, read from its ledger: the end of the screen, the card, ``--json``."""
+"""The figures of a run, read from its ledger."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from ...records.codes import Reason
+from ...records import Reason, Why
 from ..ledger import Ledger
 from .screening import screened
 
-EXPLANATIONS = {
-    "target": "the target was reached",
-    "budget": "the next call could have crossed a cap",
-    "rounds": "the rounds of generation were used up",
-    "saturated": "the last rounds brought almost no new rows: the subspaces are full",
-    "errors": "too many calls to the model failed",
-    "interrupted": "you stopped it",
-}
-
-
-# The sets of rows whose coverage is measured, as they are called where the figures are shown.
-SETS = {
-    "seeds": "before: all seeds",
-    "random": "random seeds, as many",
-    "variance": "by row variance, as many",
-    "dataset": "after: the dataset",
-}
-
 PAIR = 0.95  # cosine from which two rows count as a pair where coverage is shown
-
-# Why a row is rejected that is whole: the other reasons name a fault.
 
 # Stop reasons after which the same command continues the run.
 RESUMABLE = ("interrupted", "budget", "errors")
+
+_BELOW = (Reason.LOW_SCORE, Reason.LOW_VARIANCE)  # such a row is whole, but others are better
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +39,14 @@ class Summary:
     near_duplicates: int
     seed_near_duplicates: int
     low_scores: int
-    rejected: dict[str, int]
+    rejected: Mapping[Why, int]
     judge_quarantined: int
     not_judged: int
     tasks: int
     written: int
     landed: int
     generated_accepted: int
-    faults: dict[str, int]
+    faults: Mapping[Why, int]
     rounds: int
     coverage: Mapping[str, Mapping[str, Any]]
     judge: str
@@ -112,20 +94,6 @@ class Summary:
         """Whether nothing is left to do: the same command would change nothing."""
         return bool(self.stop) and self.stop not in RESUMABLE
 
-    @property
-    def why(self) -> str:
-        """The stop reason as a sentence."""
-        return EXPLANATIONS.get(self.stop, "the run has not finished")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything, for ``--json``."""
-        return asdict(self) | {
-            "calls": self.calls,
-            "reused": self.reused,
-            "tokens": self.tokens,
-            "cost": self.cost,
-        }
-
 
 def summarise(ledger: Ledger) -> Summary:
     """Read the figures of a run from its ledger."""
@@ -140,7 +108,7 @@ def summarise(ledger: Ledger) -> Summary:
             n for (o, s, _), n in counts.items() if s == status and (not origin or o == origin)
         )
 
-    rejected: Counter[str] = Counter()
+    rejected = Counter[Why]()
     for (_, status, why), n in counts.items():
         if status == "rejected":
             rejected[why] += n
@@ -156,12 +124,12 @@ def summarise(ledger: Ledger) -> Summary:
         generated_chosen=chosen.get("generated", 0),
         near_duplicates=count("duplicate"),
         seed_near_duplicates=count("duplicate", "seed"),
-        low_scores=sum(rejected.pop(why, 0) for why in (Reason.LOW_SCORE, Reason.LOW_VARIANCE)),
+        low_scores=sum(rejected.pop(Why(code), 0) for code in _BELOW),
         rejected=dict(rejected),
         judge_quarantined=count("quarantined"),
         not_judged=count("unique") + count("new"),
         tasks=sum(outcomes.values()),
-        written=outcomes.get(("row", ""), 0),
+        written=outcomes.get(("row", Why()), 0),
         landed=sum(r["landed"] for r in rounds),
         generated_accepted=count("accepted", "generated"),
         faults={why: n for (kind, why), n in outcomes.items() if kind != "row"},
@@ -185,53 +153,3 @@ def summarise(ledger: Ledger) -> Summary:
             chosen=set(ledger.dataset.ids()),
         ),
     )
-
-
-_BARS = "▁▂▃▄▅▆▇█"
-
-
-def judging_lines(judging: Mapping[str, Any]) -> list[str]:
-    """What a run's judge did, in sentences: its scores, how it repeats itself, the near-ties."""
-    if not judging:
-        return []
-    lowest, first, middle, third, highest = judging["quartiles"]
-    most = max(judging["histogram"])
-    bars = "".join(_BARS[-(-n * 7 // most)] for n in judging["histogram"])
-    lines = [
-        f"scored {judging['rows']:,} rows from {lowest:g} to {highest:g}, half of them between "
-        f"{first:g} and {third:g}, median {middle:g} (0 {bars} 100); correlation with length "
-        f"{judging['length_correlation']:.2f}"
-    ]
-    if panel := judging.get("panel"):
-        lines.append(_panel_line(panel))
-    if repeats := judging["repeats"]:
-        near = repeats.get("undecided")
-        lines.append(
-            f"judged {repeats['rows']} rows {repeats['samples']} times: a score varies by "
-            f"±{repeats['deviation']:.1f} points (ICC {repeats['icc']:.2f}), so scores less than "
-            f"{repeats['reach']:.1f} apart are not told apart"
-            + (f": {near:,} rows lie that close to the last place" if near is not None else "")
-        )
-    if ties := judging["ties"]:
-        lines.append(
-            f"compared {ties['pairs']:,} pairs about the last place in both orders: "
-            + (
-                f"the same verdict in {ties['consistency']:.0%}, {ties['decided']:,} decided"
-                if ties["consistency"] is not None
-                else "no verdict"
-            )
-        )
-    return lines
-
-
-def _panel_line(panel: Mapping[str, Any]) -> str:
-    """How far the judges of a panel agree, in a sentence."""
-    means = ", ".join(f"{name} {mean:.1f}" for name, mean in panel["means"].items())
-    line = f"a panel with the means {means}"
-    if panel["deviation"] is not None:
-        line += f"; on a row its judges differ by ±{panel['deviation']:.1f} points"
-    if panel["correlation"] is not None:
-        line += f" (rank correlation {panel['correlation']:.2f})"
-    if panel["failed"]:
-        line += f"; {panel['failed']:,} judgements failed, where the others decide"
-    return line
