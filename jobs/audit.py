@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ..agents.contamination import Benchmarks, Leak, nearest_items
+from ..agents.contamination import Benchmarks, nearest_items
+from ..agents.contamination import Leak as Leak  # what its result holds
 from ..embedders.base import Embedder
 from ..formats.reading.prompts import read_benchmarks
 from ..formats.reading.readers import read_rows

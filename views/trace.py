@@ -226,9 +226,9 @@ def call_line(call: CallLine, about: About | None = None, indent: int = 0) -> Te
 
 def result(said: str) -> str:
     """What a call brought, on one line: the fields of a JSON object, or the text."""
-    from ..llms.answers import without_thinking
+    from ..jobs.call_reading import answer_text
 
-    text = without_thinking(said).strip()
+    text = answer_text(said)
     try:
         fields = json.loads(text) if text.startswith("{") else None
     except ValueError:
