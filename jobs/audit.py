@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ..agents.contamination import Benchmarks, nearest_items
-from ..agents.contamination import Leak as Leak  # what its result holds
+from ..agents.contamination import Benchmarks, Leak, nearest_items
 from ..embedders.base import Embedder
 from ..formats.reading.prompts import read_benchmarks
 from ..formats.reading.readers import read_rows
@@ -17,6 +16,8 @@ from ..geometry.neighbours import Vectors
 from ..records import BenchmarkItem, Mapped, Rejected, Row
 
 _CHUNK = 2048  # rows that are in memory at a time
+
+__all__ = ["Audit", "Leak", "LeakingRow", "audit"]
 
 
 @dataclass(frozen=True, slots=True)
