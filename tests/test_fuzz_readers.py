@@ -13,7 +13,7 @@ from encoders import COMPRESSIONS, CONTAINERS, FORMS, Record, messages
 
 from lift_agent.errors import LiftAgentError
 from lift_agent.formats.reading.readers import read_rows
-from lift_agent.records import Rejected, Row
+from lift_agent.records import Row, UnusableRecord
 
 FILES = 10_000
 SECONDS = 5  # that one file may take, on a machine that is busy
@@ -72,9 +72,9 @@ def mutated(raw: bytes, dice: random.Random, start: int = 0) -> bytes:
     return bytes(damaged)
 
 
-def read(path: Path, raw: bytes) -> list[Row | Rejected]:
+def read(path: Path, raw: bytes) -> list[Row | UnusableRecord]:
     path.write_bytes(raw)
-    found: list[Row | Rejected] = []
+    found: list[Row | UnusableRecord] = []
     began = time.process_time()
     try:
         for item in read_rows([path]):
@@ -83,7 +83,7 @@ def read(path: Path, raw: bytes) -> list[Row | Rejected]:
         str(error).encode()
     assert time.process_time() - began < SECONDS
     for item in found:
-        if isinstance(item, Rejected):
+        if isinstance(item, UnusableRecord):
             assert item.reason
             (item.reason + item.excerpt).encode()
             assert item.line >= 1
