@@ -14,7 +14,7 @@ from .errors import LiftAgentError
 
 app = typer.Typer(
     name="lift-agent",
-    help="Broaden an instruction dataset into the regions it lacks, remove redundancy, and keep "
+    help="Broaden an instruction dataset into the subspaces it lacks, remove redundancy, and keep "
     "the best N rows.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -50,7 +50,7 @@ def main() -> None:
         sys.exit(LiftAgentError.exit_code)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
-            typer.echo("\nStopped at once; answers that had arrived are saved.", err=True)
+            typer.echo("\nStopped immediately; all received answers are saved.", err=True)
             os._exit(running.INTERRUPTED)  # threads of the embedded server may be in the middle
         if not isinstance(error, Exception):
             raise

@@ -143,23 +143,23 @@ def _notes(told: Mapping[str, Any], counts: Mapping[float, int]) -> Iterator[str
         share = "all" if len(counts) == 1 else f"{commonest:.0%} of"
         yield (
             f"the judge gave {share} {rows:,} rows the same score ({value:g}; different ones: "
-            f"{len(counts)}): it hardly tells them apart"
+            f"{len(counts)}): it barely distinguishes them"
         )
     correlation = told["length_correlation"]
     if rows >= _FEW and abs(correlation) > 0.5:
         kind = "longer" if correlation > 0 else "shorter"
         yield (
-            f"the judge's scores go with length (Spearman {correlation:.2f}): read some rows to "
-            f"see whether the {kind} ones are better, or only {kind}"
+            f"the judge's scores correlate with length (Spearman {correlation:.2f}): read some "
+            f"rows to see whether the {kind} ones are better, or only {kind}"
         )
     if repeats and repeats["icc"] < 0.5:
         yield (
-            f"the judge hardly repeats itself (ICC {repeats['icc']:.2f}): most of the difference "
+            f"the judge is inconsistent (ICC {repeats['icc']:.2f}): most of the difference "
             "between two scores is noise"
         )
     if ties and ties["consistency"] is not None and ties["consistency"] < 0.5:
         place = "first" if ties["first_favoured"] > ties["second_favoured"] else "second"
         yield (
-            f"the judge changed {1 - ties['consistency']:.0%} of its verdicts on pairs with their "
-            f"order, mostly for the row shown {place}: these do not count"
+            f"the judge changed {1 - ties['consistency']:.0%} of its verdicts on pairs when "
+            f"their order changed, mostly favouring the row shown {place}: these do not count"
         )

@@ -67,7 +67,7 @@ def _settled(first: TaskText, second: TaskText) -> Finding | None:
         return Finding("duplicate", "the same task", True)
     if first.input != second.input and _other_input(first, second):
         return _distinct(
-            f"another input: {_quote(first.row.input)} against {_quote(second.row.input)}"
+            f"another input: {_quote(first.row.input)} versus {_quote(second.row.input)}"
         )
     if first.numbers != second.numbers:
         return _separate(
@@ -85,10 +85,10 @@ def _by_facts(first: TaskText, second: TaskText) -> Finding | None:
         return _separate(first, second, lost & LANGUAGES, new & LANGUAGES)
     if first.negations != second.negations:
         kind: Kind = "borderline" if first.row.output == second.row.output else "distinct"
-        return Finding(kind, "a negation in one of them only", False)
+        return Finding(kind, "a negation in only one of them", False)
     fewer, more = first.words - second.words, second.words - first.words
     if turned := next(((a, b) for a in fewer for b in more if opposite(a, b)), None):
-        return _distinct("{} against {}".format(*turned))
+        return _distinct("{} versus {}".format(*turned))
     if lost & first.names or new & second.names:
         return _separate(first, second, lost & first.names, new & second.names)
     if one & first.names and two & second.names:
@@ -106,7 +106,7 @@ def _by_words(first: TaskText, second: TaskText, close: bool) -> Finding:
     if one or two:
         return _by_leftovers(first, second, one, two, agree if close else 0.0)
     if traded := moved(first.tokens, second.tokens):
-        return _distinct(f"{traded} in each other's place")
+        return _distinct(f"{traded} swapped")
     return _worded_alike(first, second, reworded, agree)
 
 
@@ -129,7 +129,7 @@ def _separate(
     """What makes two tasks by itself; a doubt if it is only added, and the answer stayed."""
     if (one and two) or not _one_answer(first, second):
         return _distinct(_against(one, two))
-    return Finding("borderline", f"{_against(one, two)}, yet one answer", False)
+    return Finding("borderline", f"{_against(one, two)}, but the same answer", False)
 
 
 def _surplus(own: TaskText, other: TaskText) -> set[str]:
@@ -182,8 +182,8 @@ def _distinct(evidence: str) -> Finding:
 def _against(one: Iterable[str], two: Iterable[str]) -> str:
     sides = [", ".join(sorted(side)[:3]) for side in (one, two)]
     if all(sides):
-        return f"{sides[0]} against {sides[1]}"
-    return f"{sides[0] or sides[1]} in one of them only"
+        return f"{sides[0]} versus {sides[1]}"
+    return f"{sides[0] or sides[1]} in only one of them"
 
 
 def _quote(text: str) -> str:

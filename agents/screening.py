@@ -81,7 +81,7 @@ class Screen:
             counts = ", ".join(f"{kind} {n}" for kind, n in sorted(personal.items()))
             return Objection(Reason.PERSONAL_DATA, evidence=counts)
         if self._languages and language not in self._languages:
-            return Objection(Reason.LANGUAGE_NOT_WANTED, evidence=language or "it does not tell")
+            return Objection(Reason.LANGUAGE_NOT_WANTED, evidence=language or "not detected")
         return Objection()
 
     def _personal(self, row: Row) -> Mapping[str, int]:

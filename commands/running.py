@@ -199,14 +199,14 @@ def _confirm(settings: RunConfig, estimate: Estimate) -> None:
         models = " and ".join(estimate.unpriced)
         typer.confirm(
             f"The price of {models} is unknown (--prices gives it), and no cap is set "
-            "(--max-calls, --max-tokens). Go on?",
+            "(--max-calls, --max-tokens). Continue?",
             abort=True,
             err=True,
         )
     most = sum(part.usd.high for part in estimate.parts if part.usd)
     if settings.budget_usd is None and most > ASK_OVER_USD:
         typer.confirm(
-            f"This run may take {in_one_line(estimate)}, without --budget-usd. Go on?",
+            f"This run may take {in_one_line(estimate)}, without --budget-usd. Continue?",
             abort=True,
             err=True,
         )
@@ -223,7 +223,9 @@ def _exported(folder: Path, otel: bool | None, content: bool) -> AbstractContext
     except UsageError as error:
         if otel:
             raise
-        typer.echo(f"no spans, although the environment names a collector: {error}", err=True)
+        typer.echo(
+            f"no spans are exported, although the environment names a collector: {error}", err=True
+        )
         return nullcontext()
     return exported(folder, content=with_content(content))
 
@@ -262,10 +264,10 @@ def _run(
     else:
         print_summary(summary, settings.out, time.monotonic() - begun, Console())
     if not summary.finished:
-        typer.echo(f"\nEverything that was answered is saved in {settings.out}.", err=True)
+        typer.echo(f"\nAll answers are saved in {settings.out}.", err=True)
         more = " with a higher cap" if summary.stop == "budget" else ""
         again = shlex.join(["lift-agent", "resume", str(settings.out)])
-        typer.echo(f"Go on{more}: {again}", err=True)
+        typer.echo(f"Continue{more}: {again}", err=True)
     if summary.stop == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if summary.rows != summary.target:

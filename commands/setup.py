@@ -122,8 +122,8 @@ def cache_clear(yes: Yes = False) -> None:
     path = cache_path()
     calls = sum(model.calls for model in cached_models(path))
     if calls and not yes and sys.stdin.isatty():
-        typer.confirm(f"Forget {calls:,} answers in {path}?", abort=True, err=True)
-    typer.echo(f"forgot {clear_cache(path):,} answers")
+        typer.confirm(f"Delete {calls:,} answers in {path}?", abort=True, err=True)
+    typer.echo(f"deleted {clear_cache(path):,} answers")
 
 
 @app.command()

@@ -185,7 +185,7 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_data(self) -> RunConfig:
-        """What goes in, and what the rows are held against."""
+        """What goes in, and what the rows are compared with."""
         if self.map and not {"instruction", "output"} <= self.map.keys():
             raise ValueError("map needs both: instruction=COLUMN,output=COLUMN")
         if self.candidate_cosine > self.borderline_cosine:

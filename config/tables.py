@@ -56,29 +56,29 @@ class ModelTable(BaseModel):
     temperature: float | None = Field(default=None, ge=0)
     """Temperature of every request. Default: that of each prompt."""
     top_p: float | None = Field(default=None, gt=0, le=1)
-    """Share of the probability that is sampled from. Default: the server's."""
+    """Nucleus sampling: the share of the probability to sample from. Default: the server's."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens of every answer. Default: that of each prompt."""
+    """Maximum tokens of each answer. Default: that of each prompt."""
     reasoning_effort: str | None = None
-    """How long a reasoning model may think, in the provider's words: low, medium, high."""
+    """How long a reasoning model may think, in the provider's terms: low, medium, high."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """What else goes into each request, as the server wants it."""
+    """Additional fields of each request, in the server's format."""
     prices: tuple[Price, Price] | tuple[Price, Price, Price] | None = None
     """USD per million tokens of input, output and perhaps cached input. Default: the list price."""
     rpm: float | None = Field(default=None, gt=0)
-    """Requests a minute that the server allows. Default: that of the run."""
+    """Requests per minute that the server allows. Default: that of the run."""
     tpm: float | None = Field(default=None, gt=0)
-    """Tokens a minute that the server allows. Default: that of the run."""
+    """Tokens per minute that the server allows. Default: that of the run."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Most requests in flight. Default: that of the run."""
+    """Maximum requests in flight. Default: that of the run."""
     timeout: float | None = Field(default=None, gt=0)
     """Seconds that one request may take. Default: that of the run."""
     context: int | None = Field(default=None, ge=256)
     """Tokens of a request with its answer; longer texts are cut (local:, each slot)."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads of the embedded model (local:). Default: the cores that there are."""
+    """Threads of the embedded model (local:). Default: the available cores."""
     slots: int | None = Field(default=None, ge=1)
-    """Requests that the embedded model works on at once (local:). Default: by the cores."""
+    """Requests that the embedded model processes at once (local:). Default: set by the cores."""
 
     @property
     def sampling(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _prices(value: Any) -> Any:
-    """Read NAME=INPUT,OUTPUT or NAME=INPUT,OUTPUT,CACHED; several are parted by spaces."""
+    """Read NAME=INPUT,OUTPUT or NAME=INPUT,OUTPUT,CACHED; several are separated by spaces."""
     if not isinstance(value, str):
         return value
     named = [item.rpartition("=") for item in value.split()]

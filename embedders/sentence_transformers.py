@@ -61,7 +61,7 @@ def open_model(name: str, model: str, prompt: str | None) -> Embedder:
     export = cached_export(folder, loaded)
     if isinstance(export, Path):
         return OnnxEmbedder(name, export, prompt)
-    logger.warning("embedding with the library itself, the slower way: %s", export)
+    logger.warning("embedding with the library itself, which is slower: %s", export)
     return LibraryEmbedder(name, loaded(), prompt)
 
 

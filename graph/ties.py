@@ -1,4 +1,4 @@
-"""Near-ties about the last place of the dataset, which the judge breaks by comparing pairs."""
+"""Near-ties at the dataset's cut-off, which the judge breaks by comparing pairs."""
 
 from __future__ import annotations
 

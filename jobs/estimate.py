@@ -112,7 +112,7 @@ def estimate(
     usable = Range(len(rows) * (1 - repeats.high), len(rows) * (1 - repeats.low))
     tasks = _tasks(config, usable)
     written = Range(tasks.low * _KEEPS[0], tasks.high)
-    seen = f"from {len(sample)} rows, embedded" if rate else "nothing was embedded to see"
+    seen = f"from {len(sample)} rows, embedded" if rate else "not measured: nothing was embedded"
     assumed = [f"{_percent(repeats)} of the rows repeat others ({seen})"]
     if tasks.high:
         assumed.append(f"{_percent(Range(*_KEEPS))} of the tasks end as accepted rows")
@@ -302,11 +302,11 @@ def _about(model: str, facts: Prospect, pace: Pace | None, speed: float | None =
         price = "free"
     else:
         where = f", listed in {listed_in()}" if facts.listed else ", as you gave it"
-        price = f"${facts.prices[0]:g} and ${facts.prices[1]:g} a million tokens{where}"
+        price = f"${facts.prices[0]:g} and ${facts.prices[1]:g} per million tokens{where}"
     if speed:
-        pacing = f"{speed:.0f} tokens a second, as just measured"
+        pacing = f"{speed:.0f} tokens per second, as just measured"
     elif pace:
-        pacing = f"{pace.seconds:.1f} s a call (mean of {pace.calls:,} earlier ones)"
+        pacing = f"{pace.seconds:.1f} s per call (mean of {pace.calls:,} earlier ones)"
     else:
         pacing = "speed assumed"
     return f"{model}: {price}; {pacing}"

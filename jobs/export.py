@@ -208,7 +208,7 @@ def _splits(
     out = held_out(near_groups(vectors, settings.candidate_cosine), size, settings.seed)
     if not 0 < out.sum() < len(ids):
         raise UsageError(
-            f"no {size} of the {len(ids)} rows can be held out: too many are alike "
+            f"no {size} of the {len(ids)} rows can be held out: too many are similar "
             f"(cosine {settings.candidate_cosine:g} or above), and those stay together"
         )
     return {
@@ -225,7 +225,7 @@ def _vectors(ledger: Ledger, folder: Path, settings: RunConfig, ids: Sequence[st
     except Exception as error:  # Chroma's own errors have no common base
         raise RunFolderError(
             f"the vectors in {folder / VECTORS} cannot be read ({type(error).__name__}): remove "
-            "that folder, and they are made again"
+            "that folder, and they are rebuilt"
         ) from None
     with closing(store):
         if lost:

@@ -57,6 +57,6 @@ def keep_identity(backend: ModelBackend, before: Mapping[str, Any] | None) -> No
         if is_embedded(backend):
             raise RunFolderError(
                 f"{backend.name} is not the model that this run began with (its file has "
-                "changed): bring that back, or use another folder with --out"
+                "changed): restore it, or use another folder with --out"
             )
         backend.identity = before["identity"]

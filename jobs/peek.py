@@ -124,7 +124,7 @@ def peek(files: Iterable[File], columns: Columns | None = None) -> Peek:
         sample.add(f"{found.instruction}\n{found.input}")
         asked.add(len(found.instruction) + len(found.input))
         answered.add(len(found.output))
-    told = Counter(language(text) or "not told" for text in sample.texts)
+    told = Counter(language(text) or "not detected" for text in sample.texts)
     lengths = {"instruction and input": asked.quantiles(), "output": answered.quantiles()}
     return Peek(
         seen,

@@ -48,7 +48,7 @@ def run(
     Args:
         config: the settings; an unfinished run in their folder is continued.
         emit: gets what happens, in the thread of the run.
-        force: start anew where the folder holds a run.
+        force: restart from scratch if the folder holds a run.
         estimate: what the run was thought to take, kept for its summary.
         recorded: a finished run's ledger and its answers, which take the place of the sources
             and the models; that ledger must have been opened in the thread of the run.
@@ -113,7 +113,7 @@ def _begun(
                 yield ledger
     except (OSError, sqlite3.Error) as error:
         raise RunFolderError(
-            f"cannot write in {config.out}: {error}; what was answered is saved: mend that (is "
+            f"cannot write in {config.out}: {error}; all answers are saved: fix that (is "
             "the disk full?), then run the same command again"
         ) from None
 

@@ -42,7 +42,7 @@ def settings_of(folder: Path) -> RunConfig:
     with opened_ledger(folder) as ledger:
         settings = ledger.facts.read().settings
     if settings is None:
-        raise RunFolderError(f"the run in {folder} ended before it began: start it with run")
+        raise RunFolderError(f"the run in {folder} never started: start it with run")
     try:
         return RunConfig(**settings, out=folder)
     except ValidationError:
@@ -129,8 +129,8 @@ def _go_on(
     facts, read = ledger.facts.read(), bool(ledger.sources.all())
     if read and facts.fingerprints != fingerprints:
         raise UsageError(
-            f"a source of the run in {config.out} has changed since it was read: bring it "
-            "back, or use another folder with --out"
+            f"a source of the run in {config.out} has changed since it was read: restore "
+            "it, or use another folder with --out"
         )
     for name, value in settings.items():
         if before.get(name) != value:
@@ -144,12 +144,12 @@ def _compare(config: RunConfig, ledger: Ledger, before: Settings, settings: Sett
     """Refuse to go on with a run that is finished, or that was begun otherwise."""
     facts = ledger.facts.read()
     if facts.replay_of:
-        raise UsageError(f"{config.out} holds a replay: go on with the run that it replays")
+        raise UsageError(f"{config.out} holds a replay: continue the run that it replays")
     rounds = len(ledger.rounds.all()) - 1
     if differing := _differing(config, rounds, before, settings):
         raise UsageError(
             f"{config.out} holds a run with other settings ({'; '.join(differing)}): use those, "
-            "another folder with --out, or --force to start anew"
+            "another folder with --out, or --force to restart from scratch"
         )
     stop = facts.stop
     more_rows = config.target_size > before["target_size"]
@@ -157,7 +157,7 @@ def _compare(config: RunConfig, ledger: Ledger, before: Settings, settings: Sett
     if stop not in (None, *RESUMABLE) and not more_rows and not more_rounds:
         raise UsageError(
             f"{config.out} holds a finished run: give the new one another folder with --out, or "
-            "--force to start anew"
+            "--force to restart from scratch"
         )
 
 
@@ -173,8 +173,8 @@ def _differing(config: RunConfig, rounds: int, before: Settings, settings: Setti
     ]
     if config.target_size < before["target_size"]:
         differing.append(
-            f"target_size was {before['target_size']}, now {config.target_size}: it may only grow"
+            f"target_size was {before['target_size']}, now {config.target_size}: it can only grow"
         )
     if config.max_rounds < rounds:
-        differing.append(f"rounds is now {config.max_rounds}, but there were more already")
+        differing.append(f"rounds is now {config.max_rounds}, but more were already made")
     return differing

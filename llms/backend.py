@@ -164,7 +164,7 @@ class Backend:
         except Exception as error:
             if part := self.gives_up(error, mode, left_out):
                 raise OtherwiseError(
-                    f"takes no {part}: {error}", getattr(error, "status_code", 400)
+                    f"does not accept {part}: {error}", getattr(error, "status_code", 400)
                 ) from None
             if not isinstance(error, (AttributeError, LookupError, TypeError, ValueError)):
                 raise

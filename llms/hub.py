@@ -34,7 +34,7 @@ def downloaded(place: str) -> Path:
     try:
         return Path(hf_hub_download(name, file))
     except GatedRepoError:
-        cause = f"{name} wants its terms accepted on the hub, and HF_TOKEN set"
+        cause = f"{name} requires you to accept its terms on the hub and to set HF_TOKEN"
     except RepositoryNotFoundError:
         cause = f"there is no repository {name}, or it is private and HF_TOKEN is not set"
     except LocalEntryNotFoundError:

@@ -12,7 +12,7 @@ from ..plugins import declared
 
 
 class Provider(NamedTuple):
-    """A provider of LangChain's: the extra with its package ("" where it is always there), and
+    """A provider of LangChain's: the extra with its package ("" where it is always installed), and
     the environment variables of which one holds the key (none: it has other ways to log in).
     """
 

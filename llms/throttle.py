@@ -139,7 +139,7 @@ class Throttle:
         self._silent_since = self._silent_since or sent
         if now + wait - self._silent_since > self._timing.patience:
             raise TooManyErrors(
-                f"{self._name} has answered nothing for {now - self._silent_since:.0f} seconds and "
+                f"{self._name} has not answered for {now - self._silent_since:.0f} seconds and "
                 f"asks to wait {wait:.0f} more: {fault.cause}"
             )
         self._opens = max(self._opens, now + wait)
@@ -156,8 +156,8 @@ class Throttle:
 
     def _speed(self) -> str:
         if rate := self._found_pace.rate:
-            return f"going on with about {rate:.0f} requests a minute"
-        return f"going on with {int(self._width)} requests at a time"
+            return f"continuing with about {rate:.0f} requests per minute"
+        return f"continuing with {int(self._width)} requests at a time"
 
     def _wake(self) -> None:
         """Give the free places to those who wait longest."""

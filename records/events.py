@@ -143,7 +143,7 @@ class ModelOpening(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelTried(Event):
-    """A model is asked for a first word, before anything is read or paid for."""
+    """A model is sent a small request, before anything is read or paid for."""
 
     model: str
 
@@ -345,7 +345,7 @@ class PoolCounted(Event):
 
 @dataclass(frozen=True, slots=True)
 class PairsCompared(Event):
-    """The judge compared pairs about the last place in both orders.
+    """The judge compared pairs near the cut-off in both orders.
 
     `consistency` is the share of the same verdict in both, `decided` the pairs with a winner.
     """

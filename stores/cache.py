@@ -145,7 +145,7 @@ class SharedCache:
 
     def _give_up(self, error: Exception) -> None:
         self._db = None
-        logger.warning("cannot use the call cache %s (%s): going on without it", self.path, error)
+        logger.warning("cannot use the call cache %s (%s): continuing without it", self.path, error)
 
     def close(self) -> None:
         """Close the file."""

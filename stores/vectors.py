@@ -31,7 +31,7 @@ def open_vectors(folder: Path) -> tuple[VectorStore, VectorStore]:
         raise
     except Exception as error:  # Chroma's own errors have no common base
         cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        logger.warning("the vector store in %s cannot be read (%s): making it again", folder, cause)
+        logger.warning("the vector store in %s cannot be read (%s): rebuilding it", folder, cause)
         if rows:
             rows.close()
         remove_vectors(folder)

@@ -212,8 +212,8 @@ def test_a_reworded_task_is_a_duplicate(instruction, evidence):
     ("instruction", "output", "evidence"),
     [
         (ASK.replace("20", "30"), ANSWER, "20 against 30"),
-        (ASK.replace("asc", "desc"), ANSWER, "ascending against descending"),
-        (ASK.replace("Python", "Rust"), ANSWER, "python against rust"),
+        (ASK.replace("asc", "desc"), ANSWER, "ascending versus descending"),
+        (ASK.replace("Python", "Rust"), ANSWER, "python versus rust"),
         (ASK.replace("sorts", "does not sort"), ANSWER, "a negation"),
         (ASK.replace("numbers", "Roman numerals of Livius"), ANSWER, "livius"),
         (ASK.replace("numbers", "words"), ANSWER.replace("numbers", "words"), "in the answers too"),

@@ -546,7 +546,7 @@ def test_too_few_plausible_probes_leave_the_data_itself_and_it_is_said(seeds, em
     settings |= {"target_size": 40, "round_size": 16, "cache": False, "out": tmp_path / "run"}
     summary = run(resolve(settings), lambda event: said.extend(events.lines(event)))
     assert (summary.stop, summary.plausible) == ("target", 0)
-    assert any("the weakest way to tell what is missing" in line for line in said)
+    assert any("the weakest way to find what is missing" in line for line in said)
 
 
 def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):

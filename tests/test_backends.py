@@ -760,8 +760,8 @@ def test_an_installed_package_is_local_weights_by_its_name():
 
 def documented_providers():
     for name, (extra, keys) in PROVIDERS.items():
-        logs_in = " or ".join(f"`{key}`" for key in keys) or "none, or another way to log in"
-        yield f"| `{name}` | {f'`{extra}`' if extra else 'always there'} | {logs_in} |"
+        logs_in = " or ".join(f"`{key}`" for key in keys) or "none, or another login method"
+        yield f"| `{name}` | {f'`{extra}`' if extra else 'included'} | {logs_in} |"
 
 
 def documented_keys():

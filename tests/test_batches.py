@@ -240,7 +240,7 @@ def test_a_batch_that_is_under_way_outlives_its_process_and_its_server(
 
         async def second() -> None:
             async with process(server) as run:
-                assert any("going on with batch" in line for line in caplog.messages)
+                assert any("resuming batch" in line for line in caplog.messages)
                 assert all(a.text for a in await run.ask(20))
                 assert run.spending_adds_up()
 
@@ -368,7 +368,7 @@ def test_ctrl_c_leaves_batches_running_and_says_so(
                     await asyncio.sleep(0.01)
                 run.stop_signal.stopped = True
                 assert {type(a) for a in await asking} == {Interrupted}
-                assert caplog.messages[-1].startswith("batches go on at the provider")
+                assert caplog.messages[-1].startswith("batches keep running at the provider")
                 assert [b["state"] for b in run.ledger.batches.batches()] == ["sent"]
 
         asyncly(test)

@@ -233,7 +233,7 @@ def test_records_of_benchmarks_that_cannot_be_used_are_told_apart_and_strict_sto
     flags += ("--target-size", 3, "--embedder", embedder)
     told = command(*flags, "--out", "run").stderr
     assert "read 30 rows, 0 quarantined" in told
-    assert "read 2 items of benchmarks to keep out, 1 quarantined" in told
+    assert "read 2 benchmark items, 1 quarantined" in told
     assert f"{exam}:3:" in command(*flags, "--strict", "--out", "other", code=1).stderr
 
 

@@ -118,7 +118,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_resume_continues(server, embedder, s
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    assert f"Go on: lift-agent resume {tmp_path / 'run'}" in err
+    assert f"Continue: lift-agent resume {tmp_path / 'run'}" in err
     assert len(read_dataset(tmp_path / "run")) > 0
     again = begin("resume", tmp_path / "run")
     _, err = again.communicate(timeout=300)
@@ -262,7 +262,7 @@ def test_settings_that_differ_are_named_and_those_that_may_change_are_taken(quic
         quick(seed=1, round_size=8)
     assert "round_size was 16, now 8" in str(error.value)
     assert "seed was 0, now 1" in str(error.value)
-    with pytest.raises(UsageError, match="it may only grow"):
+    with pytest.raises(UsageError, match="it can only grow"):
         quick(target_size=20)
     assert quick(concurrency=3, timeout=5, max_error_rate=1).rows == 40
 

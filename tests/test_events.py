@@ -25,7 +25,7 @@ JUDGING = {
     "panel": None,
     "repeats": None,
     "ties": None,
-    "notes": ["the judge hardly repeats itself"],
+    "notes": ["the judge is inconsistent"],
 }
 FOUND = {
     "reasons": {"refusal": 2},
@@ -47,11 +47,11 @@ SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
         (e.RunContinued(Path("out"), 2, 30, e.LoopTotals()), ["continuing the run in out"]),
         (
             e.CrashFound("process 7", Path("out")),
-            ["process 7 ended in out without a word: going on from there"],
+            ["process 7 stopped unexpectedly in out: continuing from there"],
         ),
         (e.SettingChanged("toward", [], ["a.jsonl"]), ["toward was not set, now ['a.jsonl']"]),
         (e.SettingChanged("timeout", 120.0, 9.0), ["timeout was 120.0, now 9.0"]),
-        (e.StopAsked(), ["stopping after the calls under way (Ctrl-C again: at once)"]),
+        (e.StopAsked(), ["stopping after the calls in flight (Ctrl-C again: immediately)"]),
         (
             e.RunStopping("budget", "max_calls = 9 is used up"),
             ["stopping: max_calls = 9 is used up"],
@@ -64,8 +64,8 @@ SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
         (
             e.ModelTooSmall("a:b", "redundancy"),
             [
-                "a:b is too small to settle doubts about near-duplicates: the rows' responses do "
-                "(--redundancy-llm names a model)"
+                "a:b is too small to settle doubts about near-duplicates: comparing the rows' "
+                "responses instead (--redundancy-llm names a model)"
             ],
         ),
         (
@@ -73,21 +73,24 @@ SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
             ["a:b has no batch endpoint: its calls are sent one by one"],
         ),
         (e.BatchCancelled("batch_1", "a:b"), ["cancelled batch batch_1 of a:b"]),
-        (e.BatchGoesOn("batch_1", "a:b", "HTTP 500"), ["batch batch_1 of a:b goes on: HTTP 500"]),
+        (
+            e.BatchGoesOn("batch_1", "a:b", "HTTP 500"),
+            ["batch batch_1 of a:b keeps running: HTTP 500"],
+        ),
         (e.SourcesRead(1200, 0, None), ["read 1,200 rows, 0 quarantined"]),
         (e.SourcesRead(5, 1, Path("q.jsonl")), ["read 5 rows, 1 quarantined (see q.jsonl)"]),
         (e.PromptsRead(0, 0, 0), []),
         (
             e.PromptsRead(5, 0, 1),
-            ["read 5 prompts to go toward, 1 quarantined"],
+            ["read 5 target prompts, 1 quarantined"],
         ),
         (
             e.PromptsRead(5, 9, 0),
-            ["read 5 prompts to go toward and 9 items of benchmarks to keep out, 0 quarantined"],
+            ["read 5 target prompts and 9 benchmark items, 0 quarantined"],
         ),
         (
             e.VectorsMissing(1200),
-            ["1,200 vectors are missing: making them again from the ledger"],
+            ["1,200 vectors are missing: rebuilding them from the ledger"],
         ),
         (
             e.ProbesWritten(1, 24, 4, 20),
@@ -96,13 +99,13 @@ SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
         (
             e.ProbesTooFew(3),
             [
-                "only 3 probes are plausible: going by the data's own thin places, the weakest way "
-                "to tell what is missing (--toward is the best)"
+                "only 3 probes are plausible: looking for sparse subspaces in the data itself, the "
+                "weakest way to find what is missing (--toward is the best)"
             ],
         ),
         (
             e.SubspaceGivenUp(2, "Sailing", "0 of 12 tasks"),
-            ["round 2: gave up on Sailing: 0 of 12 tasks"],
+            ["round 2: no longer targets Sailing: 0 of 12 tasks"],
         ),
         (e.RoundPlanned(1, 0, ()), ["round 1: 0 tasks in 0 subspaces"]),
         (e.RoundPlanned(1, 7, SUBSPACES[:2]), ["round 1: 7 tasks in 2 subspaces (A, B)"]),
@@ -118,11 +121,11 @@ SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
         (e.RowsScreened(0, {}), []),
         (
             e.RowsScreened(0, FOUND),
-            ["seeds: rejected 2 rows unseen (2 refusal)", "seeds: languages: 40 en"],
+            ["seeds: rejected 2 rows before judging (2 refusal)", "seeds: languages: 40 en"],
         ),
         (e.DuplicatesRemoved(1, 2, 9), ["round 1: removed 2 near-duplicates of 9 rows"]),
         (e.RowsFiltered(8, 1200), ["kept 8 of 1,200 rows by their variance"]),
-        (e.RowsLeftUnjudged(0, 20), ["seeds: left out 20 rows unjudged, by cheap signals"]),
+        (e.RowsLeftUnjudged(0, 20), ["seeds: skipped 20 rows before judging, by cheap signals"]),
         (e.RowsTakenBack(1, 3), ["round 1: judging 3 rows after all, to reach the target"]),
         (e.RowsJudged(0, {}), []),
         (
@@ -136,7 +139,7 @@ SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
         (
             e.PairsCompared(12, 0.75, 9),
             [
-                "compared 12 pairs about the last place: the same verdict in both orders for 75%, "
+                "compared 12 pairs near the cut-off: the same verdict in both orders for 75%, "
                 "9 decided"
             ],
         ),
@@ -155,7 +158,7 @@ def test_an_event_is_told_in_these_words(event, told):
 def test_what_the_judge_did_is_told_with_notes_for_the_seeds_only():
     seeds, round = lines(e.RowsJudged(0, JUDGING)), lines(e.RowsJudged(2, JUDGING))
     assert seeds[0].startswith("seeds: scored 40 rows from 10 to 90")
-    assert seeds[1:] == ["seeds: the judge hardly repeats itself"]
+    assert seeds[1:] == ["seeds: the judge is inconsistent"]
     assert [line.removeprefix("round 2: ") for line in round] == [seeds[0].removeprefix("seeds: ")]
 
 
@@ -164,7 +167,7 @@ def test_every_stage_has_its_activity():
     assert len(told) == len(e.Stage)
     assert "comparing 1,200 rows with 7" in told
     assert activity(e.ModelOpening("a:b")) == "opening a:b"
-    assert activity(e.ModelTried("a:b")) == "asking a:b for a first word"
+    assert activity(e.ModelTried("a:b")) == "sending a:b a small request"
     assert activity(e.ItemsDone()) == ""
 
 

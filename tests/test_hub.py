@@ -75,7 +75,7 @@ def test_what_the_hub_refuses_is_said_in_plain_words(pushed):
     assert "needs a token" in push("me/data", code=2, token="").stderr
     hub.broken = True
     assert "answered 500" in push("me/data", code=1).stderr
-    assert "within reach?" in push("me/data", code=1, endpoint="http://127.0.0.1:9").stderr
+    assert "reachable?" in push("me/data", code=1, endpoint="http://127.0.0.1:9").stderr
 
 
 @pytest.mark.parametrize("target", ["me/data", "hf:data", "hf:a/b/c", "hf:me/da ta"])

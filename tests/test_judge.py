@@ -169,7 +169,7 @@ def test_a_judge_that_gives_everything_the_same_score_is_noticed():
     assert judging_summary(scores_of(spread))["notes"] == []
     for flat in ([80.0] * 20, [80.0, 70.0] * 20, [80.0] * 56 + [1.0, 2.0, 3.0, 4.0]):
         (note,) = judging_summary(scores_of(flat))["notes"]
-        assert "hardly tells them apart" in note
+        assert "barely distinguishes them" in note
     assert judging_summary(scores_of([80.0] * 19))["notes"] == []
     assert judging_summary({"x": Score("x", failed="no answer")}) == {}
 

@@ -450,7 +450,7 @@ def test_patience_ends_with_a_server_that_answers_nothing() -> None:
     throttle = Throttle("openai:m", 4, timing=Timing(patience=0.1))
     refuse(throttle)
     time.sleep(0.15)
-    with pytest.raises(TooManyErrors, match=r"openai:m has answered nothing .* HTTP 429"):
+    with pytest.raises(TooManyErrors, match=r"openai:m has not answered .* HTTP 429"):
         refuse(throttle)
     throttle.answered()
     refuse(throttle)

@@ -488,7 +488,7 @@ def test_damaged_archive(tmp_path: Path) -> None:
     assert [row.output for row in rows] == [f"Answer {n}" for n in range(len(rows))]
     assert 1000 < len(rows) < 2000
     assert rejected.line == len(rows) + 1
-    assert "the gzip archive is damaged or cut off from here on" in rejected.reason
+    assert "the gzip archive is damaged or truncated from here on" in rejected.reason
     with pytest.raises(SourceError, match=r"no usable row.*damaged"):
         read(write(tmp_path, packed[:40], "cut.jsonl.gz"))
 

@@ -21,7 +21,7 @@ def test_a_reader_finds_the_figures_of_the_run(opened, finished):
     made = sum(row["lift"]["origin"] == "generated" for row in rows)
     assert f"{len(rows) - made} + {made}" in text
     assert "after: the dataset" in text
-    assert "random seeds, as many" in text
+    assert "random seeds, same size" in text
     assert opened.inner_text("h1") == f"{len(rows)} of 45 rows"
 
 

@@ -153,7 +153,7 @@ def test_a_fault_of_the_page_tells_a_browser_nothing(tmp_path):
     [(status, headers, text)] = apart(ask(), debug=True)
     assert (status, headers["Content-Type"]) == (500, "text/plain; charset=utf-8")
     assert is_guarded(headers)
-    assert text == "a fault of lift-agent: the terminal where it runs says more"
+    assert text == "lift-agent failed: see the terminal where it runs"
 
 
 def test_it_follows_a_run_under_way(browser, tmp_path, seeds, embedder):

@@ -110,7 +110,7 @@ def _facts(story: CallStory) -> list[tuple[str, str]]:
 def _sent(attempt: Attempt) -> str:
     """How one request of a call ended."""
     if attempt.seconds is None:
-        return "the process ended while it was under way"
+        return "the process ended while it was in flight"
     return f"{attempt.outcome} after {attempt.seconds:.2f}s"
 
 

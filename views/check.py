@@ -53,7 +53,7 @@ def _facts(model: ModelFindings) -> Iterator[tuple[str, str]]:
     if not model.answered:
         return
     yield "context", f"{number(model.context)} tokens" if model.context else "unknown"
-    yield "speed", f"{model.speed:.0f} tokens a second" if model.speed else "unknown"
+    yield "speed", f"{model.speed:.0f} tokens per second" if model.speed else "unknown"
     yield "price", _price(model)
     yield "prompts", "compact" if model.compact else "full"
 
@@ -63,7 +63,7 @@ def _price(model: ModelFindings) -> str:
         return "unknown (--prices gives it)"
     if not any(model.prices):
         return "free"
-    return f"${model.prices[0]:g} and ${model.prices[1]:g} a million tokens read and written"
+    return f"${model.prices[0]:g} and ${model.prices[1]:g} per million input and output tokens"
 
 
 def _embedder_facts(embedder: EmbedderFindings) -> Iterator[tuple[str, str]]:
@@ -71,4 +71,4 @@ def _embedder_facts(embedder: EmbedderFindings) -> Iterator[tuple[str, str]]:
         yield "problem", embedder.failed
         return
     yield "vectors", f"{embedder.dimension} dimensions"
-    yield "speed", f"{embedder.speed:.0f} texts a second"
+    yield "speed", f"{embedder.speed:.0f} texts per second"

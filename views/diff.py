@@ -20,7 +20,7 @@ from .wording import scorer_named
 _MEASURES = (
     ("distance", "mean distance to the nearest chosen row", ".3f"),
     ("distance_p99", "its 99th percentile", ".3f"),
-    ("cells", "regions hit", ".0%"),
+    ("cells", "cells hit", ".0%"),
     ("vendi", "Vendi score", ".1f"),
     ("novelsum", "NovelSum", ".3f"),
     ("pairs", f"pairs of rows at cosine {PAIR} or above", ",.0f"),

@@ -26,7 +26,7 @@ def _(event: e.RunContinued) -> list[str]:
 
 @lines.register
 def _(event: e.CrashFound) -> list[str]:
-    return [f"{event.process} ended in {event.folder} without a word: going on from there"]
+    return [f"{event.process} stopped unexpectedly in {event.folder}: continuing from there"]
 
 
 @lines.register
@@ -37,7 +37,7 @@ def _(event: e.SettingChanged) -> list[str]:
 
 @lines.register
 def _(event: e.StopAsked) -> list[str]:
-    return ["stopping after the calls under way (Ctrl-C again: at once)"]
+    return ["stopping after the calls in flight (Ctrl-C again: immediately)"]
 
 
 @lines.register
@@ -58,8 +58,8 @@ def _(event: e.ModelTooSmall) -> list[str]:
             "(--judge-llm names a judge)"
         ]
     return [
-        f"{event.model} is too small to settle doubts about near-duplicates: the rows' "
-        "responses do (--redundancy-llm names a model)"
+        f"{event.model} is too small to settle doubts about near-duplicates: comparing "
+        "the rows' responses instead (--redundancy-llm names a model)"
     ]
 
 
@@ -75,7 +75,7 @@ def _(event: e.BatchCancelled) -> list[str]:
 
 @lines.register
 def _(event: e.BatchGoesOn) -> list[str]:
-    return [f"batch {event.batch} of {event.model} goes on: {event.cause}"]
+    return [f"batch {event.batch} of {event.model} keeps running: {event.cause}"]
 
 
 @lines.register
@@ -87,8 +87,8 @@ def _(event: e.SourcesRead) -> list[str]:
 @lines.register
 def _(event: e.PromptsRead) -> list[str]:
     counts = {
-        "prompts to go toward": event.target_prompts,
-        "items of benchmarks to keep out": event.benchmark_items,
+        "target prompts": event.target_prompts,
+        "benchmark items": event.benchmark_items,
     }
     read = " and ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     return [f"read {read}, {event.unusable:,} quarantined"] if read else []
@@ -96,7 +96,7 @@ def _(event: e.PromptsRead) -> list[str]:
 
 @lines.register
 def _(event: e.VectorsMissing) -> list[str]:
-    return [f"{event.count:,} vectors are missing: making them again from the ledger"]
+    return [f"{event.count:,} vectors are missing: rebuilding them from the ledger"]
 
 
 @lines.register
@@ -110,14 +110,14 @@ def _(event: e.ProbesWritten) -> list[str]:
 @lines.register
 def _(event: e.ProbesTooFew) -> list[str]:
     return [
-        f"only {event.plausible} probes are plausible: going by the data's own thin places, the "
-        "weakest way to tell what is missing (--toward is the best)"
+        f"only {event.plausible} probes are plausible: looking for sparse subspaces in the "
+        "data itself, the weakest way to find what is missing (--toward is the best)"
     ]
 
 
 @lines.register
 def _(event: e.SubspaceGivenUp) -> list[str]:
-    return [f"round {event.round}: gave up on {event.name}: {event.reason}"]
+    return [f"round {event.round}: no longer targets {event.name}: {event.reason}"]
 
 
 @lines.register
@@ -140,7 +140,9 @@ def _(event: e.RowsScreened) -> list[str]:
     told = screen_lines(event.found)
     if reasons := event.found.get("reasons"):
         told.insert(
-            0, f"rejected {sum(reasons.values()):,} rows unseen ({counted(counts_worded(reasons))})"
+            0,
+            f"rejected {sum(reasons.values()):,} rows before judging "
+            f"({counted(counts_worded(reasons))})",
         )
     return _of_round(event.round, told)
 
@@ -158,7 +160,7 @@ def _(event: e.RowsFiltered) -> list[str]:
 
 @lines.register
 def _(event: e.RowsLeftUnjudged) -> list[str]:
-    return _of_round(event.round, [f"left out {event.rows:,} rows unjudged, by cheap signals"])
+    return _of_round(event.round, [f"skipped {event.rows:,} rows before judging, by cheap signals"])
 
 
 @lines.register
@@ -185,7 +187,7 @@ def _(event: e.PoolCounted) -> list[str]:
 @lines.register
 def _(event: e.PairsCompared) -> list[str]:
     return [
-        f"compared {event.pairs} pairs about the last place: the same verdict in both orders "
+        f"compared {event.pairs} pairs near the cut-off: the same verdict in both orders "
         f"for {event.consistency:.0%}, {event.decided} decided"
     ]
 
@@ -214,7 +216,7 @@ def _(event: e.ModelOpening) -> str:
 
 @activity.register
 def _(event: e.ModelTried) -> str:
-    return f"asking {event.model} for a first word"
+    return f"sending {event.model} a small request"
 
 
 @activity.register
@@ -229,7 +231,7 @@ def _(event: e.StageBegan) -> str:
         e.Stage.JUDGE: f"scoring {items:,} rows",
         e.Stage.SELECT: "choosing by quality and coverage",
         e.Stage.BREAK_TIES: f"comparing {items:,} pairs in both orders",
-        e.Stage.PROBE: "asking what else a user would want, and writing probes for it",
+        e.Stage.PROBE: "listing what else users would ask for, and writing probes for it",
         e.Stage.ANALYZE: "finding sparse subspaces and naming them",
         e.Stage.GENERATE: "writing tasks and answering them",
         e.Stage.EXPORT: "choosing the rows and writing them",

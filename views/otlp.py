@@ -113,7 +113,7 @@ class _Sender:
 
         sent = self._exporter.export(list(_readable(ledger, spans)))
         if sent is not SpanExportResult.SUCCESS:
-            self._complain("no collector took them")
+            self._complain("no collector accepted them")
             return False
         return True
 
@@ -122,7 +122,7 @@ class _Sender:
             self._told = True
             where = next(filter(None, map(os.environ.get, _ENDPOINTS)), "http://localhost:4318")
             logger.warning(
-                "spans cannot be exported to %s (%s): the run goes on, and lift-agent trace DIR "
+                "spans cannot be exported to %s (%s): the run continues, and lift-agent trace DIR "
                 "--otlp FILE has them all",
                 without_credentials(where),
                 why,

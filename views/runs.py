@@ -44,7 +44,7 @@ def print_runs(entries: Sequence[RunEntry], folder: Path, console: Console) -> N
     console.print(table)
     if any(entry.state in ("stopped", "unfinished") for entry in entries):
         console.print()
-        console.print(Text("Go on with a stopped run: lift-agent resume DIR", style="dim"))
+        console.print(Text("Continue a stopped run: lift-agent resume DIR", style="dim"))
 
 
 def _state(entry: RunEntry) -> str:

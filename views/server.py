@@ -187,9 +187,9 @@ def application(ledger: Ledger, folder: Path, token: str) -> web.Application:
         except web.HTTPException:
             raise
         except Exception:
-            logging.getLogger(__name__).exception("a question of the page was not answered")
+            logging.getLogger(__name__).exception("a request of the page failed")
             raise web.HTTPInternalServerError(
-                text="a fault of lift-agent: the terminal where it runs says more"
+                text="lift-agent failed: see the terminal where it runs"
             ) from None
 
     app = web.Application(middlewares=[guarded])

@@ -209,7 +209,10 @@ def _screened(check: ScreeningResult | None) -> Iterator[Step]:
     """What the screen found before any model saw the row."""
     if not check:
         return
-    said = [f"language {check.language or 'not told'}", f"cheap signals {check.points:g} of 100"]
+    said = [
+        f"language {check.language or 'not detected'}",
+        f"cheap signals {check.points:g} of 100",
+    ]
     said += [f"{name} {points:g}" for name, points in check.parts.items() if points < _FULL]
     if check.personal:
         said.append(f"personal data: {counted(check.personal)}")
@@ -325,7 +328,7 @@ def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
     shared = bool(ledger.facts.read().setting("languages"))
     check = ledger.judgements.screening(row.id).get(row.id) if shared else None
     if margin is None and check and not _has_places(ledger, check.language):
-        return f"{said}; its language ({check.language or 'not told'}) had no places"
+        return f"{said}; its language ({check.language or 'not detected'}) had no quota"
     if margin is None:
         close = ledger.facts.read().setting("apart_cosine", 1)
         near = f"a row at cosine {close:g} or above to it is in, or " if close < 1 else ""
@@ -337,7 +340,7 @@ def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
         values.append(check.language)
     before = next(iter(ledger.read(sql, values)))[0]
     kind = "seed" if row.origin == "seed" else "generated"
-    line = f"{before:,} {kind} rows left out were nearer to being chosen"
+    line = f"{before:,} {kind} rows that were left out came closer to being chosen"
     if margin > 0:
         return f"{said}: the seeds' share (max_seed_share) was full; {line}"
     return f"{said}: {-margin:.3g} {_points(ledger)} below the last one chosen; {line}"

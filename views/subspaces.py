@@ -17,7 +17,7 @@ from .format import in_one_line, inert, money, number
 def print_regions(found: Sequence[SubspaceReport], console: Console) -> None:
     """Print the subspaces of each round, with what came of them."""
     if not found:
-        _say(console, "no subspace: nothing was generated, or the run has not come that far")
+        _say(console, "no subspace: nothing was generated, or the run has not got that far")
     for round, subspace_reports in groupby(found, key=lambda region: region.subspace.round):
         console.print(Text(f"round {round}", style="bold"))
         for region in subspace_reports:
@@ -41,7 +41,7 @@ def _print(region: SubspaceReport, console: Console) -> None:
     if s.brief:
         _say(console, f"    {in_one_line(s.brief, 300)}", "dim")
     if s.given_up:
-        _say(console, f"    given up: {in_one_line(s.given_up)}", "yellow")
+        _say(console, f"    no longer targeted: {in_one_line(s.given_up)}", "yellow")
     _say(console, f"    {_density(region)}")
     _say(console, f"    {_yield(region)}")
     for row in region.examples:

@@ -67,7 +67,7 @@ def print_summary(summary: Summary, folder: Path, seconds: float, console: Conso
             Text(
                 "distance, 99%: mean and 99th percentile of the cosine distance from each usable "
                 "row to its nearest row here, lower is better; cells: share of the data's "
-                f"regions hit; pairs: rows at cosine {PAIR} or above to each other",
+                f"cells hit; pairs: rows at cosine {PAIR} or above to each other",
                 style="dim",
             ),
             soft_wrap=True,
@@ -127,7 +127,9 @@ def flow(s: Summary) -> list[tuple[int, str]]:
     if s.tasks:
         steps.append((s.tasks, f"tasks tried in {s.rounds} rounds and {s.subspaces} subspaces"))
         if s.given_up:
-            steps.append((s.given_up, "subspaces given up: hardly a row landed and was accepted"))
+            steps.append(
+                (s.given_up, "subspaces no longer targeted: hardly any row landed and was accepted")
+            )
         steps.append((s.written, "rows generated"))
         if s.written:
             landed = f"of them landed in their subspace ({s.landed / s.written:.0%})"

@@ -57,7 +57,7 @@ def print_tree(ledger: Ledger, console: Console, wanted: CallFilter, state: str)
             for call in calls:
                 print_line(console, call_line(call, indent=6))
     if found:
-        print_line(console, Text("\nOne call whole: lift-agent trace DIR CALL", style="dim"))
+        print_line(console, Text("\nOne call in full: lift-agent trace DIR CALL", style="dim"))
 
 
 def print_list(

@@ -21,7 +21,7 @@ from .trace import SHORT
 
 _TITLES: dict[Kind, str] = {
     "origin": "where it came from",
-    "landing": "where it came down",
+    "landing": "where it landed",
     "screen": "what the screen found",
     "neighbour": "its nearest neighbours",
     "verdict": "what was decided",
@@ -51,7 +51,7 @@ def nearest_in(folder: Path) -> Callable[[str], Neighbours | str]:
 
     def nearest(row: str) -> Neighbours | str:
         if is_held(folder):
-            return "a process is working on this run and holds its vectors: ask when it has ended"
+            return "a process is working on this run and holds its vectors: ask again when it ends"
         if not (folder / VECTORS).is_dir():
             return "the run has no vectors"
         try:

@@ -10,8 +10,8 @@ from ..records import DraftFault, Reason, Scorer, Subspace, Why
 # The sets of rows whose coverage is measured, as they are called where the figures are shown.
 SETS = {
     "seeds": "before: all seeds",
-    "random": "random seeds, as many",
-    "variance": "by row variance, as many",
+    "random": "random seeds, same size",
+    "variance": "by row variance, same size",
     "dataset": "after: the dataset",
 }
 

@@ -95,7 +95,7 @@ class Stream(io.BufferedIOBase):
             return next(self._blocks, b"")
         except Exception as error:  # each library of a compression has errors of its own
             packed = f"the {self.compression} archive" if self.compression else "the file"
-            self.damage = f"{packed} is damaged or cut off from here on ({error})"
+            self.damage = f"{packed} is damaged or truncated from here on ({error})"
             self._blocks = iter(())
             return b""
 

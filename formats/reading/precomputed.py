@@ -30,7 +30,7 @@ def load_scores(path: Path) -> NDArray[np.float64]:
     except (ValueError, TypeError, EOFError) as error:
         raise UsageError(f"{path} is not a list of scores: {error}") from None
     if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise UsageError(f"{path} must hold one finite number a record, not {scores.shape}")
+        raise UsageError(f"{path} must hold one finite number per record, not {scores.shape}")
     return scores
 
 

@@ -40,12 +40,12 @@ _COLUMNS = {
 _TRAINERS = ("trl", "axolotl", "llama-factory")
 _SCORERS: Mapping[str, str] = {
     Scorer.SIGNALS: "by cheap signals of its text",
-    Scorer.PRECOMPUTED: "by scores that were given",
+    Scorer.PRECOMPUTED: "by precomputed scores",
 }
 _BASELINES = (
     ("seeds", "all seeds"),
-    ("random", "random seeds, as many"),
-    ("variance", "seeds by the paper's row variance, as many"),
+    ("random", "random seeds, same size"),
+    ("variance", "seeds by the paper's row variance, same size"),
     ("dataset", "this dataset"),
 )
 
@@ -72,7 +72,7 @@ def write_card(ledger: Ledger, folder: Path, stop: str) -> Path:
 
 
 def card(ledger: Ledger, stop: str, contents: Contents) -> str:
-    """Return the card: where the rows came from, how they were chosen, how to make it again."""
+    """Return the card: where the rows came from, how they were chosen, how to reproduce it."""
     s = replace(summarise(ledger), stop=stop)
     settings = ledger.facts.read().settings or {}
     sections = (
@@ -89,7 +89,7 @@ def card(ledger: Ledger, stop: str, contents: Contents) -> str:
         _columns(contents),
         "## Limits",
         _limits(contents),
-        "## How to make it again",
+        "## How to reproduce it",
         _again(ledger, settings),
     )
     header = _header(ledger, s, settings, contents)
@@ -136,10 +136,7 @@ def _splits(contents: Contents) -> str:
     if "test" not in contents.files:
         return ""
     sizes = " and ".join(f"{code(name)} {rows:,} rows" for name, rows in contents.rows.items())
-    return (
-        f"{sizes}. No row of the one has a near-duplicate in the other: rows that are connected "
-        "by likeness stay together."
-    )
+    return f"{sizes}. No row of one has a near-duplicate in the other: similar rows stay together."
 
 
 def _sources(ledger: Ledger, contents: Contents) -> str:
@@ -158,14 +155,14 @@ def _sources(ledger: Ledger, contents: Contents) -> str:
 def _origins(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
     made = f"{s.generated_chosen:,} rows were generated"
     if settings.get("recipe") == "lift":
-        made += ", each by fusing, deepening or answering anew the rows that are its parents"
+        made += ", each by fusing or deepening its parent rows, or by regenerating a response"
     return f"{s.seeds_chosen:,} rows are from these files, {made}."
 
 
 def _chosen(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
     judge = ledger.facts.read().judge
     by = _SCORERS.get(
-        judge, f"by {code(judge or 'nobody')} with the rubric of LIFT (arXiv 2312.11508)"
+        judge, f"by {code(judge or 'no judge')} with the rubric of LIFT (arXiv 2312.11508)"
     )
     chosen = (
         "the highest scores were chosen among the rows of high variance"
@@ -176,7 +173,7 @@ def _chosen(ledger: Ledger, s: Summary, settings: Mapping[str, Any]) -> str:
     parts = [
         f"Of {s.read:,} rows read, {s.seed_near_duplicates:,} near-duplicates were removed; "
         f"{s.tasks:,} tasks\nwere tried, {s.written:,} rows written, {s.generated_accepted:,} "
-        f"accepted after the same checks.\n{_compared(s)}Every row that was left was scored {by}; "
+        f"accepted after the same checks.\n{_compared(s)}Every remaining row was scored {by}; "
         f"{chosen}.",
         "\n".join(f"- {plain(line[0].upper() + line[1:])}." for line in judging),
         _coverage(s),
@@ -194,10 +191,10 @@ def _compared(s: Summary) -> str:
     if not s.subspaces:
         return ""
     if s.toward:
-        return f"What was missing was judged by {s.toward:,} prompts that are not in the dataset.\n"
+        return f"Gaps were found with {s.toward:,} prompts that are not in the dataset.\n"
     if s.plausible:
-        return f"What was missing was judged by {s.plausible:,} probes that the model wrote.\n"
-    return "What was missing was judged by the rows alone.\n"
+        return f"Gaps were found with {s.plausible:,} probes that the model wrote.\n"
+    return "Gaps were found with the rows alone.\n"
 
 
 def _coverage(s: Summary) -> str:
@@ -209,7 +206,7 @@ def _coverage(s: Summary) -> str:
         for name, label in _BASELINES
         if (m := s.coverage.get(name))
     ]
-    heads = ("rows", "number", "mean distance to nearest", "regions hit", "Vendi", "NovelSum")
+    heads = ("rows", "number", "mean distance to nearest", "cells hit", "Vendi", "NovelSum")
     return table((*heads, f"pairs at cosine ≥ {PAIR}"), rows) if rows else ""
 
 
@@ -257,7 +254,7 @@ def _again(ledger: Ledger, settings: Mapping[str, Any]) -> str:
         f"With lift-agent {__version__} and these files (SHA-256):\n\n{block(known)}\n\n"
         f"{block([command(settings)])}\n\n{_tables(settings)}"
         "`run.toml` has every setting, `ledger.sqlite` every call, verdict and score: "
-        "`lift-agent replay` makes the dataset from it again without a model, byte for byte."
+        "`lift-agent replay` rebuilds the dataset from it without a model, byte for byte."
     )
 
 

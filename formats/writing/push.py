@@ -74,11 +74,11 @@ def _said(error: Exception, repo: str, endpoint: str) -> str:
     if status == 401:
         return f"the hub does not know the token: make one that may write to {repo}"
     if status == 403:
-        return f"the token may not write to {repo}: give it that right, or push to a name of yours"
+        return f"the token may not write to {repo}: give it that right, or push to your own name"
     if status == 404:
         return f"the hub has no owner {repo.split('/', maxsplit=1)[0]} to which the token may write"
     if status == 409:
         return f"{repo} is on the hub already: push to another name, or write to it with --force"
     if status is not None:
         return f"the hub answered {status} to the push to {repo}: try again later"
-    return f"the push to {repo} failed ({type(error).__name__}): is {endpoint} within reach?"
+    return f"the push to {repo} failed ({type(error).__name__}): is {endpoint} reachable?"

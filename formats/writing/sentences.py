@@ -11,7 +11,7 @@ _STOPPED = {
     "target": "the target was reached",
     "budget": "the next call could have crossed a cap",
     "rounds": "the rounds of generation were used up",
-    "saturated": "the last rounds brought almost no new rows: the subspaces are full",
+    "saturated": "the last rounds produced almost no new rows: the subspaces are full",
     "errors": "too many calls to the model failed",
     "interrupted": "you stopped it",
 }
@@ -51,7 +51,7 @@ def counted(counts: Mapping[str, int]) -> str:
 
 def languages_named(counts: Mapping[str, int]) -> dict[str, int]:
     """Rows by language, with a name for those that do not tell theirs."""
-    return {language or "not told": rows for language, rows in counts.items()}
+    return {language or "not detected": rows for language, rows in counts.items()}
 
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -76,12 +76,12 @@ def judging_lines(judging: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"judged {repeats['rows']} rows {repeats['samples']} times: a score varies by "
             f"±{repeats['deviation']:.1f} points (ICC {repeats['icc']:.2f}), so scores less than "
-            f"{repeats['reach']:.1f} apart are not told apart"
-            + (f": {near:,} rows lie that close to the last place" if near is not None else "")
+            f"{repeats['reach']:.1f} apart cannot be told apart"
+            + (f": {near:,} rows lie that close to the cut-off" if near is not None else "")
         )
     if ties := judging["ties"]:
         lines.append(
-            f"compared {ties['pairs']:,} pairs about the last place in both orders: "
+            f"compared {ties['pairs']:,} pairs near the cut-off in both orders: "
             + (
                 f"the same verdict in {ties['consistency']:.0%}, {ties['decided']:,} decided"
                 if ties["consistency"] is not None

@@ -32,7 +32,7 @@ _FIRST_LOOK = 5.0  # seconds until a batch is looked at again for the first time
 _SLOWER = 1.5  # each wait over the last
 _NOTICE = 60.0
 _AROUND = 64  # bytes around all requests of a batch
-_UNSENT = Fault("otherwise", "the batch was never handed over", unreachable=True)
+_UNSENT = Fault("otherwise", "the batch was never submitted", unreachable=True)
 
 Result = TypeVar("Result")
 
@@ -78,10 +78,10 @@ class Batcher:
         self._answers: dict[str, asyncio.Future[Call | Fault]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._told = False  # that batches go on without us
+        self._told = False  # that batches keep running without us
 
     def start(self) -> None:
-        """Go on with the batches that an earlier process left under way."""
+        """Resume the batches that an earlier process left running."""
         for batch in self._log.open_batches():
             if batch.model == self._backend.name:
                 self._pick_up(batch)
@@ -92,7 +92,7 @@ class Batcher:
             if known is None or known.error:
                 self._budget.hold(item.worst)
                 self._answers[item.call.key] = asyncio.get_running_loop().create_future()
-        logger.info("going on with %s", _named(batch))
+        logger.info("resuming %s", _named(batch))
         self._spawn(self._bring_back(batch), batch.items)
 
     def holds(self, key: str) -> bool:
@@ -163,10 +163,12 @@ class Batcher:
         try:
             id, state = await self._made(batch, lines)
         except BatchRefusedError as error:
-            self._give_back(batch, "refused", _again(f"the provider takes no such batch: {error}"))
+            self._give_back(
+                batch, "refused", _again(f"the provider does not accept this batch: {error}")
+            )
             return
         batch = self._name(batch, id, state)
-        logger.info("handed over %s", _named(batch))
+        logger.info("submitted %s", _named(batch))
         await self._bring_back(batch)
 
     async def _made(self, batch: Batch, lines: list[bytes]) -> tuple[str, str]:
@@ -205,7 +207,7 @@ class Batcher:
                 continue
             break
         if standing.cancelled:
-            cause = f"had {_named(batch)} cancelled at the provider: resume asks the rest anew"
+            cause = f"had {_named(batch)} cancelled at the provider: resume sends the rest again"
             self._give_back(batch, "cancelled", Fault("fatal", cause, refused=True))
         else:
             self._give_back(batch, "done", _again("the provider did not get to it in time"))
@@ -321,7 +323,7 @@ class Batcher:
             await asyncio.sleep(min(0.1, rest))
         if self._stop_signal.stopped and not self._told:
             self._told = True
-            logger.info("batches go on at the provider: resume brings their answers back")
+            logger.info("batches keep running at the provider: resume collects their answers")
         self._stop_signal.check()
 
 

@@ -74,5 +74,5 @@ def has_batches(name: str) -> bool:
 def refused(backend: Backend, error: Exception, output_mode: str) -> Fault:
     """The fault of a request that a batch's provider refused."""
     if part := backend.gives_up(error, output_mode):
-        return fault_of(OtherwiseError(f"takes no {part}: {error}", 400))
+        return fault_of(OtherwiseError(f"does not accept {part}: {error}", 400))
     return fault_of(error)

@@ -254,7 +254,7 @@ async function tellCall(key) {
   const facts = [["agent", `${call.agent}, ${call.round ? `round ${call.round}` : "seeds"}`], ["about", story.about.title || story.about.subject], ["prompt", call.prompt], ["model", call.model],
     ["status", call.error ? `failed: ${call.error}` : call.finish_reason || "ok"], ["tokens", `${whole(call.input_tokens)} in, ${whole(call.output_tokens)} out`], ["money", dollars(call.cost)],
     ["time", `${call.seconds.toFixed(2)} s${call.reused ? ", from the call cache" : ""}`], ["parameters", JSON.stringify(parameters)]];
-  story.attempts.forEach((attempt, i) => facts.push([`request ${i + 1}`, attempt.seconds === null ? "the process ended while it was under way" : `${attempt.outcome} after ${attempt.seconds.toFixed(2)} s`]));
+  story.attempts.forEach((attempt, i) => facts.push([`request ${i + 1}`, attempt.seconds === null ? "the process ended while it was in flight" : `${attempt.outcome} after ${attempt.seconds.toFixed(2)} s`]));
   for (const [name, value] of facts) list.append(element("dt", name), element("dd", value));
   parts.push(list);
   for (const [role, content] of messages) parts.push(element("h3", role), element("pre", content));
