@@ -29,7 +29,15 @@ from lift_agent.geometry.subspaces import SAME_SUBSPACE, match_centres, merge_su
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.jobs.run import run
 from lift_agent.llms.messages import Parsed
-from lift_agent.records import Row, TargetPrompt, TrackRecord, UnusableRecord, target_prompt_id
+from lift_agent.records import (
+    DraftFault,
+    Row,
+    TargetPrompt,
+    TrackRecord,
+    UnusableRecord,
+    Why,
+    target_prompt_id,
+)
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
 from lift_agent.views import events
@@ -210,9 +218,9 @@ SECRET = "Count the vowels in a sentence that is given in upper case letters."
     ("task", "answer", "parents", "fault"),
     [
         ("Count the consonants of a word and say which of them is last.", "Use a loop.", [], ""),
-        (SECRET.upper(), "Use a loop.", [], "repeats the reference"),
-        (f"First think, then do this. {SECRET}", "x", [], "repeats the reference"),
-        ("Write a quiz.", f"1. {SECRET}", [], "repeats the reference"),
+        (SECRET.upper(), "Use a loop.", [], DraftFault.REPEATS_TARGET),
+        (f"First think, then do this. {SECRET}", "x", [], DraftFault.REPEATS_TARGET),
+        ("Write a quiz.", f"1. {SECRET}", [], DraftFault.REPEATS_TARGET),
         (
             "Reverse a sentence that is given in upper case letters, twice.",
             "Do it.",
@@ -244,7 +252,9 @@ def test_names_and_briefs_that_show_the_reference_are_trimmed():
 def test_references_are_kept_once_apart_from_the_rows(tmp_path):
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         toward = TargetPrompt(target_prompt_id("A?"), 0, "toward", "A?", source="f", line=1)
-        probe = TargetPrompt("p-2", 1, "probe", "B?", round=1, theme="birds", fault="cut sentence")
+        probe = TargetPrompt(
+            "p-2", 1, "probe", "B?", round=1, theme="birds", fault=DraftFault.CUT_SENTENCE
+        )
         ledger.sources.add_target_prompts([toward, probe])
         ledger.sources.add_target_prompts([toward])
         assert ledger.sources.target_prompts("toward") == [toward]
@@ -467,7 +477,7 @@ def test_a_model_that_knows_the_reference_cannot_bring_it_in(skewed, embedder, t
     summary = quick(
         source, tmp_path / "run", embedder, toward=(wanted,), llm=f"scripted:{model}", rounds=1
     )
-    assert summary.faults["repeats the reference"] > 0
+    assert summary.faults[Why(DraftFault.REPEATS_TARGET)] > 0
     made = [row["lift"].get("strategy") for row in read_dataset(tmp_path / "run")]
     assert "fusion" not in made  # new answers to seeds bring nothing of the reference
     assert secret not in (tmp_path / "run" / "dataset.jsonl").read_text()
@@ -518,7 +528,7 @@ def test_without_prompts_the_model_writes_probes_which_are_checked_kept_and_used
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
         probes = {probe.id: probe for probe in ledger.sources.target_prompts("probe")}
         faults = {probe.fault for probe in probes.values()}
-        assert faults == {"", "too short for a task", "not plausible, says the model"}
+        assert faults == {"", DraftFault.TOO_SHORT, DraftFault.IMPLAUSIBLE}
         assert len({probe.theme for probe in probes.values()}) == 4
         places = ledger.rounds.subspaces(1)
         used = {id for place in places for id in place.wanted}

@@ -217,7 +217,7 @@ def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embed
     with opened_ledger(run) as ledger:
         assert {prompt.source for prompt in ledger.sources.target_prompts("toward")} == {str(exam)}
         assert {item.source for item in ledger.sources.benchmarks()} == {str(exam)}
-        assert ledger.rows.counts()["seed", "rejected", "leaks exam.jsonl"]
+        assert ledger.rows.counts()["seed", "rejected", Why(Reason.LEAK, "exam.jsonl")]
     for twice in ({"toward": (exam, exam)}, {"decontaminate": (exam, exam)}, {"toward": (source,)}):
         with pytest.raises(UsageError, match="named twice"):
             go(source, source.with_name("other"), **both | twice)

@@ -26,9 +26,9 @@ from lift_agent.formats.reading.readers import read_rows
 from lift_agent.jobs.estimate import estimate
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.llms.messages import Parsed
-from lift_agent.records import PairwiseComparison, Row, Score, row_id
+from lift_agent.records import PairwiseComparison, Reason, Row, Score, Why, row_id
 from lift_agent.stores.ledger import Ledger
-from lift_agent.views.summary import print_summary
+from lift_agent.views.summary import as_record, print_summary
 from lift_agent.views.why import print_story
 
 # Rank correlation and repeatability --------------------------------------------------------
@@ -292,11 +292,11 @@ def test_the_rubric_holds_the_points_of_the_paper():
         ("I am drawn to it like a moth that can't help but fly to a flame.", ""),
         ("Blue", ""),
         ("```python\nprint(1)\n```", ""),
-        ("  \n", "empty response"),
-        ("I'm sorry, but I cannot help with that request.", "refusal"),
-        ("The colours of the flag are red, white and", "cut off"),
-        ("```python\nprint(1)", "cut off"),
-        ("It is blue and blue it is. " * 20, "repetition"),
+        ("  \n", Reason.EMPTY_RESPONSE),
+        ("I'm sorry, but I cannot help with that request.", Reason.REFUSAL),
+        ("The colours of the flag are red, white and", Reason.CUT_OFF),
+        ("```python\nprint(1)", Reason.CUT_OFF),
+        ("It is blue and blue it is. " * 20, Reason.REPETITION),
     ],
 )
 def test_a_fatal_fault_has_a_name(output, fault):
@@ -389,7 +389,7 @@ def test_a_constant_judge_is_said_in_the_summary_and_on_the_card(curate, scripte
     assert note.startswith("the judge gave all 40 rows the same score (80")
     assert note in printed(print_summary, summary, tmp_path / "run", 1.0)
     assert note[1:] in (tmp_path / "run" / "README.md").read_text()
-    assert json.loads(json.dumps(summary.as_dict()))["judging"]["notes"] == [note]
+    assert json.loads(json.dumps(as_record(summary)))["judging"]["notes"] == [note]
 
 
 NOISY = (
@@ -468,12 +468,12 @@ def test_by_quality_alone_the_winners_are_in_and_the_losers_out(curate, scripted
 def test_two_tasks_joined_are_rejected_by_name(embedder, seeds, tmp_path, scripted):
     model = scripted("return 60 + len(row) % 7, 'would then' in row and len(row) % 2 == 0")
     summary = go(seeds, tmp_path / "run", llm=model, embedder=embedder, rounds=2, cache=False)
-    assert summary.rejected["concatenation"] > 0
+    assert summary.rejected[Why(Reason.CONCATENATION)] > 0
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
         joined = [
             row
             for row in ledger.rows.find("rejected")
-            if ledger.rows.status(row.id)[1] == "concatenation"
+            if ledger.rows.status(row.id)[1] == Why(Reason.CONCATENATION)
         ]
         assert all(row.strategy == "fusion" for row in joined)
         assert "two tasks joined" in io_story(ledger, joined[0].id)
@@ -495,7 +495,7 @@ def with_faults(seeds):
 def test_a_fatal_fault_is_rejected_before_the_judge_is_asked(curate, seeds, tmp_path):
     with_faults(seeds)
     summary = curate()
-    assert summary.rejected == {"refusal": 1, "cut off": 1}
+    assert summary.rejected == {Why(Reason.REFUSAL): 1, Why(Reason.CUT_OFF): 1}
     assert summary.calls == 40
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
         broken = {row.id for row in ledger.rows.find("rejected")}

@@ -15,7 +15,10 @@ from lift_agent.formats.writing.shapes import alpaca, whole
 from lift_agent.formats.writing.writers import story
 from lift_agent.records import (
     Call,
+    DraftFault,
     GenerationTask,
+    Layer,
+    Reason,
     Row,
     Score,
     Subspace,
@@ -23,6 +26,7 @@ from lift_agent.records import (
     TrackRecord,
     UnusableRecord,
     Verdict,
+    Why,
     row_id,
 )
 from lift_agent.records.facts import FactChanges, RunFacts
@@ -104,19 +108,23 @@ def test_a_row_is_found_by_the_beginning_of_its_id(ledger):
 
 def test_a_verdict_sets_the_status_only_of_rows_that_are_new(ledger):
     ledger.rows.add([a_row(0), a_row(1)])
-    verdicts = [Verdict("row0", False, "none"), Verdict("row1", True, "exact", "row0", 1.0)]
+    verdicts = [
+        Verdict("row0", False, Layer.NONE),
+        Verdict("row1", True, Layer.EXACT, "row0", 1.0),
+    ]
     ledger.judgements.add_verdicts(verdicts)
     ledger.rows.set_statuses([("row0", "accepted", "")])
     ledger.judgements.add_verdicts(verdicts)
-    assert ledger.rows.status("row0") == ("accepted", "")
-    assert ledger.rows.status("row1") == ("duplicate", "exact")
+    assert ledger.rows.status("row0") == ("accepted", Why())
+    assert ledger.rows.status("row1") == ("duplicate", Why(Layer.EXACT))
     assert ledger.judgements.verdict("row1") == verdicts[1]
 
 
 def test_a_failed_judgement_quarantines_its_row_and_is_no_score(ledger):
     ledger.rows.add([a_row(0)])
     ledger.judgements.add_scores([Score("row0", failed="the answer is empty")])
-    assert ledger.rows.status("row0") == ("quarantined", "judge: the answer is empty")
+    why = Why(Reason.JUDGE_FAILED, "the answer is empty")
+    assert ledger.rows.status("row0") == ("quarantined", why)
 
 
 def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledger):
@@ -132,10 +140,11 @@ def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledge
     assert np.allclose(found.centre, place.centre)
     assert (found.name, found.quota, found.members) == ("name", 2, ("row0",))
     made = a_row(10, origin="generated", round=1, subspace="s-1")
-    ledger.rounds.finish_task("r1-1", "row", "", "Do 10", made)
-    ledger.rounds.finish_task("r1-2", "rejected", "cut sentence", "Do", None)
+    ledger.rounds.finish_task("r1-1", "row", Why(), "Do 10", made)
+    fault = Why(DraftFault.CUT_SENTENCE)
+    ledger.rounds.finish_task("r1-2", "rejected", fault, "Do", None)
     assert ledger.rounds.tasks(1, pending=True) == []
-    assert ledger.rounds.task_outcomes() == {("row", ""): 1, ("rejected", "cut sentence"): 1}
+    assert ledger.rounds.task_outcomes() == {("row", Why()): 1, ("rejected", fault): 1}
     assert ledger.rounds.task_of("row10") == tasks[0]
     assert ledger.rounds.used_parents() == {
         frozenset({"row0", "row1"}),
