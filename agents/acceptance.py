@@ -82,7 +82,7 @@ def rejected_for(
 def copies_of_parents(
     rows: Sequence[Row], vectors: Vectors, parents: Sequence[Vectors]
 ) -> list[Decision]:
-    """Reject the fused rows that came down on a parent, whatever their words.
+    """Reject the fused rows that landed on a parent, whatever their words.
 
     Args:
         rows: n rows with two parents or more.

@@ -45,7 +45,7 @@ class CoverageAnalyst:
     ) -> list[Subspace]:
         """Find the subspaces that the data lacks and give each its quota of `size` tasks.
 
-        Those that are given up in this round come back with the reason and no quota; those of
+        Those that are dropped in this round come back with the reason and no quota; those of
         earlier rounds do not come back.
 
         Args:
@@ -76,7 +76,7 @@ class CoverageAnalyst:
         round: int,
         size: int,
     ) -> list[Subspace]:
-        """Give the subspaces their quotas, or up."""
+        """Give the subspaces their quotas, or drop them."""
         arms = _arms(subspaces, record)
         hopes = [not lost for lost in hopeless(arms)]
         live = [arm for arm, hope in zip(arms, hopes, strict=True) if hope]
@@ -107,7 +107,7 @@ def _as_subspaces(
     round: int,
     latest: Mapping[str, Subspace],
 ) -> list[Subspace]:
-    """The regions as subspaces; one that was found before keeps its id, name and brief."""
+    """The sparse subspaces with ids; one that was found before keeps its id, name and brief."""
     earlier = list(latest.values())
     centres = np.asarray([region.centre for region in subspace_reports], dtype=np.float32)
     known = np.asarray([subspace.centre for subspace in earlier], dtype=np.float32)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PATIENCE = 24  # tasks without any success after which a subspace is given up
-DOUBT = 0.05  # chance of reaching half the common rate below which it is given up
+PATIENCE = 24  # tasks without any success after which a subspace is dropped
+DOUBT = 0.05  # chance of reaching half the common rate below which it is dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ def best_arm(arms: Sequence[SubspaceArm]) -> int:
 
 
 def hopeless(arms: Sequence[SubspaceArm]) -> list[bool]:
-    """Tell which arms are given up: no success in PATIENCE tasks, or hardly a chance of one.
+    """Return which arms are dropped: no success in PATIENCE tasks, or hardly a chance of one.
 
     That is a chance under DOUBT that the arm's rate reaches half the rate of all arms together.
-    The arm with the best posterior mean is never given up.
+    The arm with the best posterior mean is never dropped.
     """
     if not arms:
         return []

@@ -94,7 +94,7 @@ class Benchmarks:
         self._parts.append((index, part, found))
 
     def _drop_forms(self) -> None:
-        """Forget runs that tell no item: of the benchmark's form, or of hardly a word.
+        """Drop runs of words that identify no item: of the benchmark's form, or of hardly a word.
 
         A text of which no other run is left keeps all of its own.
         """

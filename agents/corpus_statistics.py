@@ -30,7 +30,7 @@ from .term_association import Association
 ROWS = 5_000  # rows that are read; more change the statistics little
 REFERENCE = 1_000  # rows whose values are kept, to rank others among
 _OTHERS = 40  # instructions of other rows that a response is compared with
-_RIVAL = 5  # the response is held against the fifth-best of them: some are near-duplicates
+_RIVAL = 5  # the response is compared with the fifth-best of them: some are near-duplicates
 _PLACES = 20  # places inside each response at which it might have been cut
 _ASSOCIATION = 0.2  # weight of the association beside the difference of cosines
 

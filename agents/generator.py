@@ -50,7 +50,7 @@ class Draft:
 
 
 class Generator:
-    """Writes rows into subspaces by fusing or deepening seed rows; answers poor seeds anew."""
+    """Writes rows into subspaces by fusing or deepening seeds; regenerates poor responses."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -14,12 +14,12 @@ from .repeatability import repeatability_coefficient
 def close_pairs(
     scores: Mapping[str, float], size: int, deviation: float
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of a row among the best `size` and one below that noise does not tell apart.
+    """Pairs of a row among the best `size` and one below that noise makes indistinguishable.
 
     They differ by the repeatability coefficient at most, in the order of their difference in
     whole deviations (> 0), the nearest to the cut first, and each row of a step comes once
     before any comes twice: in `benchmarks/tie_breaks.py` the best of the orders that were tried.
-    Equal scores are parted by their id, a hash.
+    Equal scores are ordered by their id, a hash.
     """
     ranked = sorted(scores, key=lambda row: (-scores[row], row))
     above, below = ranked[:size][::-1], ranked[size:]

@@ -1,4 +1,4 @@
-"""Plans a round's tasks: which rows are answered anew, and by what method new ones are made."""
+"""Plans a round's tasks: which rows get a new answer, and by what method new ones are made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rows_to_answer(
     *,
     size: int,
 ) -> list[Row]:
-    """Choose the seeds whose instruction is good and whose response is to be written anew.
+    """Choose the seeds whose instruction is good and whose response is to be regenerated.
 
     At most a quarter of the `size` tasks of a round, times the rate at which such answers
     proved better so far; the poorest responses first.
@@ -68,7 +68,7 @@ def plan_tasks(
         position: position of the first task; the rows they make keep it.
         seed: of the run, by which what is drawn is the same again.
         small: whether a small model writes, which cannot fuse three rows.
-        answers: rows to be answered anew, before anything else.
+        answers: rows to get a new answer, before anything else.
         tallies: what came of earlier tasks, by subspace, strategy and rule.
     """
     planned: list[tuple[Method, tuple[str, ...], str]] = [

@@ -186,7 +186,7 @@ def run(
     """Make a dataset of exactly `target_size` rows, or stop for a stated reason.
 
     Everything is kept in the folder `out`. If that holds an unfinished run with the same settings,
-    it goes on where it stopped. It works in a notebook as well, whose event loop waits meanwhile;
+    it continues where it stopped. It works in a notebook as well, whose event loop waits meanwhile;
     `arun` does not make it wait.
 
     Args:

@@ -239,7 +239,7 @@ def _run(
     force: bool = False,
     estimate: dict[str, Any] | None = None,
 ) -> None:
-    """Run or go on, show it, and end with the exit code that says how it ended."""
+    """Run or continue, show it, and end with the exit code that says how it ended."""
     from rich.console import Console
 
     from ..jobs.run import run as run_graph

@@ -17,7 +17,7 @@ from pydantic import (
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Keys that decide no answer: with others of these a run may go on.
+# Keys that decide no answer: these may change when a run is resumed.
 FREE = (
     *("base_url", "concurrency", "headers", "key_variable", "prices", "rpm", "slots", "threads"),
     *("timeout", "tpm"),
@@ -82,7 +82,7 @@ class ModelTable(BaseModel):
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """The parameters that go into every request, in place of the prompts' own."""
+        """The parameters that go into every request, instead of the prompts' own."""
         names = ("temperature", "top_p", "max_tokens", "reasoning_effort", "extra_body")
         return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("sentence-transformers", "openai", "static")
 
 _SAME = 0.999  # cosine of a text's vectors by the same model on two machines
-_AT_ONCE = 8  # texts' chunks of a hosted model under way; the gateway bounds its requests
+_AT_ONCE = 8  # chunks of texts in flight to a hosted model; the gateway bounds its requests
 
 
 def kind_of(name: str) -> tuple[str, str]:

@@ -59,7 +59,7 @@ def shortfall(found: Floats, wanted: Floats, rate: float) -> Floats:
 
     The signed root of a binomial deviance: twice the log-likelihood ratio of Kulldorff's spatial
     scan statistic (1997, Bernoulli model) where the rate outside is taken as known. `found` rows
-    of the data and `wanted` rows of the reference in a window are held against `rate` rows of the
+    of the data and `wanted` rows of the reference in a window are compared with `rate` rows of the
     data for each of the reference everywhere. Under equal distributions it is about standard
     normal.
     """
@@ -118,7 +118,7 @@ def underrepresented_subspaces(
     windows = np.column_stack([np.arange(m), around])
     found_in, wanted_in = found[windows].cumsum(axis=1), wanted[windows].cumsum(axis=1)
     ratio = found_in[:, k] / wanted_in[:, k]
-    # The median does not see copies and other topics in the data; the mean stands in for it
+    # The median does not see copies and other topics in the data; the mean replaces it
     # where the data lacks most of the reference.
     rate = float(max(np.median(ratio), ratio.mean() / 2))
     gaps = shortfall(found_in[:, sizes], wanted_in[:, sizes], rate)
@@ -222,7 +222,7 @@ def _grown(
 ) -> list[tuple[int, Indices]]:
     """Grow subspaces from windows, each (-gap, row, rows in it): anchors and disjoint groups.
 
-    A window counts by the rows that no subspace holds yet: its gap is computed anew when some
+    A window counts by the rows that no subspace holds yet: its gap is recomputed when some
     were taken, lazily, as it comes to the top.
     """
     heap = [(minus, row, size, size) for minus, row, size in strongest]

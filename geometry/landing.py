@@ -1,4 +1,4 @@
-"""Whether generated rows came down in the subspace that they were written for."""
+"""Whether generated rows landed in the subspace that they were written for."""
 
 from __future__ import annotations
 

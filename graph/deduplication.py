@@ -12,7 +12,7 @@ from .stores import RunStores
 
 
 def reject_copies(stores: RunStores) -> None:
-    """Reject the new fused rows that came down on a parent, whatever their words."""
+    """Reject the new fused rows that landed on a parent, whatever their words."""
     fused = [row for row in stores.ledger.rows.find("new") if len(row.parents) > 1]
     vectors = stores.vectors.get([row.id for row in fused])
     parents = [stores.vectors.get(row.parents) for row in fused]

@@ -1,4 +1,4 @@
-"""Records where the generated rows came down."""
+"""Records where the generated rows landed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .stores import RunStores
 
 
 async def record_landing(stores: RunStores, embedder: RowEmbedder) -> None:
-    """Record for each new generated row how far from its subspace's centre it came down.
+    """Record for each new generated row how far from its subspace's centre it landed.
 
     Where target prompts drew the subspace, they had no response: there the row is measured
     without its own.

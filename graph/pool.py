@@ -16,7 +16,7 @@ async def for_each(
 ) -> None:
     """Do `work` on every item, `workers` at a time.
 
-    When one raises, no new item is begun, those under way finish, and the first error is
+    When one raises, no new item is begun, those in progress finish, and the first error is
     raised. `work` keeps its own result, so that what was finished before stays. An item that
     meets the end of the run (RunStopped) leaves the others their turn: those whose answers are
     known already cost nothing.

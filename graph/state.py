@@ -32,7 +32,7 @@ class RunInput(TypedDict):
 
 
 class RunState(RunInput):
-    """The state of a run between two nodes; `stop` is the stop reason, "" while it goes on."""
+    """The state of a run between two nodes; `stop` is the stop reason, "" while it runs."""
 
     round: int
     accepted: int

@@ -13,7 +13,7 @@ WINDOW = 3  # rounds over which saturation is judged
 def stop_reason(
     config: RunConfig, accepted: int, rounds: Sequence[Mapping[str, int]]
 ) -> StopReason | None:
-    """Return why the run should stop after its last round, None if it should go on.
+    """Return why the run should stop after its last round, None if it should continue.
 
     The lift recipe broadens the data by at least one round, even where seeds alone would do.
 

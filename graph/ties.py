@@ -20,9 +20,9 @@ from .pool import for_each
 async def break_ties(
     pool: Sequence[Row], judges: Judges, round: int, ledger: Ledger, config: RunConfig, emit: Emit
 ) -> None:
-    """Compare pairs of rows whose scores the judge's noise does not tell apart, and keep them.
+    """Compare pairs of rows whose scores the judge's noise cannot distinguish, and keep them.
 
-    The pairs are drawn anew from the whole pool; what was compared before costs nothing.
+    The pairs are drawn again from the whole pool; what was compared before costs nothing.
     """
     judge, scores = judges.comparing(), ledger.judgements.scores()
     finals = {row.id: scores[row.id].final for row in pool}

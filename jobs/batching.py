@@ -33,7 +33,7 @@ def batcher_of(
     emit: Emit,
     timing: Timing | None,
 ) -> Batcher | None:
-    """The batches of a model, where the run wants them or has some under way."""
+    """The batches of a model, where the run wants them or has some running."""
     under_way = any(batch.model == backend.name for batch in ledger.batches.open_batches())
     if not (config.batch or under_way):
         return None
@@ -57,7 +57,7 @@ def batcher_of(
 
 
 def cancel_batches(folder: Path, opened: Callable[[str], Backend], emit: Emit) -> None:
-    """Cancel the batches that the run in a folder has under way, as far as that can be done."""
+    """Cancel the batches that the run in a folder still has running, as far as that can be done."""
     if not (folder / LEDGER).is_file():
         return
     with contextlib.closing(Ledger(folder / LEDGER)) as ledger:

@@ -35,7 +35,7 @@ class ModelFindings:
     """What was found of one model; `failed` says why it cannot be used, "" if it can.
 
     `answered` and `structured` are about a plain text and a valid object: "" where none came.
-    `speed` is in tokens a second, `context` in tokens; None is unknown.
+    `speed` is in tokens per second, `context` in tokens; None is unknown.
     """
 
     name: str

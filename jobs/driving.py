@@ -40,7 +40,7 @@ async def drive(
     gc.freeze()  # what was imported lives on: collections need not look through it again
     async with (
         opened(config, ledger, emit, stop_signal, recording, timing) as context,
-        # Without isolation each statement commits: no lock is held while this loop goes on and
+        # Without isolation each statement commits: no lock is held while this loop continues and
         # writes to the ledger.
         aiosqlite.connect(str(ledger.path), isolation_level=None) as checkpoints,
     ):
@@ -94,10 +94,10 @@ def _last_embedded(following: Sequence[str], values: Mapping[str, Any], config: 
 
 
 def _reopen(context: RunContext, values: Mapping[str, Any]) -> str:
-    """Make a run that came to its end ready to go on; return the node to go on after.
+    """Prepare a finished run to continue; return the node to continue after.
 
     One that a cap or faults cut short decides its last round again, whole; one that may have
-    more rows or rounds now goes on from what it decided, first with rows that were left unjudged.
+    more rows or rounds now continues from what it decided, first with rows that were not judged.
     """
     recipe, ledger = context.config.recipe, context.stores.ledger
     lift = recipe == "lift"

@@ -104,7 +104,7 @@ def estimate(
 ) -> Estimate:
     """Estimate a run over these seed rows, toward so many prompts.
 
-    Nothing is asked of a model, a sample is embedded; `speeds` are the tokens a second that
+    Nothing is asked of a model, a sample is embedded; `speeds` are the tokens per second that
     models were seen to write, by name.
     """
     sample = random.Random(config.seed).sample(rows, min(SAMPLE, len(rows)))

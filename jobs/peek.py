@@ -17,8 +17,8 @@ from ..formats.reading.sources import File
 from ..records import UnusableRecord, row_id
 
 SHOWN = 5
-SAMPLED = 2000  # rows whose language is told
-_KINDS = 50  # reasons that are counted apart
+SAMPLED = 2000  # rows whose language is detected
+_KINDS = 50  # reasons that are counted separately
 _OTHER = "other reasons"
 _QUANTILES = {"shortest": 0.0, "5%": 0.05, "half": 0.5, "95%": 0.95, "longest": 1.0}
 
@@ -99,7 +99,7 @@ class Sample:
 
 
 def peek(files: Iterable[File], columns: Columns | None = None) -> Peek:
-    """Read sources to their end, and tell what is in them.
+    """Read sources to their end, and report what is in them.
 
     Raises:
         UsageError: a file cannot be opened.

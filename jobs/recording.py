@@ -1,4 +1,4 @@
-"""A recorded run: what its replay takes in place of models."""
+"""A recorded run: what its replay uses instead of models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STOPS = {"budget": BudgetReached, "errors": TooManyErrors}
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a replay takes in place of models: their facts by name, and their answers."""
+    """What a replay uses instead of models: their facts by name, and their answers."""
 
     backends: Mapping[str, Mapping[str, Any]]
     calls: CallCache
@@ -53,5 +53,5 @@ class RecordedCalls:
         )
 
     def put(self, call: Call) -> None:
-        """Nothing is answered anew in a replay."""
+        """A replay asks no model."""
         raise NotImplementedError

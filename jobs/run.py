@@ -55,7 +55,7 @@ def run(
         timing: how long servers are waited for.
 
     Raises:
-        UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
+        UsageError, SourceError, ModelError, RunFolderError: it cannot run or continue.
     """
     stop_signal = StopSignal()
 
@@ -80,7 +80,7 @@ async def arun(
     cancel its task, or press Ctrl-C if the loop is that of the main thread.
 
     Raises:
-        UsageError, SourceError, ModelError, RunFolderError: it cannot run or go on.
+        UsageError, SourceError, ModelError, RunFolderError: it cannot run or continue.
     """
     with _begun(config, emit, force, estimate, None) as ledger:
         return await drive(config, ledger, emit, StopSignal())

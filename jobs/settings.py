@@ -52,7 +52,7 @@ def settings_of(folder: Path) -> RunConfig:
 
 
 def settle_settings(config: RunConfig, ledger: Ledger, emit: Emit) -> None:
-    """Record the settings of a new run; compare those of one that goes on.
+    """Record the settings of a new run; compare those of one that is continued.
 
     Raises:
         UsageError: the run in the folder is finished, or was begun otherwise.
@@ -124,7 +124,7 @@ def _go_on(
     fingerprints: Mapping[str, str],
     emit: Emit,
 ) -> None:
-    """Go on with a run, or refuse to; say which settings are others now."""
+    """Continue a run, or refuse to; say which settings have changed."""
     _compare(config, ledger, before, settings)
     facts, read = ledger.facts.read(), bool(ledger.sources.all())
     if read and facts.fingerprints != fingerprints:
@@ -141,7 +141,7 @@ def _go_on(
 
 
 def _compare(config: RunConfig, ledger: Ledger, before: Settings, settings: Settings) -> None:
-    """Refuse to go on with a run that is finished, or that was begun otherwise."""
+    """Refuse to continue a run that is finished, or that was started with other settings."""
     facts = ledger.facts.read()
     if facts.replay_of:
         raise UsageError(f"{config.out} holds a replay: continue the run that it replays")

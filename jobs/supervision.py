@@ -1,4 +1,4 @@
-"""What goes on beside a run: the time that it takes is kept, and Ctrl-C makes it stop."""
+"""What runs beside a run: the time that it takes is kept, and Ctrl-C makes it stop."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def heartbeat(ledger: Ledger) -> Iterator[None]:
 
 @contextmanager
 def stopped_by_signals(stop_signal: StopSignal, emit: Emit) -> Iterator[None]:
-    """First Ctrl-C: finish the calls under way, then stop. Second: stop at once.
+    """First Ctrl-C: finish the calls in flight, then stop. Second: stop immediately.
 
     Only in the main thread: elsewhere signals do not come. What handled them before does again
     afterwards.
@@ -69,6 +69,6 @@ def stopped_by_signals(stop_signal: StopSignal, emit: Emit) -> Iterator[None]:
 
 
 def ask_to_stop(stop_signal: StopSignal, emit: Emit) -> None:
-    """Let the run stop after the calls under way."""
+    """Let the run stop after the calls in flight."""
     stop_signal.stopped = True
     emit(StopAsked())

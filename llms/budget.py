@@ -37,7 +37,7 @@ class Caps:
 
 
 class Budget:
-    """Keeps what was spent and what calls under way may still spend under the caps."""
+    """Keeps what was spent and what calls in flight may still spend under the caps."""
 
     def __init__(
         self, caps: Caps | None = None, spent: Spending | None = None, *, seconds: float = 0.0
@@ -62,8 +62,8 @@ class Budget:
     async def reserve(self, worst: Spending) -> None:
         """Hold the worst case of a call until it is settled.
 
-        Where it does not fit only for what calls under way hold, wait for these: most give back
-        a part.
+        Where it does not fit only because calls in flight hold too much, wait for these: most give
+        back a part.
 
         Raises:
             BudgetReached: the call could cross a cap; nothing is held.

@@ -1,7 +1,7 @@
 """Brings what a model answered to a request, and never pays for it twice.
 
-Every request goes this way: the ledger's earlier answer, the call cache, the budget's
-reservation, a place among the requests in flight or in a batch, the request with time-out and
+Every request takes these steps: the ledger's earlier answer, the call cache, the budget's
+reservation, a slot among the requests in flight or in a batch, the request with time-out and
 retries, the commit to the ledger, the settlement of the budget. Only then is the answer used.
 """
 

@@ -59,7 +59,7 @@ class Capabilities:
             self._changed()
 
     def unreadable(self, mode: str, modes: Sequence[str]) -> None:
-        """Note that an answer held no object; a mode that only brings such is given up."""
+        """Note that an answer held no object; a mode that never gives one is dropped."""
         if mode in self.worked or mode != self.used(modes):
             return
         self.unread += 1

@@ -12,7 +12,7 @@ _SECONDS = 5.0
 
 
 async def context_of(backend: Backend) -> int | None:
-    """Tokens of a request with its answer, None if nobody says."""
+    """Tokens of a request with its answer, None if it is unknown."""
     if backend.context:
         return backend.context
     for ask in (_of_ollama, _of_llama_cpp, _of_models) if backend.chat else ():

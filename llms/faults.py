@@ -19,7 +19,7 @@ _FATAL = {
 }
 _PASSING = {408, 409, 425, 500, 502, 503, 504, 520, 529}
 _OVERLOADED = {503, 529}
-_PERHAPS_BILLED = {408, 502, 504, 520}  # a proxy gave up on a server that may have answered
+_PERHAPS_BILLED = {408, 502, 504, 520}  # the server behind a proxy that timed out may have answered
 _SAYS_NO = re.compile(
     r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra inputs|not permitted"
     r"|not allowed|deprecated|only the default",

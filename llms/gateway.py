@@ -1,4 +1,4 @@
-"""The one door to a chat model: asks for texts and for objects, and reads what came back."""
+"""The only way to a chat model: asks for texts and for objects, and reads what came back."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class BatchLog(CallLog, Protocol):
     """Where batches are kept; the ledger is one."""
 
     def begin_batch(self, batch: Batch) -> Batch:
-        """Commit a batch before it is handed over; return it with its items' attempts."""
+        """Commit a batch before it is submitted; return it with its items' attempts."""
 
     def name_batch(self, intent: str, id: str, state: str) -> None:
         """Keep the provider's name of a batch: it was sent, or found there."""

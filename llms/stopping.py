@@ -9,7 +9,7 @@ from ..errors import Interrupted
 
 @dataclass(slots=True)
 class StopSignal:
-    """Set by Ctrl-C: no new call begins, those under way finish."""
+    """Set by Ctrl-C: no new call begins, those in flight finish."""
 
     stopped: bool = False
 

@@ -45,7 +45,7 @@ class Throttle:
     ) -> None:
         """Take the model's name, the most requests at once, and how many to begin with.
 
-        `rpm` and `tpm` are the requests and the tokens a minute, if they are known; `check` is
+        `rpm` and `tpm` are the requests and the tokens per minute, if they are known; `check` is
         called while somebody waits and may raise.
         """
         self.most = most
@@ -169,7 +169,7 @@ class Throttle:
 
 
 class _Pace:
-    """A rate a minute, if there is one, as the time at which the next may begin."""
+    """A rate per minute, if there is one, as the time at which the next may begin."""
 
     def __init__(self, rate: float | None, credit: float = _CREDIT) -> None:
         self.next = float("-inf")
@@ -178,7 +178,7 @@ class _Pace:
 
     @property
     def rate(self) -> float:
-        """The rate a minute, 0 if there is none."""
+        """The rate per minute, 0 if there is none."""
         return 60 / self._seconds if self._seconds else 0.0
 
     def change(self, factor: float) -> None:

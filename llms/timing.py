@@ -13,7 +13,7 @@ class Timing:
     refuses for its limit and does not say for how long, `first_backoff` is waited first, then
     longer, up to `longest_backoff`; a server that only refuses for `patience` stops the run.
     `notice` is the least time between two messages about a model's limit. `batch_retry` is the
-    first wait after a fault of a batch endpoint, and a batch that was handed over is listed by
+    first wait after a fault of a batch endpoint, and a batch that was submitted is listed by
     its provider after `batch_listed` at the latest.
     """
 

@@ -69,7 +69,7 @@ class LoopTotals:
 
 @dataclass(frozen=True, slots=True)
 class RunBegan(Event):
-    """A run begins, or goes on: its target in rows, and the most rounds that it may take."""
+    """A run begins, or is continued: its target in rows, and the most rounds that it may take."""
 
     target: int
     max_rounds: int
@@ -77,7 +77,7 @@ class RunBegan(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunContinued(Event):
-    """The run in a folder goes on, from a round, accepted rows, and the figures so far."""
+    """The run in a folder is continued, from a round, accepted rows, and the figures so far."""
 
     folder: Path
     round: int
@@ -95,7 +95,7 @@ class CrashFound(Event):
 
 @dataclass(frozen=True, slots=True)
 class SettingChanged(Event):
-    """A run goes on with another value of a setting."""
+    """A run is continued with another value of a setting."""
 
     name: str
     before: object
@@ -104,7 +104,7 @@ class SettingChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class StopAsked(Event):
-    """The user asked the run to stop; it waits for the calls under way."""
+    """The user asked the run to stop; it waits for the calls in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class NoBatchEndpoint(Event):
 
 @dataclass(frozen=True, slots=True)
 class BatchCancelled(Event):
-    """A batch of a run that is started anew was cancelled at the provider."""
+    """A batch of a run that is restarted from scratch was cancelled at the provider."""
 
     batch: str
     model: str
@@ -181,7 +181,7 @@ class BatchCancelled(Event):
 
 @dataclass(frozen=True, slots=True)
 class BatchGoesOn(Event):
-    """A batch of a run that is started anew could not be cancelled."""
+    """A batch of a run that is restarted from scratch could not be cancelled."""
 
     batch: str
     model: str

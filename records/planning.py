@@ -9,7 +9,7 @@ from .rows import Strategy
 
 @dataclass(frozen=True, slots=True)
 class Subspace:
-    """A sparse region of the embedding space.
+    """A sparse subspace of the embedding space.
 
     `centre` is a unit vector and `radius` a cosine distance. `density` and `wanted_density` are
     mean cosines to the nearest rows of the data and of the reference, and `gap` is how far the

@@ -1,4 +1,4 @@
-"""The rows of a run, the records that are none, and the prompts that rows are held against."""
+"""The rows of a run, the records that are none, and the prompts that rows are compared with."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def pace_of(model: str) -> Pace | None:
 
 
 def clear_cache(path: Path) -> int:
-    """Forget all answers; return how many there were.
+    """Delete all answers; return how many there were.
 
     Raises:
         RunFolderError: the file cannot be written.

@@ -53,7 +53,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """A run as it is listed: `state` is stopped for a run that can go on where it said why."""
+    """A run as it is listed: `state` is stopped for a run that can be resumed."""
 
     folder: Path
     state: State

@@ -124,7 +124,7 @@ class VectorStore:
         return found
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Forget the vectors of rows."""
+        """Delete the vectors of rows."""
         for start in range(0, len(ids), _WRITE_BATCH):
             self._collection.delete(ids=list(ids[start : start + _WRITE_BATCH]))
 

@@ -215,7 +215,7 @@ def test_a_reworded_task_is_a_duplicate(instruction, evidence):
 @pytest.mark.parametrize(
     ("instruction", "output", "evidence"),
     [
-        (ASK.replace("20", "30"), ANSWER, "20 against 30"),
+        (ASK.replace("20", "30"), ANSWER, "20 versus 30"),
         (ASK.replace("asc", "desc"), ANSWER, "ascending versus descending"),
         (ASK.replace("Python", "Rust"), ANSWER, "python versus rust"),
         (ASK.replace("sorts", "does not sort"), ANSWER, "a negation"),

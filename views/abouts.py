@@ -9,7 +9,7 @@ from .wording import with_detail, worded
 
 
 def about_title(about: About) -> str:
-    """What it is: the beginning of a row, the name of a subspace, what a task was to do."""
+    """What the call was about: the start of a row, a subspace's name, or a task."""
     if about.kind != "task":
         return about.text
     place = f" for {about.text}" if about.text else ""

@@ -1,4 +1,4 @@
-"""One call whole: what was asked, what came back, how it was read, and what it cost."""
+"""One call in full: what was asked, what came back, how it was read, and what it cost."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ from ..formats.writing.sentences import counted, judging_lines, screen_lines
 from ..records import events as e
 from .wording import counts_worded
 
-_FAULTS = 3  # of a round's drafts that are told
+_FAULTS = 3  # faults of a round's drafts that are listed
 _NAMES = 3  # subspaces of a round that are named
 
 
 @singledispatch
 def lines(event: e.Event) -> list[str]:
-    """The lines that tell of an event; none where it only moves the live screen on."""
+    """The lines that report an event; none where it only updates the live screen."""
     return []
 
 
@@ -198,14 +198,14 @@ def _(event: e.MapFailed) -> list[str]:
 
 
 def _of_round(round: int, told: list[str]) -> list[str]:
-    """Lines about a round, each saying which; round 0 is that of the seeds."""
+    """Lines about a round, each naming it; round 0 is that of the seeds."""
     when = f"round {round}" if round else "seeds"
     return [f"{when}: {line}" for line in told]
 
 
 @singledispatch
 def activity(event: e.Event) -> str:
-    """What the run is doing from this event on, "" if it goes on with what it did."""
+    """What the run is doing from this event on, "" if it continues what it did."""
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Hands a run's spans to OpenTelemetry: to a collector while it goes on, or to a file."""
+"""Hands a run's spans to OpenTelemetry: to a collector while it runs, or to a file."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ OWN_PAGER = "LIFT_AGENT_PAGER"
 def paged(console: Console) -> Iterator[Console]:
     """Yield a console that writes through $PAGER (less) if `console` is a terminal.
 
-    What is not looked at is not made: when the pager is left, the body ends at its next line.
+    Nothing is produced that is not read: when the pager is closed, the body ends at its next line.
     """
     command = os.environ.get(OWN_PAGER, os.environ.get("PAGER", "less"))
     pager = _opened(command) if console.is_terminal and command not in ("", "cat") else None

@@ -1,4 +1,4 @@
-"""The screen while a run goes on: a live panel on a terminal, plain lines elsewhere."""
+"""The screen of a run in progress: a live panel on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from .paging import print_line
 SHORT = 10  # characters of a call's key that are shown; any unique beginning finds it
 _SAID = 160  # characters of an answer on one line
 _STYLES = {"failed": "red", "cached": "cyan", "ok": "green"}
-_LOOK = 0.5  # seconds between two looks at a run under way
+_LOOK = 0.5  # seconds between two looks at a run in progress
 
 
 def print_tree(ledger: Ledger, console: Console, wanted: CallFilter, state: str) -> None:

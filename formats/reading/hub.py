@@ -27,7 +27,7 @@ def hub_records(name: str) -> Iterator[dict[str, Any]]:
             'hf: reads datasets of the hub, which needs: pip install "lift-agent[hub]"'
         ) from None
     datasets.disable_progress_bars()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells each retry
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs each retry
     path, *parts = name.split(":")
     if any((Path(path) / mark).is_file() for mark in _SAVED):
         found: Any = datasets.load_from_disk(path)

@@ -1,6 +1,6 @@
 """The elements of a JSON list, read through a window that moves over the text.
 
-Each element is read by itself, so that a broken one costs nothing but itself: reading goes on at
+Each element is read by itself, so that a broken one costs nothing but itself: reading continues at
 the next that decodes.
 """
 

@@ -100,7 +100,7 @@ def keep(sources: Iterable[str], run: Path) -> None:
 def spool_records(records: Iterable[Any]) -> str:
     """Make a source of records in memory, for as long as the process lives; return its name.
 
-    A run keeps it in its folder. The name tells the content, so that a run goes on only with the
+    A run keeps it in its folder. The name tells the content, so that a run continues only with the
     same records.
     """
     lines = [f"{dumps(plain(record))}\n".encode("utf-8", "surrogatepass") for record in records]

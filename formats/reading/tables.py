@@ -1,6 +1,6 @@
 """CSV and TSV: the rows of a table as records, each with the line at which it starts.
 
-A row that is ragged or has an open quote costs nothing but its own line: reading goes on at the
+A row that is ragged or has an open quote costs nothing but its own line: reading continues at the
 next.
 """
 

@@ -21,7 +21,7 @@ from ...stores.files import replacing
 from .arrow import Kind, batches, columns_of, kinds_of, schema_of
 from .cells import cell
 
-Records = Iterable[Mapping[str, Any]]  # anew with each iteration
+Records = Iterable[Mapping[str, Any]]  # iterable more than once
 
 
 def write_records(

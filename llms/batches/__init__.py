@@ -1,1 +1,1 @@
-"""Batch endpoints: many requests handed over together, for half the price, within a day."""
+"""Batch endpoints: many requests submitted together, for half the price, within a day."""

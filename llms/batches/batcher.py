@@ -1,6 +1,6 @@
-"""Gathers what is asked at the same time into batches, and brings back what became of them.
+"""Gathers calls that are made at the same time into batches, and collects their results.
 
-A batch is committed to the ledger with its calls before it is handed over, and looked for at the
+A batch is committed to the ledger with its calls before it is submitted, and looked for at the
 provider when it is not known whether it arrived: over any crash each call is in one batch.
 """
 
@@ -42,7 +42,7 @@ class _StrangerError(Exception):
 
 
 class Batcher:
-    """Hands over what is asked in batches; an asker waits for what becomes of its call."""
+    """Submits calls in batches; an asker waits for the result of its call."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class Batcher:
     ) -> None:
         """Take the provider's endpoint, and where calls are kept.
 
-        Without `submits` only batches that are under way are waited for. `poll` is the longest
+        Without `submits` it only waits for batches that are already running. `poll` is the longest
         time between two looks at a batch, `gather` the time without a new call after which those
-        that wait are handed over, both in seconds.
+        that wait are submitted, both in seconds.
         """
         self.submits = submits
         self._service = service
@@ -122,7 +122,7 @@ class Batcher:
         return await self.answer(call.key)
 
     async def close(self) -> None:
-        """Stop waiting; what is under way goes on at the provider."""
+        """Stop waiting; submitted batches keep running at the provider."""
         if self._timer:
             self._timer.cancel()
         for task in self._tasks:
@@ -137,7 +137,7 @@ class Batcher:
             self._spawn(self._submit(items, [line for _, line in part]), items)
 
     def _spawn(self, work: Coroutine[Any, Any, None], items: Iterable[BatchItem]) -> None:
-        """Do it beside; what it raises goes to those who wait for these calls."""
+        """Do it in the background; what it raises goes to those who wait for these calls."""
 
         async def done() -> None:
             try:
@@ -172,7 +172,7 @@ class Batcher:
         await self._bring_back(batch)
 
     async def _made(self, batch: Batch, lines: list[bytes]) -> tuple[str, str]:
-        """Hand over a batch once, although the connection may fail: its name, and sent or found."""
+        """Submit a batch once, although the connection may fail: its name, and sent or found."""
         wait = self._timing.batch_retry
         while True:
             try:
@@ -265,7 +265,7 @@ class Batcher:
     def _end(
         self, batch: Batch, item: BatchItem, fault: Fault, spent: Spending | None = None
     ) -> None:
-        """Commit that a call got no answer in its batch, and let its asker go on from there."""
+        """Commit that a call got no answer in its batch, and let its asker continue from there."""
         spent = spent or Spending(0 if fault.unreachable else 1)
         self._log.end_attempt(item.attempt, time.time() - batch.created, fault.cause, spent)
         self._budget.settle(item.worst, spent)

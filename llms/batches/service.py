@@ -22,7 +22,7 @@ class BatchRefusedError(Exception):
 class Standing:
     """How far a batch has come: of so many requests so many are done.
 
-    Those that a `cancelled` one has not done were given up on purpose.
+    Those that a `cancelled` one has not done were dropped on purpose.
     """
 
     ended: bool
@@ -41,10 +41,10 @@ class BatchService(Protocol):
         """One request of a batch, named by its call's key."""
 
     async def create(self, intent: str, lines: Sequence[bytes]) -> str:
-        """Hand over a batch; return its name."""
+        """Submit a batch; return its name."""
 
     async def find(self, batch: Batch, others: set[str]) -> str | None:
-        """The name of a batch that was perhaps handed over, and is none of the `others`."""
+        """The name of a batch that was perhaps submitted, and is none of the `others`."""
 
     async def standing(self, id: str) -> Standing:
         """How far a batch has come.

@@ -21,7 +21,7 @@ class Batches(Calls):
     """The calls of a run with the batches that some of them go in."""
 
     def begin_batch(self, batch: Batch) -> Batch:
-        """Commit a batch before it is handed over; return it with its items' attempts."""
+        """Commit a batch before it is submitted; return it with its items' attempts."""
         with self._db.transaction() as db:
             items = tuple(
                 replace(i, attempt=begin_attempt(self._db, i.call.key, batch.created, i.worst))

@@ -101,7 +101,7 @@ class Judgements:
         return {found[0]: score_of(found) for found in self._db.query(sql, (row,))}
 
     def clear_scores(self) -> None:
-        """Forget all scores, so that they are combined anew from the calls that were made."""
+        """Delete all scores, so that they are combined again from the calls that were made."""
         with self._db.transaction() as db:
             db.execute("DELETE FROM scores")
             db.execute("DELETE FROM meta WHERE name = 'longest'")

@@ -1,4 +1,4 @@
-"""What was read: sources, unusable records, and prompts that rows are held against."""
+"""What was read: sources, unusable records, and prompts that rows are compared with."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Sources:
         return [(str(p), str(f), int(n), int(r)) for p, f, n, r in found]
 
     def clear(self) -> None:
-        """Forget what was read from sources that were not read to their end."""
+        """Delete what was read from sources that were not read to their end."""
         with self._db.transaction() as db:
             db.execute("DELETE FROM rows")
             db.execute("DELETE FROM source_rejects")

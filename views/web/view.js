@@ -1,6 +1,6 @@
-// The page of a run: it asks the server for what is looked at, and again while the run goes on.
+// The page of a run: it asks the server for what is looked at, and again while the run is in progress.
 
-const LOOK = 2000; // milliseconds between two looks at a run under way
+const LOOK = 2000; // milliseconds between two looks at a running run
 const PAGE = 50;
 const FATE_KEYS = ["chosen", "pool", "duplicate", "rejected", "unjudged"];
 const HEADS = [["", "id"], ["round", "round"], ["", "origin"], ["rank", "fate"], ["score", "score"], ["instruction", "instruction"]];
