@@ -551,7 +551,7 @@ def test_no_permission(tmp_path: Path) -> None:
         read_rows([path])
 
 
-@pytest.mark.parametrize("content", ["", " \n\n", "\ufeff", "[]", "[\n]\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", ["", " \n\n", "\ufeff", "[]", "[\n]\n", gzip.compress(b"", mtime=0)])
 def test_empty_file(tmp_path: Path, content: str | bytes) -> None:
     path = write(tmp_path, content)
     with pytest.raises(SourceError, match="holds no record") as caught:
