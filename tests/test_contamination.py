@@ -12,7 +12,7 @@ from support import go
 from lift_agent.agents.contamination import Benchmarks, longest_run
 from lift_agent.errors import UsageError
 from lift_agent.formats.reading.prompts import read_benchmarks
-from lift_agent.records import BenchmarkItem, Row, row_id
+from lift_agent.records import BenchmarkItem, Reason, Row, Why, row_id
 from lift_agent.stores.folder import opened_ledger
 
 PROMPT = (
