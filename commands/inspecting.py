@@ -137,7 +137,7 @@ def subspaces(folder: RunFolder, json: Json = False) -> None:
     from ..stores.folder import opened_ledger
     from ..stores.queries.subspaces import subspace_reports
     from ..views.paging import paged
-    from ..views.subspaces import print_regions, records
+    from ..views.subspaces import print_subspaces, records
 
     with opened_ledger(folder) as ledger:
         found = subspace_reports(ledger)
@@ -145,7 +145,7 @@ def subspaces(folder: RunFolder, json: Json = False) -> None:
         _print_records(records(found))
         return
     with paged(Console()) as pages:
-        print_regions(found, pages)
+        print_subspaces(found, pages)
 
 
 @app.command()

@@ -323,8 +323,11 @@ def test_the_name_of_the_file_does_not_matter(tmp_path: Path) -> None:
     for name, content in [
         ("a.json", jsonl.encode()),
         ("b.jsonl", json.dumps([alpaca(n) for n in range(3)]).encode()),
-        ("c.jsonl", gzip.compress(jsonl.encode())),
-        ("d.txt", gzip.compress(jsonl[:80].encode()) + gzip.compress(jsonl[80:].encode())),
+        ("c.jsonl", gzip.compress(jsonl.encode(), mtime=0)),
+        (
+            "d.txt",
+            b"".join(gzip.compress(part.encode(), mtime=0) for part in (jsonl[:80], jsonl[80:])),
+        ),
         ("e.gz", jsonl.encode()),
     ]:
         rows, rejected = read(write(tmp_path, content, name))
@@ -551,7 +554,9 @@ def test_no_permission(tmp_path: Path) -> None:
         read_rows([path])
 
 
-@pytest.mark.parametrize("content", ["", " \n\n", "\ufeff", "[]", "[\n]\n", gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "content", ["", " \n\n", "\ufeff", "[]", "[\n]\n", gzip.compress(b"", mtime=0)]
+)
 def test_empty_file(tmp_path: Path, content: str | bytes) -> None:
     path = write(tmp_path, content)
     with pytest.raises(SourceError, match="holds no record") as caught:

@@ -16,6 +16,7 @@ from ..records import (
     GenerationTask,
     Layer,
     PairwiseComparison,
+    Reason,
     Row,
     Score,
     ScreeningResult,
@@ -216,7 +217,11 @@ def _screened(check: ScreeningResult | None) -> Iterator[Step]:
     said += [f"{name} {points:g}" for name, points in check.parts.items() if points < _FULL]
     if check.personal:
         said.append(f"personal data: {counted(check.personal)}")
-    why = worded(Why(check.reason, check.evidence))
+    why = worded(check.why)
+    if check.reason == Reason.LEAK:
+        why = worded(Why(Reason.LEAK, check.evidence))  # it begins with the benchmark's name
+    elif check.evidence:
+        why += f": {check.evidence}"
     facts = asdict(check) | {"reason": worded(check.why)}
     del facts["detail"]
     passed = f"rejected, {why}" if why else "passed"

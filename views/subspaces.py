@@ -14,19 +14,19 @@ from ..stores.queries.subspaces import SubspaceReport
 from .format import in_one_line, inert, money, number
 
 
-def print_regions(found: Sequence[SubspaceReport], console: Console) -> None:
+def print_subspaces(found: Sequence[SubspaceReport], console: Console) -> None:
     """Print the subspaces of each round, with what came of them."""
     if not found:
         _say(console, "no subspace: nothing was generated, or the run has not got that far")
-    for round, subspace_reports in groupby(found, key=lambda region: region.subspace.round):
+    for round, subspace_reports in groupby(found, key=lambda report: report.subspace.round):
         console.print(Text(f"round {round}", style="bold"))
-        for region in subspace_reports:
-            _print(region, console)
+        for report in subspace_reports:
+            _print(report, console)
 
 
 def records(found: Sequence[SubspaceReport]) -> Iterator[dict[str, Any]]:
     """What ``--json`` prints: each subspace in a round, without its vector."""
-    for region in found:
+    for report in found:
         values = asdict(region)
         subspace = values.pop("subspace")
         del subspace["centre"]
@@ -35,7 +35,7 @@ def records(found: Sequence[SubspaceReport]) -> Iterator[dict[str, Any]]:
 
 
 def _print(region: SubspaceReport, console: Console) -> None:
-    s = region.subspace
+    s = report.subspace
     title = Text.assemble("  ", (inert(s.name or s.id), "bold cyan"), f"  {s.id}", style="")
     console.print(title, soft_wrap=True)
     if s.brief:
@@ -49,7 +49,7 @@ def _print(region: SubspaceReport, console: Console) -> None:
 
 
 def _density(region: SubspaceReport) -> str:
-    s = region.subspace
+    s = report.subspace
     said = f"data there {s.density:.1%}"
     if s.wanted:
         said += f", wanted {s.wanted_density:.1%}"
@@ -59,7 +59,7 @@ def _density(region: SubspaceReport) -> str:
 
 
 def _yield(region: SubspaceReport) -> str:
-    quota = region.subspace.quota
+    quota = report.subspace.quota
     parts = [
         f"quota {number(quota)}",
         f"generated {number(region.generated)}",
