@@ -27,14 +27,14 @@ def print_subspaces(found: Sequence[SubspaceReport], console: Console) -> None:
 def records(found: Sequence[SubspaceReport]) -> Iterator[dict[str, Any]]:
     """What ``--json`` prints: each subspace in a round, without its vector."""
     for report in found:
-        values = asdict(region)
+        values = asdict(report)
         subspace = values.pop("subspace")
         del subspace["centre"]
-        examples = [{"id": row.id, "instruction": row.instruction} for row in region.examples]
-        yield {**subspace, **values, "cost_per_row": region.cost_per_row, "examples": examples}
+        examples = [{"id": row.id, "instruction": row.instruction} for row in report.examples]
+        yield {**subspace, **values, "cost_per_row": report.cost_per_row, "examples": examples}
 
 
-def _print(region: SubspaceReport, console: Console) -> None:
+def _print(report: SubspaceReport, console: Console) -> None:
     s = report.subspace
     title = Text.assemble("  ", (inert(s.name or s.id), "bold cyan"), f"  {s.id}", style="")
     console.print(title, soft_wrap=True)
@@ -42,34 +42,34 @@ def _print(region: SubspaceReport, console: Console) -> None:
         _say(console, f"    {in_one_line(s.brief, 300)}", "dim")
     if s.given_up:
         _say(console, f"    no longer targeted: {in_one_line(s.given_up)}", "yellow")
-    _say(console, f"    {_density(region)}")
-    _say(console, f"    {_yield(region)}")
-    for row in region.examples:
+    _say(console, f"    {_density(report)}")
+    _say(console, f"    {_yield(report)}")
+    for row in report.examples:
         _say(console, f"      {row.id}  {in_one_line(row.task, 120)}", "dim")
 
 
-def _density(region: SubspaceReport) -> str:
+def _density(report: SubspaceReport) -> str:
     s = report.subspace
     said = f"data there {s.density:.1%}"
     if s.wanted:
         said += f", wanted {s.wanted_density:.1%}"
-    if region.before is None or region.after is None:
+    if report.before is None or report.after is None:
         return said
-    return f"{said}; ten nearest rows: cosine {region.before:.3f} → {region.after:.3f}"
+    return f"{said}; ten nearest rows: cosine {report.before:.3f} → {report.after:.3f}"
 
 
-def _yield(region: SubspaceReport) -> str:
+def _yield(report: SubspaceReport) -> str:
     quota = report.subspace.quota
     parts = [
         f"quota {number(quota)}",
-        f"generated {number(region.generated)}",
-        f"landed {number(region.landed)}",
-        f"accepted {number(region.accepted)}",
-        f"{number(region.tokens)} tokens",
+        f"generated {number(report.generated)}",
+        f"landed {number(report.landed)}",
+        f"accepted {number(report.accepted)}",
+        f"{number(report.tokens)} tokens",
     ]
-    each = region.cost_per_row
-    if region.accepted:
-        tokens = region.tokens / region.accepted
+    each = report.cost_per_row
+    if report.accepted:
+        tokens = report.tokens / report.accepted
         price = "" if each is None else f", {money(each)}"
         parts.append(f"{number(tokens)} tokens{price} an accepted row")
     return " · ".join(parts)
