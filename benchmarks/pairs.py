@@ -15,6 +15,7 @@ what is added without a change of the answer). `fresh_pairs.py` has the kinds th
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import unicodedata
@@ -22,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from corpora import MIXTURE, rows_of
 
@@ -30,6 +32,19 @@ from lift_agent.agents.texts import normalised
 from lift_agent.records import Row
 
 A_KIND = 76  # pairs of a kind and half
+
+
+def _tables() -> dict[str, list[Any]]:
+    """The word tables beside this file: a line an entry, under the name of its table."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for line in Path(__file__).with_suffix(".jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        entry = row["entry"]
+        found[row["table"]].append(tuple(entry) if isinstance(entry, list) else entry)
+    return found
+
+
+TABLES = _tables()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,102 +158,9 @@ def surface(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, maker.rng.choice(changes)(ask(row)[1]))
 
 
-VERBS: Table = [
-    ("write", "create", "develop", "make", "build"),
-    ("write", "implement", "design", "compose", "construct"),
-    ("create", "write", "generate", "produce", "devise"),
-    ("create", "craft", "code", "draft", "program"),
-    ("find", "determine", "identify", "locate"),
-    ("find", "discover", "work out", "look up"),
-    ("calculate", "compute", "determine", "work out"),
-    ("calculate", "evaluate", "figure out", "find"),
-    ("explain", "describe", "clarify", "outline"),
-    ("describe", "explain", "give a description of"),
-    ("get", "retrieve", "fetch", "obtain"),
-    ("list", "enumerate", "name", "show a list of"),
-    ("convert", "transform", "change", "turn"),
-    ("implement", "write", "create", "develop", "code"),
-    ("develop", "create", "build", "write", "program"),
-    ("design", "create", "devise", "develop", "write"),
-    ("generate", "create", "produce", "make"),
-    ("build", "create", "construct", "make"),
-    ("check", "verify", "test", "determine"),
-    ("show", "display", "present", "print out"),
-    ("identify", "find", "recognise", "point out"),
-    ("modify", "change", "edit", "alter"),
-    ("remove", "delete", "eliminate", "strip out"),
-    ("translate", "convert", "rewrite", "port"),
-    ("tell me", "let me know", "inform me"),
-    ("summarize", "sum up", "give a summary of"),
-    ("provide", "give", "supply", "offer"),
-    ("suggest", "propose", "recommend"),
-    ("rewrite", "rephrase", "reword"),
-    ("solve", "work out", "resolve"),
-]
-PHRASES: Table = [
-    ("that takes", "which takes", "taking", "that accepts", "which receives"),
-    ("takes in", "accepts", "receives"),
-    ("and returns", "and gives back", "and outputs", "returning"),
-    ("returns", "gives back", "outputs", "yields"),
-    ("that calculates", "which computes", "to compute", "for calculating"),
-    ("to calculate", "that computes", "which works out", "for computing"),
-    ("to find", "that finds", "which determines", "for finding"),
-    ("that finds", "to find", "which locates", "for finding"),
-    ("function", "method", "routine"),
-    ("program", "script", "piece of code"),
-    ("using", "with the help of", "by means of", "with"),
-    ("how many", "what number of", "what is the number of"),
-    ("how much", "what amount of", "what is the amount of"),
-    ("in total", "altogether", "in all"),
-    ("altogether", "in total", "all together"),
-    ("large", "big"),
-    ("largest", "biggest"),
-    ("buys", "purchases"),
-    ("bought", "purchased"),
-    ("buy", "purchase"),
-    ("kids", "children"),
-    ("starts", "begins"),
-    ("each day", "every day", "per day"),
-    ("per week", "a week", "each week"),
-    ("gives", "hands"),
-    ("needs", "requires"),
-    ("wants to", "would like to", "wishes to"),
-    ("decides to", "chooses to"),
-    ("left", "remaining"),
-    ("gets", "receives"),
-    ("currently", "right now", "at present"),
-    ("given", "provided", "supplied"),
-    ("the following", "this", "the given"),
-    ("below", "that follows", "given here"),
-    ("latest", "most recent", "newest"),
-    ("information about", "details about", "facts about"),
-    ("current", "present"),
-    ("if", "whether"),
-    ("a list of", "a collection of"),
-    ("such as", "like", "for example"),
-    ("a string", "a text string", "some string"),
-    ("contains", "includes", "has"),
-    ("an integer", "a whole number", "an int"),
-    ("same", "identical"),
-    ("error", "mistake", "bug"),
-    ("fast", "quick"),
-    ("efficiently", "in an efficient way", "in an efficient manner"),
-    ("correct", "right"),
-    ("also", "as well"),
-    ("additional", "extra", "more"),
-]
-FRAMES: Table = [
-    ("Can you {}?",),
-    ("How would you {}?",),
-    ("I need you to {}.",),
-    ("Your task is to {}.",),
-    ("Would it be possible for you to {}?",),
-    ("I would like you to {}.",),
-    ("You are asked to {}.",),
-    ("How can one {}?",),
-    ("The task: {}.",),
-    ("Show me how to {}.",),
-]
+VERBS = TABLES["VERBS"]
+PHRASES = TABLES["PHRASES"]
+FRAMES = TABLES["FRAMES"]
 PASSIVE = re.compile(
     r"^(Write|Create|Develop|Implement|Design|Build|Construct|Generate) "
     r"(an? [\w+# ]+?) (that|to|which) (.+?)\.?$"
@@ -310,38 +232,8 @@ def reworded(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, new) if normalised(new) != normalised(text) else None
 
 
-OUTPUT_WORDS: Table = [
-    ("so", "therefore", "thus", "hence"),
-    ("therefore", "so", "thus"),
-    ("then", "next", "after that"),
-    ("here is", "this is", "below is"),
-    ("here are", "these are", "below are"),
-    ("is a", "can be described as a"),
-    ("first", "to begin with"),
-    ("total", "overall"),
-    ("can be", "may be"),
-    ("because", "since"),
-    ("however", "but"),
-    ("gets", "receives"),
-    ("has", "holds"),
-    ("needs", "requires"),
-    ("there are", "we have"),
-    ("the answer is", "the result is"),
-]
-IDENTIFIERS: Table = [
-    ("result", "res", "answer", "output_value"),
-    ("arr", "items", "values"),
-    ("num", "n", "number"),
-    ("i", "idx", "k"),
-    ("str", "text", "s"),
-    ("string", "text", "s"),
-    ("lst", "items", "data"),
-    ("numbers", "nums", "values"),
-    ("count", "counter", "total_count"),
-    ("words", "tokens", "word_list"),
-    ("a", "x", "first"),
-    ("b", "y", "second"),
-]
+OUTPUT_WORDS = TABLES["OUTPUT_WORDS"]
+IDENTIFIERS = TABLES["IDENTIFIERS"]
 
 
 def _other_output(text: str, maker: Maker) -> str:
@@ -388,30 +280,7 @@ def typos(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, text)
 
 
-CONTRACTIONS = (
-    ("what is", "what's"),
-    ("do not", "don't"),
-    ("does not", "doesn't"),
-    ("is not", "isn't"),
-    ("it is", "it's"),
-    ("that is", "that's"),
-    ("there is", "there's"),
-    ("she is", "she's"),
-    ("he is", "he's"),
-    ("they are", "they're"),
-    ("you are", "you're"),
-    ("cannot", "can't"),
-    ("did not", "didn't"),
-    ("are not", "aren't"),
-    ("who is", "who's"),
-    ("how is", "how's"),
-    ("where is", "where's"),
-    ("she will", "she'll"),
-    ("he will", "he'll"),
-    ("i am", "i'm"),
-    ("they have", "they've"),
-    ("let us", "let's"),
-)
+CONTRACTIONS = TABLES["CONTRACTIONS"]
 
 
 def contractions(row: Row, _: Maker) -> Row | None:
@@ -422,19 +291,7 @@ def contractions(row: Row, _: Maker) -> Row | None:
     return with_ask(row, swap_words(text, short)) or with_ask(row, swap_words(text, long))
 
 
-THANKS = (
-    "Thank you!",
-    "Thanks in advance.",
-    "I would appreciate your help.",
-    "Many thanks!",
-    "Please and thank you.",
-    "Thanks a lot for your help!",
-    "I'd be grateful for an answer.",
-    "Much appreciated!",
-    "Cheers!",
-    "It would mean a lot to me.",
-    "Please help me with this.",
-)
+THANKS = TABLES["THANKS"]
 
 
 def politeness(row: Row, maker: Maker) -> Row | None:
@@ -476,16 +333,7 @@ def emphasis(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, rng.choice(frames).format(text)) if words else None
 
 
-CONTEXTS = (
-    "I am preparing for an exam.",
-    "My teacher gave me this.",
-    "A friend of mine could not do this.",
-    "This came up at work today.",
-    "I have been stuck on this for a while.",
-    "I am new to this.",
-    "We talked about this in class.",
-    "I found this in an old book.",
-)
+CONTEXTS = TABLES["CONTEXTS"]
 
 
 def context(row: Row, maker: Maker) -> Row | None:
@@ -493,32 +341,7 @@ def context(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, f"{maker.rng.choice(CONTEXTS)} {ask(row)[1]}")
 
 
-SHORT: Table = [
-    ("for example", "e.g."),
-    ("and", "&"),
-    ("approximately", "approx."),
-    ("javascript", "JS"),
-    ("percent", "pct"),
-    ("with", "w/"),
-    ("without", "w/o"),
-    ("numbers", "nums"),
-    ("number", "no."),
-    ("versus", "vs."),
-    ("hours", "hrs"),
-    ("minutes", "mins"),
-    ("database", "DB"),
-    ("information", "info"),
-    ("string", "str"),
-    ("maximum", "max."),
-    ("minimum", "min."),
-    ("temperature", "temp."),
-    ("because", "b/c"),
-    ("people", "ppl"),
-    ("because of", "b/c of"),
-    ("please", "pls"),
-    ("dollars", "USD"),
-    ("united states", "US"),
-]
+SHORT = TABLES["SHORT"]
 
 
 def abbreviations(row: Row, maker: Maker) -> Row | None:
@@ -545,21 +368,7 @@ def filling(row: Row, maker: Maker) -> Row | None:
     return with_ask(row, text)
 
 
-LOWERED = {
-    "He",
-    "She",
-    "They",
-    "It",
-    "The",
-    "If",
-    "Each",
-    "How",
-    "What",
-    "A",
-    "This",
-    "Your",
-    "Then",
-}
+LOWERED = frozenset(TABLES["LOWERED"])
 
 # other tasks ------------------------------------------------------------------------------
 
@@ -635,46 +444,7 @@ PEOPLE = word_list("""
     Viktor Esther Hugo Leila Bruno Astrid Kenji Amara Felix Rosa Dmitri Paloma Niels Zara
     Otto
 """)
-NOUNS: Table = [
-    ("apples", "pears"),
-    ("oranges", "lemons"),
-    ("books", "magazines"),
-    ("cars", "bicycles"),
-    ("dogs", "cats"),
-    ("cookies", "sandwiches"),
-    ("flowers", "trees"),
-    ("students", "nurses"),
-    ("eggs", "potatoes"),
-    ("shirts", "jackets"),
-    ("cake", "pizza"),
-    ("pencils", "erasers"),
-    ("rectangle", "triangle"),
-    ("circle", "square"),
-    ("employee", "customer"),
-    ("bank account", "shopping cart"),
-    ("factorial", "square root"),
-    ("fibonacci", "lucas"),
-    ("palindrome", "pangram"),
-    ("linked list", "binary tree"),
-    ("stack", "queue"),
-    ("email address", "phone number"),
-    ("vowels", "digits"),
-    ("words", "sentences"),
-    ("temperature", "humidity"),
-    ("bitcoin", "ethereum"),
-    ("weather", "traffic"),
-    ("capital", "population"),
-    ("height", "age"),
-    ("average", "median"),
-    ("area", "volume"),
-    ("button", "slider"),
-    ("bubble", "insertion"),
-    ("student", "patient"),
-    ("movie", "song"),
-    ("prime", "perfect"),
-    ("key", "index"),
-    ("username", "password"),
-]
+NOUNS = TABLES["NOUNS"]
 NOT_NAMES = set(
     word_list("""
     I A The It If Of In On By At To And Or Python Java JavaScript Input Output HTML CSS SQL
@@ -747,67 +517,8 @@ def other_input(row: Row, maker: Maker) -> Row | None:
     return new if new.input != row.input and new.output != row.output else None
 
 
-FLIPS: Table = [
-    ("ascending", "descending"),
-    ("largest", "smallest"),
-    ("maximum", "minimum"),
-    ("highest", "lowest"),
-    ("even", "odd"),
-    ("encrypt", "decrypt"),
-    ("encode", "decode"),
-    ("first", "last"),
-    ("uppercase", "lowercase"),
-    ("increasing", "decreasing"),
-    ("before", "after"),
-    ("add", "subtract"),
-    ("addition", "subtraction"),
-    ("multiply", "divide"),
-    ("positive", "negative"),
-    ("above", "below"),
-    ("left", "right"),
-    ("start", "end"),
-    ("longest", "shortest"),
-    ("oldest", "youngest"),
-    ("greater", "smaller"),
-    ("insert", "delete"),
-    ("rows", "columns"),
-    ("prefix", "suffix"),
-    ("advantages", "disadvantages"),
-    ("upper", "lower"),
-    ("top", "bottom"),
-    ("duplicate", "unique"),
-    ("true", "false"),
-    ("vowels", "consonants"),
-    ("push", "pop"),
-    ("open", "close"),
-    ("best", "worst"),
-    ("append", "prepend"),
-    ("forward", "backward"),
-    ("horizontal", "vertical"),
-    ("biggest", "tiniest"),
-    ("minimum", "maximum"),
-    ("smallest", "largest"),
-    ("shortest", "longest"),
-    ("lowercase", "uppercase"),
-    ("min", "max"),
-    ("max", "min"),
-]
-CODE_FLIPS = (
-    (" == 0", " != 0"),
-    ("==", "!="),
-    (" < ", " > "),
-    (" > ", " < "),
-    ("[0]", "[-1]"),
-    ("max(", "min("),
-    ("min(", "max("),
-    (" + ", " - "),
-    ("True", "False"),
-    ("toUpperCase", "toLowerCase"),
-    ("upper()", "lower()"),
-    ("ASC", "DESC"),
-    ("sorted(", "reversed_sorted("),
-    ("sort()", "sort(reverse=True)"),
-)
+FLIPS = TABLES["FLIPS"]
+CODE_FLIPS = TABLES["CODE_FLIPS"]
 FROM_TO = re.compile(
     r"\b([Cc]onvert\w*|[Tt]ranslate\w*)( .*?\bfrom )([\w +#]+?)( (?:in)?to )([\w+#]+)"
 )
@@ -927,20 +638,7 @@ def swapped(row: Row, maker: Maker) -> Row | None:
     return new if new.output != row.output else None
 
 
-NEGATIONS = (
-    (r"\busing\b", "without using"),
-    (r"\bmust\b", "must not"),
-    (r"\bshould\b", "should not"),
-    (r"\bthat contains\b", "that does not contain"),
-    (r"\bthat are\b", "that are not"),
-    (r"\bthat is\b", "that is not"),
-    (r"\bif (an?|the) (given )?(\w+) is\b", r"if \1 \2\3 is not"),
-    (r"\bthat starts\b", "that does not start"),
-    (r"\bwith\b", "without"),
-    (r"\bincluding\b", "not including"),
-    (r"\bcan\b(?!')", "cannot"),
-    (r"\bincludes\b", "does not include"),
-)
+NEGATIONS = TABLES["NEGATIONS"]
 
 
 def negated(row: Row, maker: Maker) -> Row | None:
@@ -956,28 +654,7 @@ def negated(row: Row, maker: Maker) -> Row | None:
     return None
 
 
-UNITS: Table = [
-    ("miles", "kilometers"),
-    ("hours", "minutes"),
-    ("minutes", "seconds"),
-    ("pounds", "kilograms"),
-    ("feet", "meters"),
-    ("inches", "centimeters"),
-    ("gallons", "liters"),
-    ("ounces", "grams"),
-    ("days", "weeks"),
-    ("weeks", "months"),
-    ("dollars", "euros"),
-    ("$", "£"),
-    ("cents", "pence"),
-    ("cups", "tablespoons"),
-    ("celsius", "kelvin"),
-    ("years", "months"),
-    ("km", "miles"),
-    ("usd", "eur"),
-    ("kg", "pounds"),
-    ("bytes", "kilobytes"),
-]
+UNITS = TABLES["UNITS"]
 
 
 def other_unit(row: Row, maker: Maker) -> Row | None:
@@ -994,34 +671,7 @@ def other_unit(row: Row, maker: Maker) -> Row | None:
     return None
 
 
-MOMENTS: Table = [
-    ("Monday", "Thursday"),
-    ("Tuesday", "Sunday"),
-    ("Saturday", "Wednesday"),
-    ("Friday", "Monday"),
-    ("January", "September"),
-    ("July", "November"),
-    ("March", "October"),
-    ("today", "yesterday"),
-    ("tomorrow", "next week"),
-    ("morning", "evening"),
-    ("night", "noon"),
-    ("London", "Madrid"),
-    ("Paris", "Lisbon"),
-    ("New York", "Toronto"),
-    ("San Francisco", "Seattle"),
-    ("Los Angeles", "Miami"),
-    ("Tokyo", "Seoul"),
-    ("Berlin", "Vienna"),
-    ("school", "home"),
-    ("park", "beach"),
-    ("summer", "winter"),
-    ("weekend", "holiday"),
-    ("France", "Portugal"),
-    ("Germany", "Sweden"),
-    ("store", "market"),
-    ("kitchen", "garage"),
-]
+MOMENTS = TABLES["MOMENTS"]
 
 
 def other_moment(row: Row, maker: Maker) -> Row | None:
@@ -1033,22 +683,7 @@ def other_moment(row: Row, maker: Maker) -> Row | None:
     return None
 
 
-QUANTITIES: Table = [
-    ("half", "a third"),
-    ("twice", "four times"),
-    ("double", "triple"),
-    ("dozen", "score"),
-    ("quarter", "fifth"),
-    ("third", "sixth"),
-    ("second", "fourth"),
-    ("both", "neither"),
-    ("several", "a few hundred"),
-    ("every", "every other"),
-    ("each", "every third"),
-    ("all", "most of"),
-    ("single", "double"),
-    ("some", "no"),
-]
+QUANTITIES = TABLES["QUANTITIES"]
 
 
 def other_quantity(row: Row, maker: Maker) -> Row | None:
@@ -1060,24 +695,7 @@ def other_quantity(row: Row, maker: Maker) -> Row | None:
     return None
 
 
-FORMS: Table = [
-    ("array", "dictionary"),
-    ("list", "tuple"),
-    ("function", "class"),
-    ("program", "web page"),
-    ("string", "integer"),
-    ("json", "xml"),
-    ("table", "chart"),
-    ("sentence", "poem"),
-    ("paragraph", "dialogue"),
-    ("script", "unit test"),
-    ("query", "stored procedure"),
-    ("news", "rumours"),
-    ("summary", "critique"),
-    ("story", "song"),
-    ("information", "jokes"),
-    ("forecast", "history"),
-]
+FORMS = TABLES["FORMS"]
 
 
 def other_form(row: Row, maker: Maker) -> Row | None:

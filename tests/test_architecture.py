@@ -14,11 +14,11 @@ KEPT = {"agents", "formats", "stores"}
 
 # What each room may import, beside itself.
 MAY_IMPORT = {
-    "errors": set(),
+    "errors": {"records"},
     "secret_patterns": set(),
     "plugins": {"errors"},
     "redaction": {"secret_patterns"},
-    "records": {"errors"},
+    "records": set(),
     "config": {"errors", "records"},
     "geometry": set(),
     "llms": BASE,

@@ -12,7 +12,7 @@ from support import go
 from lift_agent.agents.contamination import Benchmarks, longest_run
 from lift_agent.errors import UsageError
 from lift_agent.formats.reading.prompts import read_benchmarks
-from lift_agent.records import BenchmarkItem, Row, row_id
+from lift_agent.records import BenchmarkItem, Reason, Row, Why, row_id
 from lift_agent.stores.folder import opened_ledger
 
 PROMPT = (
@@ -215,9 +215,9 @@ def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embed
     run = source.with_name("run")
     go(source, run, **both, rounds=1, target_size=2)
     with opened_ledger(run) as ledger:
-        assert {prompt.source for prompt in ledger.sources.references("toward")} == {str(exam)}
+        assert {prompt.source for prompt in ledger.sources.target_prompts("toward")} == {str(exam)}
         assert {item.source for item in ledger.sources.benchmarks()} == {str(exam)}
-        assert ledger.rows.counts()["seed", "rejected", "leaks exam.jsonl"]
+        assert ledger.rows.counts()["seed", "rejected", Why(Reason.LEAK, "exam.jsonl")]
     for twice in ({"toward": (exam, exam)}, {"decontaminate": (exam, exam)}, {"toward": (source,)}):
         with pytest.raises(UsageError, match="named twice"):
             go(source, source.with_name("other"), **both | twice)

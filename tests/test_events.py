@@ -12,6 +12,7 @@ from support import SCRIPTED, go
 
 from lift_agent.config import resolve
 from lift_agent.jobs.run import run
+from lift_agent.records import DraftFault, Reason, Why
 from lift_agent.records import events as e
 from lift_agent.views.events import activity, lines
 from lift_agent.views.live_state import LiveState, expected
@@ -28,7 +29,7 @@ JUDGING = {
     "notes": ["the judge is inconsistent"],
 }
 FOUND = {
-    "reasons": {"refusal": 2},
+    "reasons": {Why(Reason.REFUSAL): 2},
     "languages": {"en": 40},
     "chosen": {},
     "masked": False,
@@ -37,6 +38,12 @@ FOUND = {
     "personal_chosen": 0,
     "benchmarks": {},
     "leaks": [],
+}
+FAULTS = {
+    Why(DraftFault.NO_CODE): 4,
+    Why(DraftFault.NO_TASK, "HTTP 500"): 2,
+    Why(DraftFault.CUT_SENTENCE): 1,
+    Why(DraftFault.STATEMENT): 1,
 }
 SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
 
@@ -115,8 +122,11 @@ SUBSPACES = (("A", 4), ("B", 3), ("C", 2), ("D", 1))
         ),
         (e.RowsWritten(1, 8, 8, {}), ["round 1: wrote 8 rows of 8 tasks"]),
         (
-            e.RowsWritten(1, 1, 9, {"a": 4, "b": 2, "c": 1, "d": 1}),
-            ["round 1: wrote 1 rows of 9 tasks (dropped: 4 a, 2 b, 1 c)"],
+            e.RowsWritten(1, 1, 9, FAULTS),
+            [
+                "round 1: wrote 1 rows of 9 tasks (dropped: 4 no code in the answer to a code "
+                "task, 2 no task: HTTP 500, 1 cut sentence)"
+            ],
         ),
         (e.RowsScreened(0, {}), []),
         (

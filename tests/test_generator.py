@@ -22,8 +22,8 @@ from lift_agent.agents.task_planning import plan_tasks, response_need
 from lift_agent.agents.written_task import WrittenTask
 from lift_agent.geometry.neighbours import unit
 from lift_agent.geometry.parents import parent_sets
-from lift_agent.records import Score, Subspace, Tally, Task
-from lift_agent.records.codes import Reason
+from lift_agent.records import GenerationTask, Score, Subspace, Tally
+from lift_agent.records.codes import DraftFault, Reason, Why
 from lift_agent.stores.ledger import Ledger
 
 
@@ -207,15 +207,30 @@ PARENTS = [
 @pytest.mark.parametrize(
     ("written", "fault"),
     [
-        ("Write a Python function that takes input: words, and counts them.", "the input is"),
-        ("Write a program from the rewritten prompt that counts sorted words.", "text of the pro"),
-        ("Write a program that does what Instruction A asks of sorted words.", "text of the pro"),
-        ("Write a function that counts words and write a program that sorts.", "concatenation"),
-        ("Schreibe eine Funktion, die mit den Wörtern einer Liste zählt und sie ist.", "another"),
+        (
+            "Write a Python function that takes input: words, and counts them.",
+            DraftFault.INPUT_IN_INSTRUCTION,
+        ),
+        (
+            "Write a program from the rewritten prompt that counts sorted words.",
+            DraftFault.PROMPT_IN_TASK,
+        ),
+        (
+            "Write a program that does what Instruction A asks of sorted words.",
+            DraftFault.PROMPT_IN_TASK,
+        ),
+        (
+            "Write a function that counts words and write a program that sorts.",
+            DraftFault.CONCATENATION,
+        ),
+        (
+            "Schreibe eine Funktion, die mit den Wörtern einer Liste zählt und sie ist.",
+            DraftFault.LANGUAGE_OF_TASK,
+        ),
     ],
 )
 def test_what_a_fused_task_must_not_be(written, fault):
-    assert task_fault(written, "", PARENTS, prompt="", truncated=False).startswith(fault)
+    assert task_fault(written, "", PARENTS, prompt="", truncated=False) == fault
 
 
 @pytest.mark.parametrize(
@@ -230,26 +245,33 @@ def test_what_a_fused_task_must_not_be(written, fault):
         (
             "Write a Python function that adds two.",
             "def f(x):\n    return (x + 2",
-            "does not parse",
+            DraftFault.CODE_DOES_NOT_PARSE,
         ),
-        ("Write Python code that adds two.", "```python\ndef f(x:\n    x\n```", "not parse"),
-        ("Write Python code that adds two.", "Take it and go two steps on.", "no code"),
+        (
+            "Write Python code that adds two.",
+            "```python\ndef f(x:\n    x\n```",
+            DraftFault.CODE_DOES_NOT_PARSE,
+        ),
+        ("Write Python code that adds two.", "Take it and go two steps on.", DraftFault.NO_CODE),
         ("Write C code that adds two.", "int f(int x) { return x + 2; }", ""),
         (
             "Write C code that adds two.",
             "```c\nint f(int x) { return x + 2;\n```",
-            "not parse",
+            DraftFault.CODE_DOES_NOT_PARSE,
         ),
         ("Write code for this record in JSON.", '```json\n{"a": [1, 2]}\n```', ""),
-        ("Write code for this record in JSON.", '```json\n{"a": [1, 2}\n```', "not parse"),
+        (
+            "Write code for this record in JSON.",
+            '```json\n{"a": [1, 2}\n```',
+            DraftFault.CODE_DOES_NOT_PARSE,
+        ),
         ("Write an SQL query for all names.", "SELECT name FROM people;", ""),
         ("Write a poem about a python.", "It sleeps in the sun all day.", ""),
         ("Explain how to write a function.", "Begin with its name and its purpose.", ""),
     ],
 )
 def test_code_is_asked_for_and_holds(task, answer, fault):
-    assert fault in code_fault(task, answer)
-    assert bool(code_fault(task, answer)) == bool(fault)
+    assert code_fault(task, answer) == fault
 
 
 @given(st.text("()[]{} ab", max_size=30))
@@ -282,9 +304,10 @@ def test_an_answer_keeps_the_language_unless_the_task_is_about_languages():
     french = "La mer est belle et les vagues sont dans le soleil pour vous."
     assert other_language(french, "Describe the sea and how it is for the people of the coast.")
     assert not other_language(french, "Translate the note that is below into the usual French.")
-    assert "another language" in answer_fault(
+    fault = answer_fault(
         "Describe the sea and how it is for the people of the coast.", french, truncated=False
     )
+    assert fault == DraftFault.LANGUAGE_OF_ANSWER
     assert not other_language(
         "1969年7月20日，人类登上了月球。", "回答以下问题。 美国何时登上月球的？"
     )
@@ -340,9 +363,9 @@ def test_of_a_row_and_the_new_answer_to_it_the_better_one_stays(judged):
         outcomes.add(better)
         assert (judged.rows.status(row.id)[0] == "accepted") == better
         if better:
-            assert judged.rows.status(parent.id) == ("rejected", Reason.REPLACED)
+            assert judged.rows.status(parent.id) == ("rejected", Why(Reason.REPLACED))
         else:
-            assert judged.rows.status(row.id)[1].startswith("no better than")
+            assert judged.rows.status(row.id)[1] == Why(Reason.NO_BETTER)
             assert judged.rows.status(parent.id)[0] == "accepted"
     assert True in outcomes
 
@@ -351,7 +374,7 @@ def test_what_an_answer_replaced_comes_back_when_its_round_is_decided_again(judg
     replaced = [
         row.id
         for row in judged.rows.find("rejected")
-        if judged.rows.status(row.id)[1] == Reason.REPLACED
+        if judged.rows.status(row.id)[1] == Why(Reason.REPLACED)
     ]
     assert replaced
     judged.reopen(1)
@@ -369,7 +392,7 @@ def test_an_answer_asks_for_the_response_alone():
             return SimpleNamespace(text="Air scatters blue light.", error="", truncated=False)
 
     parent = a_row("Explain why the sky is blue.", "No idea.")
-    task = Task("r1-0001", 9, 1, "answer", (parent.id,), "", "poor response")
+    task = GenerationTask("r1-0001", 9, 1, "answer", (parent.id,), "", "poor response")
     draft = asyncio.run(Generator(Gateway()).write(task, [parent], None))
     assert [prompt.partition("@")[0] for prompt in asked] == ["answer"]
     assert draft.row.instruction == parent.instruction

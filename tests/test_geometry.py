@@ -91,9 +91,10 @@ def test_nearest_equals_a_brute_force_sort(
 @given(seeds, st.integers(1, 40), st.integers(1, 40))
 def test_nearest_names_the_rows_of_the_sort(seed: int, n: int, k: int) -> None:
     vectors = cloud(seed, n + 3)
+    exact = cosines(vectors[:3], vectors[3:])
+    assume((np.diff(np.sort(exact, axis=1)) > 1e-6).all())  # float32 tells no closer ones apart
     _, indices = nearest(vectors[:3], vectors[3:], k)
-    expected = np.argsort(-cosines(vectors[:3], vectors[3:]), axis=1)[:, :k]
-    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(indices, np.argsort(-exact, axis=1)[:, :k])
 
 
 @fuzz

@@ -14,7 +14,7 @@ from lift_agent.agents.selector import allot
 from lift_agent.config import resolve
 from lift_agent.errors import UsageError
 from lift_agent.records import Row
-from lift_agent.records.codes import Reason
+from lift_agent.records.codes import Reason, Why
 from lift_agent.stores.ledger import Ledger
 
 MAIL = "m_rossi@studio-rossi.co.uk"
@@ -38,15 +38,19 @@ def opened(folder):
 
 
 BAD = {
-    "leaks exam.jsonl": a_seed("Solve this, please: " + EXAM, "It is 33 nautical miles."),
-    "refusal": a_seed("How do I peel a pear?", "I'm sorry, but I can't help with that."),
-    "placeholder": a_seed("Why is tea brown?", "[Insert your answer here]"),
-    "another language than the task": a_seed(
+    Why(Reason.LEAK, "exam.jsonl"): a_seed(
+        "Solve this, please: " + EXAM, "It is 33 nautical miles."
+    ),
+    Why(Reason.REFUSAL): a_seed("How do I peel a pear?", "I'm sorry, but I can't help with that."),
+    Why(Reason.PLACEHOLDER): a_seed("Why is tea brown?", "[Insert your answer here]"),
+    Why(Reason.OTHER_LANGUAGE): a_seed(
         "Describe how the tides of the sea come about.",
         "La mer monte et descend parce que la lune attire les eaux, et le soleil aussi.",
     ),
-    "personal data": a_seed("Whom do I ask about the rent?", f"Write to {MAIL} about it."),
-    "language not wanted": a_seed(
+    Why(Reason.PERSONAL_DATA): a_seed(
+        "Whom do I ask about the rent?", f"Write to {MAIL} about it."
+    ),
+    Why(Reason.LANGUAGE_NOT_WANTED): a_seed(
         "Erkläre mir, wie man ein Brot backt und wie lange das dauert.",
         "Man knetet den Teig, lässt ihn ruhen und backt ihn eine Stunde lang.",
     ),
@@ -72,19 +76,20 @@ def test_what_is_rejected_has_a_reason_and_is_neither_compared_nor_judged(
         ledger.judgements.scores(),
         {call.subject for call in ledger.calls.find(agent="judge")},
     )
-    for reason, bad in BAD.items():
+    for why, bad in BAD.items():
         row = rejected[bad["instruction"]]
-        assert ledger.rows.status(row.id) == ("rejected", reason)
+        assert ledger.rows.status(row.id) == ("rejected", why)
         assert ledger.judgements.verdict(row.id) is None
         assert row.id not in scores.keys() | judged
-    told = command("why", run, rejected[BAD["leaks exam.jsonl"]["instruction"]].id).stdout
+    leaking = rejected[BAD[Why(Reason.LEAK, "exam.jsonl")]["instruction"]]
+    told = command("why", run, leaking.id).stdout
     assert re.search(r"rejected, leaks exam.jsonl line 1: 2\d-gram 'a ferry leaves at 7", told)
     assert set(BAD) <= summary.rejected.keys()
     assert summary.screen["leaks"][0].startswith("exam.jsonl line 1: ")
     card = (run / "README.md").read_text()
     assert "1 items of exam.jsonl" in card
     assert "ferry" not in card
-    checks = ledger.judgements.checks()
+    checks = ledger.judgements.screening()
     assert checks.keys() == {row.id for row in ledger.rows.find()}
     assert all(check.points > 0 for id, check in checks.items() if id in scores)
 
@@ -97,7 +102,7 @@ def test_a_generated_row_that_leaks_is_never_judged(seeds, tmp_path, embedder):
     exam = write(tmp_path / "exam.jsonl", [leaked.instruction])
     go(seeds, tmp_path / "run", **settings, decontaminate=(exam,))
     ledger = opened(tmp_path / "run")
-    assert ledger.rows.status(leaked.id) == ("rejected", "leaks exam.jsonl")
+    assert ledger.rows.status(leaked.id) == ("rejected", Why(Reason.LEAK, "exam.jsonl"))
     assert not ledger.calls.find(agent="judge", subjects=[leaked.id])
     assert leaked.id not in {row["lift"]["id"] for row in read_dataset(tmp_path / "run")}
     plain = {row["lift"]["id"] for row in read_dataset(tmp_path / "before")}

@@ -11,7 +11,7 @@ from lift_agent.agents import scoring, signals
 from lift_agent.agents.code import closed, parses
 from lift_agent.agents.corpus_statistics import CorpusStatistics
 from lift_agent.agents.judge import Judge
-from lift_agent.records import Row, row_id
+from lift_agent.records import Reason, Row, row_id
 
 COLOURS = ("red", "green", "blue", "white", "black", "brown", "yellow", "purple")
 THINGS = ("apples", "houses", "horses", "bottles", "candles", "letters", "flowers", "stones")
@@ -44,13 +44,13 @@ GOOD = [
     a_row("Draw a line.", "-" * 60),
 ]
 FATAL = {
-    "empty response": " ... ",
-    "refusal": "I'm sorry, but I can't help with that.",
-    "leftover tokens": "Fry them.<|im_end|>\n<|im_start|>user\nThank you!",
-    "garbled": "Fry the oni\ufffd\ufffdns until th\x07y are golden.",
-    "echo of the instruction": "How do I fry the onions of my garden?",
-    "repetition": "Fry the onions. " + "very " * 40,
-    "cut off": "Warm the oil, and fry the onions until the",
+    Reason.EMPTY_RESPONSE: " ... ",
+    Reason.REFUSAL: "I'm sorry, but I can't help with that.",
+    Reason.LEFTOVER_TOKENS: "Fry them.<|im_end|>\n<|im_start|>user\nThank you!",
+    Reason.GARBLED: "Fry the oni\ufffd\ufffdns until th\x07y are golden.",
+    Reason.ECHO: "How do I fry the onions of my garden?",
+    Reason.REPETITION: "Fry the onions. " + "very " * 40,
+    Reason.CUT_OFF: "Warm the oil, and fry the onions until the",
 }
 
 
@@ -127,7 +127,7 @@ def test_a_row_does_not_vouch_for_itself():
 
 
 def test_rows_with_a_fault_do_not_change_what_is_usual():
-    refused = [a_row(row.instruction, FATAL["refusal"]) for row in RUN]
+    refused = [a_row(row.instruction, FATAL[Reason.REFUSAL]) for row in RUN]
     assert CorpusStatistics.of(RUN + refused).tails(RUN[5]) == BACKGROUND.tails(RUN[5])
 
 

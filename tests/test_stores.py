@@ -15,20 +15,24 @@ from lift_agent.formats.writing.shapes import alpaca, whole
 from lift_agent.formats.writing.writers import story
 from lift_agent.records import (
     Call,
-    Rejected,
+    DraftFault,
+    GenerationTask,
+    Layer,
+    Reason,
     Row,
     Score,
     Subspace,
     Tally,
-    Task,
     TrackRecord,
+    UnusableRecord,
     Verdict,
+    Why,
     row_id,
 )
 from lift_agent.records.facts import FactChanges, RunFacts
 from lift_agent.stores.files import replace_file
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
-from lift_agent.stores.queries.rows import Filter, count, page
+from lift_agent.stores.queries.rows import RowFilter, count, page
 from lift_agent.stores.vectors import VectorStore
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -90,7 +94,7 @@ def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, pie
     row = Row("row", 0, "", "", "")
     ledger.rows.add([replace(row, **{field: before + piece + after}), replace(row, id="other")])
     swapped = "".join(c.swapcase() if c.isascii() else c for c in piece)
-    wanted = Filter(text=swapped)
+    wanted = RowFilter(text=swapped)
     assert [line.id for line in page(ledger, wanted)] == ["row"]
     assert count(ledger, wanted) == 1
     ledger.close()
@@ -98,31 +102,35 @@ def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, pie
 
 def test_a_row_is_found_by_the_beginning_of_its_id(ledger):
     ledger.rows.add([a_row(1), a_row(2)])
-    assert [line.id for line in page(ledger, Filter(text="ROW2"))] == ["row2"]
-    assert not page(ledger, Filter(text="w2"))
+    assert [line.id for line in page(ledger, RowFilter(text="ROW2"))] == ["row2"]
+    assert not page(ledger, RowFilter(text="w2"))
 
 
 def test_a_verdict_sets_the_status_only_of_rows_that_are_new(ledger):
     ledger.rows.add([a_row(0), a_row(1)])
-    verdicts = [Verdict("row0", False, "none"), Verdict("row1", True, "exact", "row0", 1.0)]
+    verdicts = [
+        Verdict("row0", False, Layer.NONE),
+        Verdict("row1", True, Layer.EXACT, "row0", 1.0),
+    ]
     ledger.judgements.add_verdicts(verdicts)
     ledger.rows.set_statuses([("row0", "accepted", "")])
     ledger.judgements.add_verdicts(verdicts)
-    assert ledger.rows.status("row0") == ("accepted", "")
-    assert ledger.rows.status("row1") == ("duplicate", "exact")
+    assert ledger.rows.status("row0") == ("accepted", Why())
+    assert ledger.rows.status("row1") == ("duplicate", Why(Layer.EXACT))
     assert ledger.judgements.verdict("row1") == verdicts[1]
 
 
 def test_a_failed_judgement_quarantines_its_row_and_is_no_score(ledger):
     ledger.rows.add([a_row(0)])
     ledger.judgements.add_scores([Score("row0", failed="the answer is empty")])
-    assert ledger.rows.status("row0") == ("quarantined", "judge: the answer is empty")
+    why = Why(Reason.JUDGE_FAILED, "the answer is empty")
+    assert ledger.rows.status("row0") == ("quarantined", why)
 
 
 def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledger):
     place = Subspace("s-1", 1, (0.6, 0.8), 0.1, 0.5, ("row0",), (), "name", "brief", 2)
     tasks = [
-        Task(f"r1-{i}", 10 + i, 1, "fusion", ("row0", f"row{i}"), "s-1", "one inside")
+        GenerationTask(f"r1-{i}", 10 + i, 1, "fusion", ("row0", f"row{i}"), "s-1", "one inside")
         for i in (1, 2)
     ]
     for _ in range(2):
@@ -132,10 +140,11 @@ def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledge
     assert np.allclose(found.centre, place.centre)
     assert (found.name, found.quota, found.members) == ("name", 2, ("row0",))
     made = a_row(10, origin="generated", round=1, subspace="s-1")
-    ledger.rounds.finish_task("r1-1", "row", "", "Do 10", made)
-    ledger.rounds.finish_task("r1-2", "rejected", "cut sentence", "Do", None)
+    ledger.rounds.finish_task("r1-1", "row", Why(), "Do 10", made)
+    fault = Why(DraftFault.CUT_SENTENCE)
+    ledger.rounds.finish_task("r1-2", "rejected", fault, "Do", None)
     assert ledger.rounds.tasks(1, pending=True) == []
-    assert ledger.rounds.task_outcomes() == {("row", ""): 1, ("rejected", "cut sentence"): 1}
+    assert ledger.rounds.task_outcomes() == {("row", Why()): 1, ("rejected", fault): 1}
     assert ledger.rounds.task_of("row10") == tasks[0]
     assert ledger.rounds.used_parents() == {
         frozenset({"row0", "row1"}),
@@ -192,10 +201,13 @@ def test_a_newer_ledger_is_refused_and_a_broken_one_named(tmp_path):
 
 
 def test_unusable_records_are_kept_with_their_place(ledger):
-    rejects = [Rejected("a.jsonl", 3, "not JSON", "{"), Rejected("a.jsonl", 7, "empty", "{}")]
-    ledger.sources.add_rejects(enumerate(rejects))
-    ledger.sources.add_rejects(enumerate(rejects))
-    assert ledger.sources.rejects() == rejects
+    rejects = [
+        UnusableRecord("a.jsonl", 3, "not JSON", "{"),
+        UnusableRecord("a.jsonl", 7, "empty", "{}"),
+    ]
+    ledger.sources.add_unusable(enumerate(rejects))
+    ledger.sources.add_unusable(enumerate(rejects))
+    assert ledger.sources.unusable() == rejects
 
 
 def test_facts_come_back_one_at_a_time_and_none_forgets_one(ledger):

@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..agents.contamination import Leak
-from ..jobs.audit import Audit, LeakingRow
+from ..jobs.audit import Audit, Leak, LeakingRow
 from .format import inert, number
 
 _AROUND = 48  # characters that are shown before and after the words in common

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..llms.answers import explained, parse
+from ..jobs.call_reading import parsed_answer
 from ..records import Attempt, Call
 from ..stores.ledger import Ledger
 from ..stores.queries.calls import About, abouts, answer_of
@@ -56,28 +55,7 @@ def story_of(ledger: Ledger, key: str) -> CallStory:
     attempts = tuple(ledger.calls.attempts(key))
     if "schema" not in call.request or call.error:
         return CallStory(call, about, attempts)
-    return CallStory(call, about, attempts, *_parsed(call))
-
-
-class _AnyObject(BaseModel):
-    """Stands in for a schema whose class is not known any more."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-def _parsed(call: Call) -> tuple[dict[str, Any] | None, str]:
-    """The answer as its agent's schema reads it."""
-    from ..agents import judge, probes, redundancy, subspace_naming
-
-    asked = call.request["schema"]
-    schemas = {
-        name: kind
-        for module in (judge, probes, redundancy, subspace_naming)
-        for name, kind in vars(module).items()
-        if isinstance(kind, type) and issubclass(kind, BaseModel)
-    }
-    value, error = parse(schemas.get(asked["name"], _AnyObject), call)
-    return (value.model_dump() if value is not None else None), explained(error, call)
+    return CallStory(call, about, attempts, *parsed_answer(call))
 
 
 def _tokens(call: Call) -> str:

@@ -10,23 +10,23 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..stores.queries.subspaces import Region
+from ..stores.queries.subspaces import SubspaceReport
 from .format import in_one_line, inert, money, number
 
 
-def print_regions(found: Sequence[Region], console: Console) -> None:
+def print_subspaces(found: Sequence[SubspaceReport], console: Console) -> None:
     """Print the subspaces of each round, with what came of them."""
     if not found:
         _say(console, "no subspace: nothing was generated, or the run has not got that far")
-    for round, regions in groupby(found, key=lambda region: region.subspace.round):
+    for round, subspace_reports in groupby(found, key=lambda report: report.subspace.round):
         console.print(Text(f"round {round}", style="bold"))
-        for region in regions:
-            _print(region, console)
+        for report in subspace_reports:
+            _print(report, console)
 
 
-def records(found: Sequence[Region]) -> Iterator[dict[str, Any]]:
+def records(found: Sequence[SubspaceReport]) -> Iterator[dict[str, Any]]:
     """What ``--json`` prints: each subspace in a round, without its vector."""
-    for region in found:
+    for report in found:
         values = asdict(region)
         subspace = values.pop("subspace")
         del subspace["centre"]
@@ -34,8 +34,8 @@ def records(found: Sequence[Region]) -> Iterator[dict[str, Any]]:
         yield {**subspace, **values, "cost_per_row": region.cost_per_row, "examples": examples}
 
 
-def _print(region: Region, console: Console) -> None:
-    s = region.subspace
+def _print(region: SubspaceReport, console: Console) -> None:
+    s = report.subspace
     title = Text.assemble("  ", (inert(s.name or s.id), "bold cyan"), f"  {s.id}", style="")
     console.print(title, soft_wrap=True)
     if s.brief:
@@ -48,8 +48,8 @@ def _print(region: Region, console: Console) -> None:
         _say(console, f"      {row.id}  {in_one_line(row.task, 120)}", "dim")
 
 
-def _density(region: Region) -> str:
-    s = region.subspace
+def _density(region: SubspaceReport) -> str:
+    s = report.subspace
     said = f"data there {s.density:.1%}"
     if s.wanted:
         said += f", wanted {s.wanted_density:.1%}"
@@ -58,8 +58,8 @@ def _density(region: Region) -> str:
     return f"{said}; ten nearest rows: cosine {region.before:.3f} → {region.after:.3f}"
 
 
-def _yield(region: Region) -> str:
-    quota = region.subspace.quota
+def _yield(region: SubspaceReport) -> str:
+    quota = report.subspace.quota
     parts = [
         f"quota {number(quota)}",
         f"generated {number(region.generated)}",
