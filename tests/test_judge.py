@@ -188,7 +188,7 @@ def test_a_judge_that_follows_the_order_of_pairs_is_noticed():
     told = judging_summary(scores_of([float(i) for i in range(30)]), swayed)
     assert told["ties"]["consistency"] == 0
     assert told["ties"]["first_favoured"] == 4
-    assert "mostly for the row shown first" in told["notes"][0]
+    assert "mostly favouring the row shown first" in told["notes"][0]
 
 
 # What the judge is asked -------------------------------------------------------------------
