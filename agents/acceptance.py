@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..geometry.neighbours import Vectors
-from ..records import Check, Row, Score, Status
+from ..records import Row, Score, ScreeningResult, Status
 from ..records.codes import Reason
 
 REPEATED = 30  # rows that are judged several times where the judge's noise is measured
@@ -103,7 +103,7 @@ def repeatedly_judged(rows: Sequence[Row], seed: int) -> list[str]:
 
 
 def left_out(
-    rows: Sequence[Row], checks: Mapping[str, Check], share: float, missing: int
+    rows: Sequence[Row], checks: Mapping[str, ScreeningResult], share: float, missing: int
 ) -> list[Decision]:
     """Leave out the rows that the cheap signals rank below the share to be judged.
 
@@ -122,7 +122,7 @@ def left_out(
 def taken_back(
     left: Sequence[Row],
     pool: Sequence[Row],
-    checks: Mapping[str, Check],
+    checks: Mapping[str, ScreeningResult],
     fillable_count: Callable[[Sequence[Row]], int],
     target: int,
 ) -> list[Row]:
@@ -143,6 +143,6 @@ def taken_back(
     return ranked([row for row in left if row.origin in useful], checks)[: target - filled]
 
 
-def ranked(rows: Sequence[Row], checks: Mapping[str, Check]) -> list[Row]:
+def ranked(rows: Sequence[Row], checks: Mapping[str, ScreeningResult]) -> list[Row]:
     """The rows, best by the cheap signals first, equal ones in order of arrival."""
     return sorted(rows, key=lambda row: (-checks[row.id].points, row.position))

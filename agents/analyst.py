@@ -63,8 +63,8 @@ class CoverageAnalyst:
         given_up = {id for id, subspace in latest.items() if subspace.given_up}
         largest = max(len(rows), len(targets.prompts) if targets else 0)
         count = min(subspace_count(largest), size)
-        regions = _regions(vectors, targets, count + len(given_up))
-        subspaces = _as_subspaces(regions, rows, targets, round, latest)
+        subspace_reports = _regions(vectors, targets, count + len(given_up))
+        subspaces = _as_subspaces(subspace_reports, rows, targets, round, latest)
         live = [s for s in subspaces if s.id not in given_up][:count]
         named = await self._namer.name(live, rows, targets, latest)
         return self._shared(named, record, round, size)
@@ -101,7 +101,7 @@ def _regions(vectors: Vectors, targets: TargetPrompts | None, count: int) -> lis
 
 
 def _as_subspaces(
-    regions: Sequence[SparseSubspace],
+    subspace_reports: Sequence[SparseSubspace],
     rows: Sequence[Row],
     targets: TargetPrompts | None,
     round: int,
@@ -109,10 +109,10 @@ def _as_subspaces(
 ) -> list[Subspace]:
     """The regions as subspaces; one that was found before keeps its id, name and brief."""
     earlier = list(latest.values())
-    centres = np.asarray([region.centre for region in regions], dtype=np.float32)
+    centres = np.asarray([region.centre for region in subspace_reports], dtype=np.float32)
     known = np.asarray([subspace.centre for subspace in earlier], dtype=np.float32)
     subspaces = []
-    for region, before in zip(regions, match_centres(centres, known), strict=True):
+    for region, before in zip(subspace_reports, match_centres(centres, known), strict=True):
         prompts = targets.prompts if targets else ()
         subspace = Subspace(
             id="",

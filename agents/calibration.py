@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.neighbours import Floats
 from ..geometry.selection import percentile_ranks
-from ..records import Duel, Score
+from ..records import PairwiseComparison, Score
 from .final_score import JUDGE_WEIGHT
 from .near_ties import position_consistency
 from .repeatability import repeatability, repeatability_coefficient
@@ -65,7 +65,7 @@ def agreement(scores: Sequence[Score]) -> dict[str, Any] | None:
 
 def judging_summary(
     scores: Mapping[str, Score],
-    comparisons: Sequence[Duel] = (),
+    comparisons: Sequence[PairwiseComparison] = (),
     *,
     pool: Mapping[str, float] | None = None,
     places: int = 0,
@@ -127,7 +127,7 @@ def judging_summary(
     return told
 
 
-def _leaning(pair: Duel) -> int:
+def _leaning(pair: PairwiseComparison) -> int:
     """How much a comparison favoured the row shown first (> 0), or shown second (< 0)."""
     leaning = {"": 0, pair.first: 1, pair.second: -1}
     return leaning[pair.forward] - leaning[pair.backward]

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..llms.gateway import Gateway
 from ..llms.messages import Request
-from ..records import Row, Subspace, Task, row_id
+from ..records import GenerationTask, Row, Subspace, row_id
 from ..records.codes import DraftFault, TaskOutcome, Why
 from ..records.ranges import Range
 from .code import is_code
@@ -65,7 +65,9 @@ class Generator:
         """Most tasks that are worth carrying out at once."""
         return self._gateway.concurrency
 
-    async def write(self, task: Task, parents: Sequence[Row], subspace: Subspace | None) -> Draft:
+    async def write(
+        self, task: GenerationTask, parents: Sequence[Row], subspace: Subspace | None
+    ) -> Draft:
         """Carry out one task: write the instruction, check it, answer it, check the answer."""
         if task.strategy == "answer":
             parent = parents[0]
@@ -114,7 +116,9 @@ class Generator:
         )
         return Draft("row", "", text, row)
 
-    def _request(self, task: Task, parents: Sequence[Row], subspace: Subspace | None) -> Request:
+    def _request(
+        self, task: GenerationTask, parents: Sequence[Row], subspace: Subspace | None
+    ) -> Request:
         size = self._gateway.room(len(parents) + 1)
         if task.strategy == "deepen":
             return load("deepen_code" if is_code(parents[0]) else "deepen").ask(

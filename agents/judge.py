@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..geometry.neighbours import Floats
 from ..llms.gateway import Gateway
-from ..records import Duel, Row, Score
+from ..records import PairwiseComparison, Row, Score
 from ..records.ranges import Range
 from . import scoring
 from .acceptance import REPEATED
@@ -120,7 +120,7 @@ class Judge:
             concatenation=row.strategy == "fusion" and rubrics[0].concatenation,
         )
 
-    async def compare(self, first: Row, second: Row, *, round: int = 0) -> Duel:
+    async def compare(self, first: Row, second: Row, *, round: int = 0) -> PairwiseComparison:
         """Ask which of two rows is better, in both orders.
 
         Judges favour a place, the more so the closer the two are (arXiv 2305.17926, 2406.07791);
@@ -140,11 +140,11 @@ class Judge:
                 round=round,
             )
             if answer.value is None:
-                return Duel(first.id, second.id, failed=answer.error)
+                return PairwiseComparison(first.id, second.id, failed=answer.error)
             ids = {"first": one.id, "second": other.id, "equal": ""}
             preferred.append(ids[answer.value.better])
             reasons.append(answer.value.reason)
-        return Duel(first.id, second.id, preferred[0], preferred[1], reasons[0])
+        return PairwiseComparison(first.id, second.id, preferred[0], preferred[1], reasons[0])
 
 
 class PrecomputedScores:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..records import Duel
+from ..records import PairwiseComparison
 from .repeatability import repeatability_coefficient
 
 
@@ -41,7 +41,7 @@ def close_pairs(
 
 
 def corrected_scores(
-    scores: Mapping[str, float], comparisons: Sequence[Duel], deviation: float
+    scores: Mapping[str, float], comparisons: Sequence[PairwiseComparison], deviation: float
 ) -> dict[str, float]:
     """Correct scores by the comparisons with a winner, as far as the noise of the scores allows.
 
@@ -74,7 +74,7 @@ def corrected_scores(
     return dict(scores) | {row: scores[row] + float(moved[i]) for i, row in enumerate(rows)}
 
 
-def position_consistency(comparisons: Sequence[Duel]) -> float | None:
+def position_consistency(comparisons: Sequence[PairwiseComparison]) -> float | None:
     """Share of pairs with the same verdict in both orders (arXiv 2406.07791), None of none."""
     answered = [pair for pair in comparisons if not pair.failed]
     return sum(pair.consistent for pair in answered) / len(answered) if answered else None

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from ..records import Duel, Row, Score
+from ..records import PairwiseComparison, Row, Score
 from .asking import gather_all
 from .final_score import final_score
 from .judge import Judge
@@ -44,7 +44,7 @@ class Panel:
             panel={name: dict(score.parts) for name, score in scores.items()},
         )
 
-    async def compare(self, first: Row, second: Row, *, round: int = 0) -> Duel:
+    async def compare(self, first: Row, second: Row, *, round: int = 0) -> PairwiseComparison:
         """Have each judge compare two rows in both orders; in each order the majority counts."""
         asked = (judge.compare(first, second, round=round) for judge in self._judges.values())
         comparisons = await gather_all(asked)
@@ -53,7 +53,7 @@ class Panel:
             return comparisons[0]
         forward = _majority([pair.forward for pair in answered])
         backward = _majority([pair.backward for pair in answered])
-        return Duel(first.id, second.id, forward, backward, answered[0].reason)
+        return PairwiseComparison(first.id, second.id, forward, backward, answered[0].reason)
 
 
 def _means(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..geometry.clusters import cluster_rows
 from ..geometry.neighbours import Vectors
 from ..llms.gateway import Gateway
-from ..records import Reference, Row, reference_id
+from ..records import Row, TargetPrompt, target_prompt_id
 from ..records.codes import DraftFault
 from ..records.ranges import Range
 from .asking import bullet_list, gather_all
@@ -87,11 +87,11 @@ class ProbeWriter:
         self,
         rows: Sequence[Row],
         vectors: Vectors,
-        before: Sequence[Reference],
+        before: Sequence[TargetPrompt],
         *,
         round: int,
         themes: int,
-    ) -> list[Reference]:
+    ) -> list[TargetPrompt]:
         """Write probes on so many new themes near the data.
 
         Args:
@@ -113,11 +113,11 @@ class ProbeWriter:
         new = _distinct([t for turn in zip(*named, strict=True) for t in turn], covered)
         written = await gather_all(self._write(theme, round) for theme in new[:themes])
         position = len(before)
-        probes: list[Reference] = []
+        probes: list[TargetPrompt] = []
         known = {probe.id for probe in before}
         texts = [probe.instruction for probe in before]
         for text, theme, fault in (probe for one in written for probe in one):
-            id = reference_id(text)
+            id = target_prompt_id(text)
             if id in known:
                 continue
             copied = any(rouge_l(text, other) >= COPY_ROUGE_L for other in texts)
@@ -125,7 +125,7 @@ class ProbeWriter:
             known.add(id)
             texts.append(text)
             probes.append(
-                Reference(
+                TargetPrompt(
                     id,
                     position + len(probes),
                     "probe",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal, NamedTuple, TypeVar
 
-from ..records import Check, Reference, Rejected, Row, reference_id, row_id
+from ..records import Row, ScreeningResult, TargetPrompt, UnusableRecord, row_id, target_prompt_id
 from ..records.codes import Reason
 from . import privacy, scoring
 from .code import prose
@@ -18,7 +18,7 @@ from .signals import fault
 
 _CERTAIN = 0.9  # probability of both languages from which a response is broken for its own
 
-Record = TypeVar("Record", bound="Row | Reference | Rejected")
+Record = TypeVar("Record", bound="Row | TargetPrompt | UnusableRecord")
 
 
 class Objection(NamedTuple):
@@ -56,13 +56,13 @@ class Screen:
         self._pii = pii
         self._languages = languages
 
-    def screen(self, row: Row, near: tuple[int, float] | None = None) -> Check:
+    def screen(self, row: Row, near: tuple[int, float] | None = None) -> ScreeningResult:
         """Screen a row, which may come `near` an item of a benchmark: its index, the cosine."""
         language = language_of(row)
         personal = self._personal(row)
         objection = self._objection(row, near, language, personal)
         parts = scoring.points(row, self._statistics)
-        return Check(row.id, language, parts, personal, *objection)
+        return ScreeningResult(row.id, language, parts, personal, *objection)
 
     def _objection(
         self,
@@ -97,14 +97,14 @@ def masked_records(records: Iterable[Record]) -> Iterator[Record]:
     """
     copies: Counter[str] = Counter()
     for record in records:
-        made: Row | Reference | Rejected = record
+        made: Row | TargetPrompt | UnusableRecord = record
         if isinstance(record, Row):
             made = masked_row(record, copies)
-        elif isinstance(record, Reference):
+        elif isinstance(record, TargetPrompt):
             texts = privacy.masked(record.instruction), privacy.masked(record.input)
-            id = reference_id(*texts)
+            id = target_prompt_id(*texts)
             made = replace(record, id=id, instruction=texts[0], input=texts[1])
-        elif isinstance(record, Rejected):
+        elif isinstance(record, UnusableRecord):
             made = replace(record, excerpt=privacy.masked(record.excerpt))
         yield made  # type: ignore[misc]
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..geometry.neighbours import Vectors
-from ..records import Reference
+from ..records import TargetPrompt
 
 
 @dataclass(frozen=True, slots=True)
 class TargetPrompts:
     """The prompts that show what the dataset should cover, with their (m, d) unit vectors."""
 
-    prompts: Sequence[Reference]
+    prompts: Sequence[TargetPrompt]
     vectors: Vectors

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 
 from ..geometry.neighbours import Vectors
-from ..records import Row, Score, Subspace, Tally, Task
+from ..records import GenerationTask, Row, Score, Subspace, Tally
 from .deepening import means_of
 from .draft_faults import answer_fault
 from .method_rates import ANSWER, DEEPEN, Method, MethodRates
@@ -51,7 +51,7 @@ def plan_tasks(
     small: bool = False,
     answers: Sequence[Row] = (),
     tallies: Mapping[tuple[str, str, str], Tally] | None = None,
-) -> list[Task]:
+) -> list[GenerationTask]:
     """Choose strategy and parents for each task of each subspace's quota.
 
     Where two or more candidates lie in the subspace, both parents do, or one of them; where
@@ -93,7 +93,9 @@ def plan_tasks(
                 parents = tuple(rng.sample(parents, len(parents)))
             planned.append((method, parents, subspace.id))
     return [
-        Task(f"r{round}-{i + 1:04d}", position + i, round, strategy, parents, subspace_id, rule)
+        GenerationTask(
+            f"r{round}-{i + 1:04d}", position + i, round, strategy, parents, subspace_id, rule
+        )
         for i, ((strategy, rule), parents, subspace_id) in enumerate(planned)
     ]
 

@@ -14,7 +14,7 @@ from ..formats.reading.forms import Columns
 from ..formats.reading.memory import rows_in
 from ..formats.reading.readers import read_rows as read_files
 from ..formats.reading.sources import check_distinct, files_of
-from ..records import Rejected, Row, row_id
+from ..records import Row, UnusableRecord, row_id
 from .records import records_of
 
 
@@ -102,7 +102,7 @@ def rows_of(data: Any, map: Mapping[str, str] | None = None) -> Held:
     numbers: list[int] = []
     unusable: list[Unusable] = []
     for number, found in rows_in(records_of(data), "rows", _columns(map)):
-        if isinstance(found, Rejected):
+        if isinstance(found, UnusableRecord):
             unusable.append(_unusable(found))
         elif not numbers or numbers[-1] != number:
             rows.append(found)
@@ -131,5 +131,5 @@ def _columns(map: Mapping[str, str] | None) -> Columns | None:
     )
 
 
-def _unusable(record: Rejected) -> Unusable:
+def _unusable(record: UnusableRecord) -> Unusable:
     return Unusable(record.source, record.line, record.reason)

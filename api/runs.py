@@ -19,7 +19,7 @@ from ..jobs.run import run as run_job
 from ..records.events import Emit, Event
 from ..stores.folder import opened_ledger
 from ..stores.layout import DATASET
-from ..stores.queries.calls import CallLine, Wanted, listed
+from ..stores.queries.calls import CallFilter, CallLine, listed
 from ..stores.queries.summary import Summary, summarise
 from .records import records_of
 
@@ -102,7 +102,7 @@ class Run:
         """
         if status not in ("", *STATUSES):
             raise UsageError(f"status = {status}: should be {', '.join(STATUSES)}")
-        wanted = Wanted(agent, round, status, (), text)  # type: ignore[arg-type]
+        wanted = CallFilter(agent, round, status, (), text)  # type: ignore[arg-type]
         with opened_ledger(self.folder) as ledger:
             return listed(ledger, wanted, "newest", -1 if limit is None else limit)
 

@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     os.environ |= {"OPENAI_API_KEY": "sk-benchmark", "NO_PROXY": "127.0.0.1"}
-    dice = random.Random(args.seed)
+    rng = random.Random(args.seed)
     crossed, stops, filled = 0, Counter[str](), []
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -42,12 +42,12 @@ def main() -> int:
         seeds = harness.seed_file(work / "seeds.jsonl", 40)
         for number in range(args.runs):
             caps = {
-                "max_calls": dice.choice([None, dice.randint(1, 200)]),
-                "max_tokens": dice.choice([None, dice.randint(1000, 120_000)]),
-                "budget_usd": dice.choice([None, dice.uniform(0.002, 0.2)]),
+                "max_calls": rng.choice([None, rng.randint(1, 200)]),
+                "max_tokens": rng.choice([None, rng.randint(1000, 120_000)]),
+                "budget_usd": rng.choice([None, rng.uniform(0.002, 0.2)]),
             }
-            kinds = dice.sample((*TRANSIENT, *HOLLOW, *ANSWERS), dice.randint(0, 3))
-            faults = {kind: dice.uniform(0, 0.1) for kind in kinds}
+            kinds = rng.sample((*TRANSIENT, *HOLLOW, *ANSWERS), rng.randint(0, 3))
+            faults = {kind: rng.uniform(0, 0.1) for kind in kinds}
             with harness.MisbehavingServer(
                 harness.answer, faults, seed=number, latency=(0, 0.05), late=1.5
             ) as server:
@@ -68,7 +68,7 @@ def main() -> int:
                     **caps,
                 }
                 summary = run(resolve(settings))
-                if summary.stop == "budget" and dice.random() < 0.3:
+                if summary.stop == "budget" and rng.random() < 0.3:
                     summary = run(resolve(settings))  # it must not spend any more
                 time.sleep(1.6 if "timeout" in faults else 0.1)  # late answers come, and are paid
                 spent = {

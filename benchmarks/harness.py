@@ -36,7 +36,7 @@ _WORDS = Path(ROOT / "examples" / "seeds")
 
 def seed_file(path: Path, rows: int, *, seed: int = 0) -> Path:
     """Write a file of so many instruction rows, no two of which are near-duplicates."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     words = sorted(
         {
             word.lower()
@@ -47,8 +47,8 @@ def seed_file(path: Path, rows: int, *, seed: int = 0) -> Path:
     )
     with path.open("w", encoding="utf-8") as file:
         for _ in range(rows):
-            asked, said = (" ".join(dice.sample(words, n)) for n in (8, 16))
-            row = {"instruction": f"{dice.choice(_VERBS)} {asked}.", "input": "", "output": said}
+            asked, said = (" ".join(rng.sample(words, n)) for n in (8, 16))
+            row = {"instruction": f"{rng.choice(_VERBS)} {asked}.", "input": "", "output": said}
             file.write(json.dumps(row) + "\n")
     return path
 

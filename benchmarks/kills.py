@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    dice = random.Random(args.seed)
+    rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         seeds = harness.seed_file(work / "seeds.jsonl", args.rows // 3)
@@ -65,15 +65,15 @@ def main() -> int:
                 if kills < args.kills:
                     before = len(server.requests)
                     left = max(1, undisturbed - before) / (args.kills - kills + 2)
-                    goal = before + dice.uniform(0.2, 1.5) * left
+                    goal = before + rng.uniform(0.2, 1.5) * left
                     # A fifth of the kills fall by the clock: while it starts, reads or embeds.
-                    patience = dice.uniform(1, 8) if dice.random() < EARLY else 120
+                    patience = rng.uniform(1, 8) if rng.random() < EARLY else 120
                     until = time.monotonic() + patience
                     while len(server.requests) < goal and time.monotonic() < until:
                         if process.poll() is not None:
                             break
                         time.sleep(0.005)
-                    time.sleep(dice.uniform(0, 0.05))
+                    time.sleep(rng.uniform(0, 0.05))
                     process.kill()
                 out, err = process.communicate()
                 if process.returncode >= 0:

@@ -44,13 +44,13 @@ new MutationObserver((_, self) => {
 
 def make(folder: Path, rows: list[Row], size: int) -> None:
     """Write the ledger of a finished run of so many rows, a fifth of them in the dataset."""
-    dice, places = random.Random(0), np.random.default_rng(0)
+    rng, places = random.Random(0), np.random.default_rng(0)
     folder.mkdir()
     made = [
-        replace(rows[i % len(rows)], id=f"{dice.getrandbits(64):016x}", position=i)
+        replace(rows[i % len(rows)], id=f"{rng.getrandbits(64):016x}", position=i)
         for i in range(size)
     ]
-    fates = dice.choices(
+    fates = rng.choices(
         [("accepted", ""), ("duplicate", "lexical"), ("rejected", "cut off")], (7, 2, 1), k=size
     )
     centres = places.uniform(size=(GROUPS, 2))
@@ -59,7 +59,7 @@ def make(folder: Path, rows: list[Row], size: int) -> None:
         ledger.rows.add(made)
         ledger.rows.set_statuses([(row.id, *fate) for row, fate in zip(made, fates, strict=True)])
         ledger.judgements.add_scores(
-            Score(row.id, 70, 50, min(100, max(0, dice.gauss(70, 12))), reason="Clear, but thin.")
+            Score(row.id, 70, 50, min(100, max(0, rng.gauss(70, 12))), reason="Clear, but thin.")
             for row in made
         )
         accepted = [row.id for row, fate in zip(made, fates, strict=True) if not fate[1]]

@@ -52,8 +52,8 @@ LOADERS = {"jsonl": "json", "csv": "csv", "parquet": "parquet"}
 
 def rows(count: int) -> Iterator[dict[str, Any]]:
     """Rows of about 250 characters, none like another."""
-    dice = random.Random(0)
-    asked, said = ([" ".join(dice.choices(WORDS, k=k)) for _ in range(POOL)] for k in (10, 20))
+    rng = random.Random(0)
+    asked, said = ([" ".join(rng.choices(WORDS, k=k)) for _ in range(POOL)] for k in (10, 20))
     for number in range(count):
         yield {
             "id": number,

@@ -17,7 +17,7 @@ import corpora
 import numpy as np
 
 from lift_agent.agents.near_ties import close_pairs, corrected_scores, position_consistency
-from lift_agent.records import Duel
+from lift_agent.records import PairwiseComparison
 
 ROWS, WANTED, STEP, SIMULATIONS = 400, 200, 5, 200
 
@@ -48,10 +48,10 @@ def simulated(
     once, again = judged(), judged()
     found = {"one judgement of each row": share_found(once, best)}
     close = list(islice(close_pairs(once, WANTED, noise), max(pairs)))
-    duels = [Duel(a, b, preferred(a, b), preferred(b, a)) for a, b in close]
+    comparisons = [PairwiseComparison(a, b, preferred(a, b), preferred(b, a)) for a, b in close]
     order = sorted(ids, key=lambda row: -once[row])
     for count in pairs:
-        settled = corrected_scores(once, duels[:count], noise)
+        settled = corrected_scores(once, comparisons[:count], noise)
         found[f"{count} pairs"] = share_found(settled, best)
         around = order[WANTED - count : WANTED + count]
         mean = once | {row: (once[row] + again[row]) / 2 for row in around}
@@ -59,7 +59,7 @@ def simulated(
     found["all rows judged twice"] = share_found(
         {row: (once[row] + again[row]) / 2 for row in ids}, best
     )
-    found["consistency"] = position_consistency(duels) or 0.0
+    found["consistency"] = position_consistency(comparisons) or 0.0
     return found
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from lift_agent.config import RunConfig
-from lift_agent.records import Call, Row, Score, Spending, Subspace, Task, Verdict, row_id
+from lift_agent.records import Call, GenerationTask, Row, Score, Spending, Subspace, Verdict, row_id
 from lift_agent.stores.layout import LEDGER
 from lift_agent.stores.ledger import Ledger
 
@@ -98,7 +98,9 @@ def play(ledger: Ledger, seeds: list[Row], round: int, tasks: int, number: int) 
         parents = (seeds[i].id, seeds[-i - 1].id)
         place = places[i % PLACES].id
         at = len(seeds) + round * tasks + i
-        planned.append(Task(f"r{round}-{i:05d}", at, round, "fusion", parents, place, "two"))
+        planned.append(
+            GenerationTask(f"r{round}-{i:05d}", at, round, "fusion", parents, place, "two")
+        )
     ledger.rounds.plan(round, places, planned)
     made = []
     for task in planned:

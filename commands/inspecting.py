@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..records.events import Event
     from ..stores.ledger import Ledger
-    from ..stores.queries.calls import Order, Wanted
+    from ..stores.queries.calls import CallFilter, Order
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -61,7 +61,7 @@ def trace(
     from rich.console import Console
 
     from ..stores.folder import is_held, opened_ledger, state_of
-    from ..stores.queries.calls import Wanted, subjects_of
+    from ..stores.queries.calls import CallFilter, subjects_of
     from ..views import trace as view
     from ..views.paging import paged
     from ..views.story import find_one
@@ -80,7 +80,7 @@ def trace(
             typer.echo(f"{count:,} spans in {otlp}")
             return
         about = subjects_of(ledger, find_one(ledger, row).id) if row else ()
-        wanted = Wanted(agent, round, status, about, grep)  # type: ignore[arg-type]
+        wanted = CallFilter(agent, round, status, about, grep)  # type: ignore[arg-type]
         if tui:
             _open_screen(ledger, folder, wanted)
             return
@@ -135,12 +135,12 @@ def subspaces(folder: RunFolder, json: Json = False) -> None:
     from rich.console import Console
 
     from ..stores.folder import opened_ledger
-    from ..stores.queries.subspaces import regions
+    from ..stores.queries.subspaces import subspace_reports
     from ..views.paging import paged
     from ..views.subspaces import print_regions, records
 
     with opened_ledger(folder) as ledger:
-        found = regions(ledger)
+        found = subspace_reports(ledger)
     if json:
         _print_records(records(found))
         return
@@ -211,7 +211,7 @@ def view(
         asyncio.run(wait())
 
 
-def _open_screen(ledger: Ledger, folder: Path, wanted: Wanted) -> None:
+def _open_screen(ledger: Ledger, folder: Path, wanted: CallFilter) -> None:
     try:
         from ..views.tui import TraceApp
     except ImportError:

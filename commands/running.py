@@ -163,14 +163,14 @@ def _estimate(
     from ..formats.reading.prompts import read_prompts
     from ..formats.reading.readers import read_rows
     from ..jobs.estimate import estimate
-    from ..records import Reference, Row
+    from ..records import Row, TargetPrompt
     from ..views.estimate import in_one_line
 
     rows = [record for record in read_rows(sources, settings.map) if isinstance(record, Row)]
     local = is_local(settings.embedder) and not settings.embeddings
     embedder = LazyEmbedder(settings.embedder, **settings.embedding) if local else None
     found = read_prompts(toward, settings.map)
-    prompts = sum(isinstance(record, Reference) for record in found)
+    prompts = sum(isinstance(record, TargetPrompt) for record in found)
     made = estimate(settings, rows, embedder, prompts)
     if not dry_run and not quiet:
         typer.echo(f"estimated: {in_one_line(made)}", err=True)

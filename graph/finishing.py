@@ -33,15 +33,15 @@ def _choose(context: RunContext) -> list[Row]:
     """Choose the dataset from the pool, and keep what is to be said of its judging."""
     ledger, vectors = context.stores.ledger, context.stores.vectors
     pool = embedded(ledger.rows.find("accepted"), vectors)
-    scores, duels = ledger.judgements.scores(), ledger.judgements.duels()
-    languages = {id: check.language for id, check in ledger.judgements.checks().items()}
+    scores, comparisons = ledger.judgements.scores(), ledger.judgements.comparisons()
+    languages = {id: check.language for id, check in ledger.judgements.screening().items()}
     selection = Selection([], {})
     if pool:
         of_pool = vectors.get([row.id for row in pool])
-        decisive = tie_broken(scores, duels)
+        decisive = tie_broken(scores, comparisons)
         selection = context.agents.selector.choose(pool, of_pool, decisive, languages)
     ledger.dataset.choose([row.id for row in selection.rows], selection.margins)
     finals = {row.id: scores[row.id].final for row in pool}
     places = context.config.target_size
-    ledger.facts.update(judging=judging_summary(scores, duels, pool=finals, places=places))
+    ledger.facts.update(judging=judging_summary(scores, comparisons, pool=finals, places=places))
     return selection.rows

@@ -72,7 +72,7 @@ def leave_out(round: int, missing: int, share: float, ledger: Ledger) -> int:
     rows = ledger.rows.find("unique", round=round) + ledger.rows.find(
         round=round, reason=Reason.NOT_JUDGED
     )
-    decisions = left_out(rows, ledger.judgements.checks(), share, missing)
+    decisions = left_out(rows, ledger.judgements.screening(), share, missing)
     apply(decisions, ledger)
     return len(decisions)
 
@@ -82,7 +82,7 @@ def take_back(ledger: Ledger, selector: Selector | TopSelector, target: int) -> 
     left = ledger.rows.find("rejected", reason=Reason.NOT_JUDGED)
     if not left:
         return []
-    pool, checks = ledger.rows.find("accepted"), ledger.judgements.checks()
+    pool, checks = ledger.rows.find("accepted"), ledger.judgements.screening()
     best = taken_back(left, pool, checks, selector.fillable_count, target)
     ledger.rows.set_statuses((row.id, "unique", "") for row in best)
     return best

@@ -57,8 +57,8 @@ async def ingest(state: RunState, context: RunContext) -> Update:
     read = sum(source[2] for source in sources.all())
     unusable = sum(source[3] for source in sources.all())
     emit(SourcesRead(read, unusable, write_quarantine(context.stores.ledger, config.out)))
-    prompts, items = len(sources.references("toward")), len(sources.benchmarks())
-    emit(PromptsRead(prompts, items, len(sources.rejects()) - unusable))
+    prompts, items = len(sources.target_prompts("toward")), len(sources.benchmarks())
+    emit(PromptsRead(prompts, items, len(sources.unusable()) - unusable))
     check_precomputed(config, read + unusable)
     return {"round": 0, "accepted": 0, "stop": ""}
 
@@ -167,7 +167,7 @@ async def screen(state: RunState, context: RunContext) -> Update:
 async def deduplicate(state: RunState, context: RunContext) -> Update:
     """Remove the new rows that repeat an earlier one."""
     ledger, stores, round = context.stores.ledger, context.stores, state["round"]
-    if {row.id for row in ledger.rows.find("new")} - ledger.judgements.checks().keys():
+    if {row.id for row in ledger.rows.find("new")} - ledger.judgements.screening().keys():
         return {}  # the run stopped before they were screened
     reject_copies(stores)
     new, kept = ledger.rows.find("new"), ledger.rows.find("unique", "accepted")

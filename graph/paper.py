@@ -10,7 +10,7 @@ from ..agents.deepening import means_of
 from ..formats.reading.precomputed import load_embeddings
 from ..geometry.neighbours import Floats
 from ..geometry.variance import varied_rows
-from ..records import Row, Task
+from ..records import GenerationTask, Row
 from ..records.codes import Reason
 from ..records.events import RoundBegan, RowsFiltered, Stage, StageBegan
 from ..stores.ledger import Ledger
@@ -37,7 +37,7 @@ def _plan(round: int, ledger: Ledger) -> None:
     before = [row for row in ledger.rows.find(round=round - 1) if not row.history]
     position = ledger.rows.next_position()
     tasks = [
-        Task(
+        GenerationTask(
             *(f"r{round}-{i + 1:05d}", position + i, round, "deepen", (row.id,)),
             rule=means_of(row, round + i),
         )

@@ -12,7 +12,7 @@ from ..agents.corpus_statistics import CorpusStatistics
 from ..agents.screening import Screen
 from ..config import RunConfig
 from ..llms.stopping import StopSignal
-from ..records import Check, Row
+from ..records import Row, ScreeningResult
 from ..records.events import Emit, ItemsDone, Stage, StageBegan
 from ..stores.ledger import Ledger
 from .embedding import RowEmbedder
@@ -59,17 +59,17 @@ async def screen_rows(
     *,
     stop_signal: StopSignal,
     emit: Emit,
-) -> list[Check]:
+) -> list[ScreeningResult]:
     """Check rows, in chunks that are kept when they are done, and reject those that fail."""
     emit(StageBegan(Stage.SCREEN, len(rows)))
     near = await _rewordings(rows, inputs, stores, embedder)
     screen = inputs.screen
-    checks: list[Check] = []
+    checks: list[ScreeningResult] = []
     for start in range(0, len(rows), _CHUNK):
         stop_signal.check()
         part = slice(start, start + _CHUNK)
         done = [screen.screen(row, hit) for row, hit in zip(rows[part], near[part], strict=True)]
-        stores.ledger.judgements.add_checks(done)
+        stores.ledger.judgements.add_screening(done)
         emit(ItemsDone(len(done)))
         checks += done
         await asyncio.sleep(0)

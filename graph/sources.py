@@ -13,7 +13,7 @@ from ..formats.reading.precomputed import load_embeddings, load_scores
 from ..formats.reading.prompts import read_benchmarks, read_prompts
 from ..formats.reading.readers import read_rows, stopping
 from ..formats.reading.sources import File, files_of
-from ..records import BenchmarkItem, Reference, Rejected, Row
+from ..records import BenchmarkItem, Row, TargetPrompt, UnusableRecord
 from ..stores.ledger import Ledger
 
 _CHUNK = 5000  # records that are written at once
@@ -29,9 +29,9 @@ def read_sources(files: list[File], config: RunConfig, ledger: Ledger) -> None:
     records = enumerate(cleaned(stopping(found) if config.strict else found, config))
     for batch in _chunks(records):
         ledger.rows.add_seeds(record for _, record in batch if isinstance(record, Row))
-        ledger.sources.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+        ledger.sources.add_unusable((i, r) for i, r in batch if isinstance(r, UnusableRecord))
         for _, record in batch:
-            counts[record.source][isinstance(record, Rejected)] += 1
+            counts[record.source][isinstance(record, UnusableRecord)] += 1
     position = _read_target_prompts(sum(map(sum, counts.values())), config, ledger)
     _read_benchmarks(position, config, ledger)
     known = ledger.facts.read().fingerprints
@@ -48,8 +48,8 @@ def _read_target_prompts(position: int, config: RunConfig, ledger: Ledger) -> in
     found = read_prompts(files_of(config.toward, config.out), config.map)
     records = enumerate(cleaned(stopping(found) if config.strict else found, config), position)
     for batch in _chunks(records):
-        ledger.sources.add_references(r for _, r in batch if isinstance(r, Reference))
-        ledger.sources.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+        ledger.sources.add_target_prompts(r for _, r in batch if isinstance(r, TargetPrompt))
+        ledger.sources.add_unusable((i, r) for i, r in batch if isinstance(r, UnusableRecord))
         position = batch[-1][0] + 1
     return position
 
@@ -60,7 +60,7 @@ def _read_benchmarks(position: int, config: RunConfig, ledger: Ledger) -> None:
     records = enumerate(stopping(found) if config.strict else found, position)
     for batch in _chunks(records):
         ledger.sources.add_benchmarks((i, r) for i, r in batch if isinstance(r, BenchmarkItem))
-        ledger.sources.add_rejects((i, r) for i, r in batch if isinstance(r, Rejected))
+        ledger.sources.add_unusable((i, r) for i, r in batch if isinstance(r, UnusableRecord))
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -8,17 +8,17 @@ from itertools import groupby
 from ..agents.probes import FEWEST, ProbeWriter, drawn_in, theme_count
 from ..agents.target_prompts import TargetPrompts
 from ..geometry.neighbours import Vectors
-from ..records import Reference, Row
+from ..records import Row, TargetPrompt
 from ..records.events import Emit, ProbesTooFew, ProbesWritten, Stage, StageBegan
 from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
 from .embedding import RowEmbedder
 
 
-def usable_prompts(ledger: Ledger) -> list[Reference]:
+def usable_prompts(ledger: Ledger) -> list[TargetPrompt]:
     """The prompts that the data may be compared with: the user's, or the plausible probes."""
-    toward = ledger.sources.references("toward")
-    return toward or [probe for probe in ledger.sources.references("probe") if not probe.fault]
+    toward = ledger.sources.target_prompts("toward")
+    return toward or [probe for probe in ledger.sources.target_prompts("probe") if not probe.fault]
 
 
 async def embedded_prompts(
@@ -59,13 +59,13 @@ async def write_probes(
         round: number of the round.
         size: tasks of the round.
     """
-    before = ledger.sources.references("probe")
+    before = ledger.sources.target_prompts("probe")
     themes = drawn_in(round, theme_count(size))
     if not themes or any(probe.round == round for probe in before):
         return
     emit(StageBegan(Stage.PROBE))
     drawn = await writer.draw(rows, vectors, before, round=round, themes=themes)
-    ledger.sources.add_references(drawn)
+    ledger.sources.add_target_prompts(drawn)
     plausible = sum(not probe.fault for probe in drawn)
     named = len({probe.theme for probe in drawn})
     emit(ProbesWritten(round, len(drawn), named, plausible))

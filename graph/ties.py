@@ -10,7 +10,7 @@ from ..agents.final_score import JUDGE_WEIGHT
 from ..agents.near_ties import close_pairs, corrected_scores, position_consistency
 from ..agents.repeatability import judge_noise
 from ..config import RunConfig
-from ..records import Duel, Row, Score
+from ..records import PairwiseComparison, Row, Score
 from ..records.events import Emit, ItemsDone, PairsCompared, Stage, StageBegan
 from ..stores.ledger import Ledger
 from .judging import Judges
@@ -30,24 +30,28 @@ async def break_ties(
     pairs = list(islice(close, config.tie_breaks))
     rows = {row.id: row for row in pool}
     emit(StageBegan(Stage.BREAK_TIES, len(pairs)))
-    duels: dict[tuple[str, str], Duel] = {}
+    comparisons: dict[tuple[str, str], PairwiseComparison] = {}
 
     async def compare(pair: tuple[str, str]) -> None:
-        duels[pair] = await judge.compare(rows[pair[0]], rows[pair[1]], round=round)
+        comparisons[pair] = await judge.compare(rows[pair[0]], rows[pair[1]], round=round)
         emit(ItemsDone())
 
     try:
         await for_each(pairs, compare, judges.concurrency)
     finally:
-        ledger.judgements.set_duels([duels[pair] for pair in pairs if pair in duels])
-    consistency = position_consistency(list(duels.values()))
+        ledger.judgements.set_comparisons(
+            [comparisons[pair] for pair in pairs if pair in comparisons]
+        )
+    consistency = position_consistency(list(comparisons.values()))
     if consistency is not None:
-        decided = sum(bool(duel.winner) for duel in duels.values())
-        emit(PairsCompared(len(duels), consistency, decided))
+        decided = sum(bool(comparison.winner) for comparison in comparisons.values())
+        emit(PairsCompared(len(comparisons), consistency, decided))
 
 
-def tie_broken(scores: Mapping[str, Score], duels: Sequence[Duel]) -> dict[str, Score]:
+def tie_broken(
+    scores: Mapping[str, Score], comparisons: Sequence[PairwiseComparison]
+) -> dict[str, Score]:
     """The scores by which the dataset is chosen: final scores corrected by the pairs compared."""
     finals = {row: score.final for row, score in scores.items() if not score.failed}
-    corrected = corrected_scores(finals, duels, JUDGE_WEIGHT * judge_noise(scores))
+    corrected = corrected_scores(finals, comparisons, JUDGE_WEIGHT * judge_noise(scores))
     return {row: replace(scores[row], final=final) for row, final in corrected.items()}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..agents.generator import Generator
 from ..agents.reference import ReferenceTexts
-from ..records import NO_REASON, Row, Task, Why
+from ..records import NO_REASON, GenerationTask, Row, Why
 from ..records.events import Emit, ItemsDone, RowsWritten, Stage, StageBegan
 from ..stores.ledger import Ledger
 from .pool import for_each
@@ -25,7 +25,7 @@ async def carry_out(
     targets = ReferenceTexts(prompt.task for prompt in usable_prompts(ledger))
     emit(StageBegan(Stage.GENERATE, len(tasks)))
 
-    async def write(task: Task) -> None:
+    async def write(task: GenerationTask) -> None:
         parents = [rows[parent] for parent in task.parents]
         draft = await generator.write(task, parents, subspaces.get(task.subspace))
         if draft.row and (

@@ -13,7 +13,7 @@ from ..formats.reading.prompts import read_benchmarks
 from ..formats.reading.readers import read_rows
 from ..formats.reading.sources import File
 from ..geometry.neighbours import Vectors
-from ..records import BenchmarkItem, Mapped, Rejected, Row
+from ..records import BenchmarkItem, Mapped, Row, UnusableRecord
 
 _CHUNK = 2048  # rows that are in memory at a time
 
@@ -102,7 +102,10 @@ def audit(
     records = read_rows(sources, columns)
     while chunk := list(islice(records, _CHUNK)):
         rows = [record for record in chunk if isinstance(record, Row)]
-        read, unusable = read + len(rows), unusable + sum(isinstance(r, Rejected) for r in chunk)
+        read, unusable = (
+            read + len(rows),
+            unusable + sum(isinstance(r, UnusableRecord) for r in chunk),
+        )
         near: list[tuple[int, float] | None] = [None] * len(rows)
         if embedder and of_items is not None:
             vectors = _embed([row.text for row in rows], embedder)

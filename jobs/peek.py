@@ -14,7 +14,7 @@ from ..formats.reading.copies import CopyCounter
 from ..formats.reading.forms import Columns, Example
 from ..formats.reading.readers import examples_of, recognised
 from ..formats.reading.sources import File
-from ..records import Rejected, row_id
+from ..records import UnusableRecord, row_id
 
 SHOWN = 5
 SAMPLED = 2000  # rows whose language is told
@@ -48,7 +48,7 @@ class Peek:
     languages: dict[str, int]
     lengths: dict[str, dict[str, int]]
     reasons: dict[str, int]
-    rejected: list[Rejected]
+    rejected: list[UnusableRecord]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for ``--json``."""
@@ -106,12 +106,12 @@ def peek(files: Iterable[File], columns: Columns | None = None) -> Peek:
     """
     seen: list[PeekedFile] = []
     rows: list[Example] = []
-    rejected: list[Rejected] = []
+    rejected: list[UnusableRecord] = []
     reasons: Counter[str] = Counter()
     copies, sample = CopyCounter(), Sample(SAMPLED)
     asked, answered = Lengths(), Lengths()
     for file, found in _found(files, columns, seen):
-        if isinstance(found, Rejected):
+        if isinstance(found, UnusableRecord):
             file.quarantined += 1
             _count(reasons, found.reason)
             rejected += [found] if len(rejected) < SHOWN else []
@@ -139,7 +139,7 @@ def peek(files: Iterable[File], columns: Columns | None = None) -> Peek:
 
 def _found(
     files: Iterable[File], columns: Columns | None, seen: list[PeekedFile]
-) -> Iterator[tuple[PeekedFile, Example | Rejected]]:
+) -> Iterator[tuple[PeekedFile, Example | UnusableRecord]]:
     for file in files:
         with Stream(file.path) as stream:
             peeked = PeekedFile(file.name, *recognised(stream, columns))

@@ -9,7 +9,7 @@ from .codes import Why
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ScreeningResult:
     """What the screen found of a row before any model compared or judged it.
 
     `parts` holds the points of the cheap signals by group (100 in all), `personal` the number of
@@ -76,7 +76,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
+class PairwiseComparison:
     """Two rows compared by the judge in both orders, to break a near-tie of their scores.
 
     `forward` is the id that it preferred when `first` was shown first and `backward` when it was

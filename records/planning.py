@@ -47,7 +47,7 @@ class TrackRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class GenerationTask:
     """One planned generation: from these parents, by a strategy, into that subspace.
 
     `rule` is how the parents were chosen (fusion), by which means the task is made harder

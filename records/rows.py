@@ -13,7 +13,7 @@ from .codes import Status, Why
 
 Origin = Literal["seed", "generated"]
 Strategy = Literal["", "fusion", "deepen", "answer"]
-ReferenceKind = Literal["toward", "probe"]
+PromptKind = Literal["toward", "probe"]
 Mapped = Literal["instruction", "input", "output", "system"]
 Point = tuple[float, float]
 
@@ -85,7 +85,7 @@ def _folded(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class RowOutcome:
     """What became of a row: its status with the reason and its detail, its rank in the dataset
     (None if it is not there), whether it landed in its subspace, and where it lies on the map.
     """
@@ -109,7 +109,7 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class UnusableRecord:
     """A record of a source file that cannot be used, and the place of what is wrong with it.
 
     `column` is the character in the line, from 1; in Parquet and Arrow `line` is the number of the
@@ -124,7 +124,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class TargetPrompt:
     """A prompt that shows what the dataset is wanted for; never a row of it.
 
     `kind` tells the user's own prompts (toward) from those that the model wrote in `round` on a
@@ -133,7 +133,7 @@ class Reference:
 
     id: str
     position: int
-    kind: ReferenceKind
+    kind: PromptKind
     instruction: str
     input: str = ""
     source: str = ""
@@ -154,7 +154,7 @@ class Reference:
         return Row(self.id, self.position, self.instruction, self.input, "")
 
 
-def reference_id(instruction: str, input: str = "") -> str:
+def target_prompt_id(instruction: str, input: str = "") -> str:
     """Return the id of a prompt of the reference: the same prompt counts once."""
     return f"p-{row_id(instruction, input, '')[:14]}"
 

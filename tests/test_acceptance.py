@@ -24,7 +24,7 @@ from lift_agent.agents.forecasts import Forecast
 from lift_agent.agents.prompts import load
 from lift_agent.agents.selector import Selector
 from lift_agent.geometry.neighbours import unit
-from lift_agent.records import Check, Score
+from lift_agent.records import Score, ScreeningResult
 from lift_agent.records.codes import Reason
 from lift_agent.records.ranges import Range
 
@@ -98,7 +98,7 @@ def test_the_rows_judged_repeatedly_are_drawn_once_and_the_same_again(count, see
 
 def checked(rows, points):
     pairs = zip(rows, points, strict=True)
-    return {row.id: Check(row.id, parts={"all": float(p)}) for row, p in pairs}
+    return {row.id: ScreeningResult(row.id, parts={"all": float(p)}) for row, p in pairs}
 
 
 @given(st.lists(st.integers(0, 3), max_size=20), st.floats(0, 1), st.integers(-2, 25))

@@ -31,12 +31,12 @@ from lift_agent.jobs.run import run
 from lift_agent.llms.messages import Parsed
 from lift_agent.records import (
     DraftFault,
-    Reference,
-    Rejected,
     Row,
+    TargetPrompt,
     TrackRecord,
+    UnusableRecord,
     Why,
-    reference_id,
+    target_prompt_id,
 )
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
 from lift_agent.stores.vectors import VectorStore
@@ -199,11 +199,11 @@ def test_bad_prompts_are_named_with_their_line(tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "A?"}\n{"prompt": 7}\n{"other": "B"}\n{broken\n{"prompt": " "}\n')
     found = list(read_prompts([path]))
-    bad = [(r.line, r.reason.split(":")[0]) for r in found if isinstance(r, Rejected)]
+    bad = [(r.line, r.reason.split(":")[0]) for r in found if isinstance(r, UnusableRecord)]
     assert bad == [(2, "wrong type"), (3, "no prompt"), (4, "not JSON"), (5, "empty prompt")]
     text = tmp_path / "prompts.txt"
     text.write_bytes(b"Name a bird.\nName \xff fish.\n")
-    assert [type(r) for r in read_prompts([text])] == [Reference, Rejected]
+    assert [type(r) for r in read_prompts([text])] == [TargetPrompt, UnusableRecord]
     path.write_text('{"other": "B"}\n')
     with pytest.raises(SourceError, match=r"no usable prompt: on line 1, no prompt"):
         list(read_prompts([path]))
@@ -251,14 +251,14 @@ def test_names_and_briefs_that_show_the_reference_are_trimmed():
 
 def test_references_are_kept_once_apart_from_the_rows(tmp_path):
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        toward = Reference(reference_id("A?"), 0, "toward", "A?", source="f", line=1)
-        probe = Reference(
+        toward = TargetPrompt(target_prompt_id("A?"), 0, "toward", "A?", source="f", line=1)
+        probe = TargetPrompt(
             "p-2", 1, "probe", "B?", round=1, theme="birds", fault=DraftFault.CUT_SENTENCE
         )
-        ledger.sources.add_references([toward, probe])
-        ledger.sources.add_references([toward])
-        assert ledger.sources.references("toward") == [toward]
-        assert ledger.sources.references("probe") == [probe]
+        ledger.sources.add_target_prompts([toward, probe])
+        ledger.sources.add_target_prompts([toward])
+        assert ledger.sources.target_prompts("toward") == [toward]
+        assert ledger.sources.target_prompts("probe") == [probe]
         assert ledger.rows.find() == []
         assert ledger.rows.ids() == []
 
@@ -314,7 +314,9 @@ def data(*axes, each=15):
 def wanting(*axes, each=15):
     vectors = around(*axes, each=each, seed=1)
     prompts = [
-        Reference(f"p-{i:03}", i, "toward", f"Please paint picture {i} in the manner of axis {a}.")
+        TargetPrompt(
+            f"p-{i:03}", i, "toward", f"Please paint picture {i} in the manner of axis {a}."
+        )
         for i, a in enumerate(np.repeat(axes, each))
     ]
     return TargetPrompts(prompts, vectors)
@@ -434,7 +436,7 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
     dataset = (tmp_path / "run" / "dataset.jsonl").read_text()
     assert "prompts that are not in the dataset" in (tmp_path / "run" / "README.md").read_text()
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        prompts = {prompt.id: prompt for prompt in ledger.sources.references("toward")}
+        prompts = {prompt.id: prompt for prompt in ledger.sources.target_prompts("toward")}
         places = ledger.rounds.subspaces(1)
         assert all("sailors" in prompts[id].instruction for id in places[0].wanted)
         task = next(task for task in ledger.rounds.tasks(1) if task.subspace == places[0].id)
@@ -524,7 +526,7 @@ def test_without_prompts_the_model_writes_probes_which_are_checked_kept_and_used
     assert summary.stop == "target"
     assert 12 <= summary.plausible < summary.probes <= 24
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        probes = {probe.id: probe for probe in ledger.sources.references("probe")}
+        probes = {probe.id: probe for probe in ledger.sources.target_prompts("probe")}
         faults = {probe.fault for probe in probes.values()}
         assert faults == {"", DraftFault.TOO_SHORT, DraftFault.IMPLAUSIBLE}
         assert len({probe.theme for probe in probes.values()}) == 4
@@ -583,7 +585,7 @@ def test_subspaces_keep_their_ids_and_names_over_the_rounds(seeds, embedder, tmp
         told = {(place.id, place.name, place.brief) for place in places}
         assert len(told) == len({place.id for place in places}) < len(places)
         assert len({place.name.casefold() for place in places}) == len(told)
-        assert {probe.round for probe in ledger.sources.references("probe")} <= {1, 4}
+        assert {probe.round for probe in ledger.sources.target_prompts("probe")} <= {1, 4}
         record = ledger.rounds.track_records()
         aimed = [n.tried for (place, *_), n in ledger.rounds.tallies().items() if place]
         assert sum(done.tried for done in record.values()) == sum(aimed)

@@ -215,7 +215,7 @@ def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embed
     run = source.with_name("run")
     go(source, run, **both, rounds=1, target_size=2)
     with opened_ledger(run) as ledger:
-        assert {prompt.source for prompt in ledger.sources.references("toward")} == {str(exam)}
+        assert {prompt.source for prompt in ledger.sources.target_prompts("toward")} == {str(exam)}
         assert {item.source for item in ledger.sources.benchmarks()} == {str(exam)}
         assert ledger.rows.counts()["seed", "rejected", Why(Reason.LEAK, "exam.jsonl")]
     for twice in ({"toward": (exam, exam)}, {"decontaminate": (exam, exam)}, {"toward": (source,)}):

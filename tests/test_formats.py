@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from lift_agent.errors import SourceError
 from lift_agent.formats.reading.containers import LONGEST
 from lift_agent.formats.reading.readers import read_rows, stopping
-from lift_agent.records import Rejected, Row
+from lift_agent.records import Row, UnusableRecord
 from lift_agent.stores.exact_json import dumps, loads
 from lift_agent.stores.ledger import Ledger
 
@@ -49,12 +49,12 @@ nested = st.builds(
 )
 
 
-def read(folder: Path, raw: bytes, **options: Any) -> tuple[list[Row], list[Rejected]]:
+def read(folder: Path, raw: bytes, **options: Any) -> tuple[list[Row], list[UnusableRecord]]:
     path = folder / "rows"
     path.write_bytes(raw)
     found = list(read_rows([path], **options))
     good = [item for item in found if isinstance(item, Row)]
-    return good, [item for item in found if isinstance(item, Rejected)]
+    return good, [item for item in found if isinstance(item, UnusableRecord)]
 
 
 def problem(folder: Path, raw: bytes, **options: Any) -> tuple[int, int, str]:

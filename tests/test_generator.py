@@ -22,7 +22,7 @@ from lift_agent.agents.task_planning import plan_tasks, response_need
 from lift_agent.agents.written_task import WrittenTask
 from lift_agent.geometry.neighbours import unit
 from lift_agent.geometry.parents import parent_sets
-from lift_agent.records import Score, Subspace, Tally, Task
+from lift_agent.records import GenerationTask, Score, Subspace, Tally
 from lift_agent.records.codes import DraftFault, Reason, Why
 from lift_agent.stores.ledger import Ledger
 
@@ -392,7 +392,7 @@ def test_an_answer_asks_for_the_response_alone():
             return SimpleNamespace(text="Air scatters blue light.", error="", truncated=False)
 
     parent = a_row("Explain why the sky is blue.", "No idea.")
-    task = Task("r1-0001", 9, 1, "answer", (parent.id,), "", "poor response")
+    task = GenerationTask("r1-0001", 9, 1, "answer", (parent.id,), "", "poor response")
     draft = asyncio.run(Generator(Gateway()).write(task, [parent], None))
     assert [prompt.partition("@")[0] for prompt in asked] == ["answer"]
     assert draft.row.instruction == parent.instruction

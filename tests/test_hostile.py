@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from lift_agent.records import Call, Row, Score, Spending, Subspace, Task, Verdict, Why
+from lift_agent.records import Call, GenerationTask, Row, Score, Spending, Subspace, Verdict, Why
 from lift_agent.stores.layout import LEDGER
 from lift_agent.stores.ledger import Ledger
 
@@ -40,7 +40,9 @@ def folder(tmp_path_factory):
         settings = {"llm": evil, evil: evil}
         ledger.facts.update(stop=evil, judge=evil, run_id=evil, settings=settings, target=2)
         place = Subspace("s-1", 1, (1.0,), 0.1, 1.0, (), (), evil, evil, 1, given_up=evil)
-        ledger.rounds.plan(1, [place], [Task("r1-1", 1, 1, "fusion", (seed.id,), "s-1", evil)])
+        ledger.rounds.plan(
+            1, [place], [GenerationTask("r1-1", 1, 1, "fusion", (seed.id,), "s-1", evil)]
+        )
         ledger.rounds.finish_task("r1-1", "row", Why(evil, evil), evil, made)
         ledger.rows.set_landing({made.id: (True, 0.05)})
         ledger.judgements.add_verdicts([Verdict(made.id, False, evil, seed.id, 0.9, evil)])

@@ -26,7 +26,7 @@ from lift_agent.formats.reading.readers import read_rows
 from lift_agent.jobs.estimate import estimate
 from lift_agent.jobs.replay import first_difference, replay
 from lift_agent.llms.messages import Parsed
-from lift_agent.records import Duel, Reason, Row, Score, Why, row_id
+from lift_agent.records import PairwiseComparison, Reason, Row, Score, Why, row_id
 from lift_agent.stores.ledger import Ledger
 from lift_agent.views.summary import as_record, print_summary
 from lift_agent.views.why import print_story
@@ -111,13 +111,15 @@ def test_equal_scores_are_compared_widely_before_any_row_comes_again():
 
 
 def a_win(winner, loser):
-    return Duel(winner, loser, winner, winner)
+    return PairwiseComparison(winner, loser, winner, winner)
 
 
-duels = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p: p[0] != p[1]))
+comparisons = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p: p[0] != p[1])
+)
 
 
-@given(duels, st.lists(st.integers(0, 100), min_size=7, max_size=7), st.floats(0.1, 10))
+@given(comparisons, st.lists(st.integers(0, 100), min_size=7, max_size=7), st.floats(0.1, 10))
 def test_duels_move_scores_within_the_noise_and_keep_their_sum(pairs, scores, noise):
     scores = {str(i): float(score) for i, score in enumerate(scores)}
     found = [a_win(str(a), str(b)) for a, b in pairs]
@@ -125,8 +127,8 @@ def test_duels_move_scores_within_the_noise_and_keep_their_sum(pairs, scores, no
     assert sum(after.values()) == pytest.approx(sum(scores.values()))
     assert after["6"] == scores["6"]  # it was never compared
     for row, score in scores.items():
-        wins = sum(duel.winner == row for duel in found)
-        losses = sum(duel.loser == row for duel in found)
+        wins = sum(comparison.winner == row for comparison in found)
+        losses = sum(comparison.loser == row for comparison in found)
         assert -losses * noise - 1e-6 <= after[row] - score <= wins * noise + 1e-6
     shifted = corrected_scores({row: score + 9 for row, score in scores.items()}, found, noise)
     assert shifted == pytest.approx({row: score + 9 for row, score in after.items()}, abs=1e-6)
@@ -141,10 +143,12 @@ def test_a_win_parts_equal_scores_and_leaves_distant_ones():
 
 
 def test_a_verdict_that_follows_the_order_has_no_winner():
-    swayed = Duel("a", "b", forward="a", backward="b")  # each time the row shown first
-    failed = Duel("a", "b", failed="no answer")
-    found = [swayed, failed, a_win("a", "b"), Duel("a", "b", "", "", "equal")]
-    assert [duel.winner for duel in found] == ["", "", "a", ""]
+    swayed = PairwiseComparison(
+        "a", "b", forward="a", backward="b"
+    )  # each time the row shown first
+    failed = PairwiseComparison("a", "b", failed="no answer")
+    found = [swayed, failed, a_win("a", "b"), PairwiseComparison("a", "b", "", "", "equal")]
+    assert [comparison.winner for comparison in found] == ["", "", "a", ""]
     assert position_consistency(found) == pytest.approx(2 / 3)
     assert corrected_scores({"a": 5.0, "b": 5.0}, [swayed, failed], 1.0) == {"a": 5.0, "b": 5.0}
 
@@ -180,7 +184,7 @@ def test_length_bias_is_noticed_in_both_directions():
 
 
 def test_a_judge_that_follows_the_order_of_pairs_is_noticed():
-    swayed = [Duel(str(i), str(i + 1), str(i), str(i + 1)) for i in range(4)]
+    swayed = [PairwiseComparison(str(i), str(i + 1), str(i), str(i + 1)) for i in range(4)]
     told = judging_summary(scores_of([float(i) for i in range(30)]), swayed)
     assert told["ties"]["consistency"] == 0
     assert told["ties"]["first_favoured"] == 4
@@ -267,9 +271,9 @@ def test_a_pair_is_shown_in_both_orders_and_a_taste_for_a_place_decides_nothing(
         (lambda schema, request: {"reason": "Here.", "better": "second"}, ""),
     ):
         gateway = Gateway(judge_of_pairs)
-        duel = asyncio.run(Judge(gateway, 1000).compare(good, bad))
-        assert duel.winner == winner
-        assert duel.consistent == bool(winner)
+        comparison = asyncio.run(Judge(gateway, 1000).compare(good, bad))
+        assert comparison.winner == winner
+        assert comparison.consistent == bool(winner)
         assert len(gateway.asked) == 2
 
 
@@ -431,13 +435,13 @@ def test_near_ties_are_broken_by_pairs_that_no_order_sways(
     assert ties["decided"] == 8 * consistency
     assert summary.calls == 40 + 2 * 8
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        duel = ledger.judgements.duels()[0]
-        story = io_story(ledger, duel.first)
+        comparison = ledger.judgements.comparisons()[0]
+        story = io_story(ledger, comparison.first)
         said = "in both orders" if consistency else "the verdict changed with the order"
-        assert said in next(line for line in story.splitlines() if duel.second in line)
+        assert said in next(line for line in story.splitlines() if comparison.second in line)
         ranks = {row.id: ledger.dataset.rank(row.id) for row in ledger.rows.find()}
         finals = {id: found.final for id, found in ledger.judgements.scores().items()}
-    assert finals[duel.first] == pytest.approx(finals[duel.second], abs=3)
+    assert finals[comparison.first] == pytest.approx(finals[comparison.second], abs=3)
     assert sum(rank is not None for rank in ranks.values()) == 20
     if not consistency:  # nothing was decided: the dataset is the one without
         plain, run = (read_dataset(tmp_path / name) for name in ("plain", "run"))
@@ -447,11 +451,14 @@ def test_near_ties_are_broken_by_pairs_that_no_order_sways(
 def test_by_quality_alone_the_winners_are_in_and_the_losers_out(curate, scripted, tmp_path):
     curate(llm=scripted("return 80, False"), tie_breaks=400, quality_weight=1)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
-        duels = ledger.judgements.duels()
-        wins, losses = ({getattr(duel, kind) for duel in duels} for kind in ("winner", "loser"))
+        comparisons = ledger.judgements.comparisons()
+        wins, losses = (
+            {getattr(comparison, kind) for comparison in comparisons}
+            for kind in ("winner", "loser")
+        )
         chosen = {row.id for row in ledger.dataset.rows()}
         finals = {id: found.final for id, found in ledger.judgements.scores().items()}
-    corrected = corrected_scores(finals, duels, 0.9)
+    corrected = corrected_scores(finals, comparisons, 0.9)
     assert min(corrected[row] for row in chosen) >= max(
         score for row, score in corrected.items() if row not in chosen
     )
@@ -541,9 +548,12 @@ def test_a_ledger_without_judgements_is_migrated(tmp_path):
         found = Score("r", 53.0, 10.0, 48.7, {"accuracy": 23}, "So.", "", (50.0, 56.0), True)
         ledger.judgements.add_scores([found])
         assert ledger.judgements.scores() == {"r": found}
-        pairs = [Duel("r", "s", "r", "r", "It is right."), Duel("s", "t", failed="no answer")]
-        ledger.judgements.set_duels(pairs)
-        assert ledger.judgements.duels() == pairs
-        assert ledger.judgements.duels("t") == pairs[1:]
+        pairs = [
+            PairwiseComparison("r", "s", "r", "r", "It is right."),
+            PairwiseComparison("s", "t", failed="no answer"),
+        ]
+        ledger.judgements.set_comparisons(pairs)
+        assert ledger.judgements.comparisons() == pairs
+        assert ledger.judgements.comparisons("t") == pairs[1:]
         ledger.reopen(0)
-        assert ledger.judgements.duels() == []
+        assert ledger.judgements.comparisons() == []

@@ -157,7 +157,7 @@ def test_the_sentences_of_checks_become_codes_and_their_evidence_stays(old):
         insert(db, "checks", row=sentence, reason=sentence, evidence="line 1", **records)
     db.commit()
     with closing(Ledger(path)) as ledger:
-        checks = ledger.judgements.checks()
+        checks = ledger.judgements.screening()
     assert {row: check.why for row, check in checks.items()} == OF_ROWS | {"": NO_REASON}
     assert all(worded(check.why) == sentence for sentence, check in checks.items())
     assert {check.evidence for check in checks.values()} == {"line 1"}
@@ -187,8 +187,8 @@ def test_the_sentences_of_probes_become_codes(old):
     insert(db, "reference", id="toward", position=99, kind="toward")
     db.commit()
     with closing(Ledger(path)) as ledger:
-        probes = ledger.sources.references("probe")
-        (toward,) = ledger.sources.references("toward")
+        probes = ledger.sources.target_prompts("probe")
+        (toward,) = ledger.sources.target_prompts("toward")
     assert [probe.id for probe in probes] == [*OF_PROBES, ""]
     found = {probe.id: Why(probe.fault, probe.detail) for probe in probes}
     assert found == OF_PROBES | {"": NO_REASON}

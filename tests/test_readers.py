@@ -18,7 +18,7 @@ from lift_agent.errors import SourceError, UsageError
 from lift_agent.formats.reading.forms import Columns
 from lift_agent.formats.reading.prompts import read_prompts
 from lift_agent.formats.reading.readers import fingerprint, read_rows
-from lift_agent.records import Rejected, Row, row_id
+from lift_agent.records import Row, UnusableRecord, row_id
 from lift_agent.stores.ledger import Ledger
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -41,13 +41,13 @@ def write(folder: Path, content: str | bytes, name: str = "rows.jsonl") -> Path:
     return path
 
 
-def read(*paths: Path) -> tuple[list[Row], list[Rejected]]:
+def read(*paths: Path) -> tuple[list[Row], list[UnusableRecord]]:
     found = list(read_rows(paths))
     rows = [item for item in found if isinstance(item, Row)]
-    return rows, [item for item in found if isinstance(item, Rejected)]
+    return rows, [item for item in found if isinstance(item, UnusableRecord)]
 
 
-def read_text(folder: Path, content: str | bytes) -> tuple[list[Row], list[Rejected]]:
+def read_text(folder: Path, content: str | bytes) -> tuple[list[Row], list[UnusableRecord]]:
     return read(write(folder, content))
 
 
@@ -66,7 +66,7 @@ def accept(folder: Path, record: object) -> Row:
     return row
 
 
-def lines(items: Iterable[Row | Rejected]) -> list[int]:
+def lines(items: Iterable[Row | UnusableRecord]) -> list[int]:
     return [item.line for item in items]
 
 
@@ -561,7 +561,7 @@ def test_empty_file(tmp_path: Path, content: str | bytes) -> None:
 
 def test_no_usable_row(tmp_path: Path) -> None:
     path = write(tmp_path, f'\n{BROKEN}\n{{"a": 1}}\n')
-    found: list[Row | Rejected] = []
+    found: list[Row | UnusableRecord] = []
     with pytest.raises(SourceError, match=r"on line 2, not JSON: Expecting value") as caught:
         found.extend(read_rows([path]))
     assert str(path) in str(caught.value)
@@ -644,7 +644,7 @@ def test_damage_never_ends_in_another_error(
 ) -> None:
     raw = json.dumps(records, indent=indent).encode()
     path = write(tmp_path, raw[:at] + junk + raw[at + cut :])
-    found: list[Row | Rejected] = []
+    found: list[Row | UnusableRecord] = []
     try:
         found.extend(read_rows([path]))
     except SourceError:
@@ -653,7 +653,7 @@ def test_damage_never_ends_in_another_error(
     assert starts == sorted(starts)
     for item in found:
         json.dumps(item.extra if isinstance(item, Row) else item.reason).encode()
-        if isinstance(item, Rejected):
+        if isinstance(item, UnusableRecord):
             assert item.reason
             (item.reason + item.excerpt).encode()
 

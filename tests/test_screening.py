@@ -104,7 +104,7 @@ def test_what_is_rejected_has_a_reason_and_is_neither_compared_nor_judged(
     card = (run / "README.md").read_text()
     assert "1 items of exam.jsonl" in card
     assert "ferry" not in card
-    checks = ledger.judgements.checks()
+    checks = ledger.judgements.screening()
     assert checks.keys() == {row.id for row in ledger.rows.find()}
     assert all(check.points > 0 for id, check in checks.items() if id in scores)
 

@@ -16,15 +16,15 @@ from lift_agent.formats.writing.writers import story
 from lift_agent.records import (
     Call,
     DraftFault,
+    GenerationTask,
     Layer,
     Reason,
-    Rejected,
     Row,
     Score,
     Subspace,
     Tally,
-    Task,
     TrackRecord,
+    UnusableRecord,
     Verdict,
     Why,
     row_id,
@@ -32,7 +32,7 @@ from lift_agent.records import (
 from lift_agent.records.facts import FactChanges, RunFacts
 from lift_agent.stores.files import replace_file
 from lift_agent.stores.ledger import MIGRATIONS, Ledger
-from lift_agent.stores.queries.rows import Filter, count, page
+from lift_agent.stores.queries.rows import RowFilter, count, page
 from lift_agent.stores.vectors import VectorStore
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -94,7 +94,7 @@ def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, pie
     row = Row("row", 0, "", "", "")
     ledger.rows.add([replace(row, **{field: before + piece + after}), replace(row, id="other")])
     swapped = "".join(c.swapcase() if c.isascii() else c for c in piece)
-    wanted = Filter(text=swapped)
+    wanted = RowFilter(text=swapped)
     assert [line.id for line in page(ledger, wanted)] == ["row"]
     assert count(ledger, wanted) == 1
     ledger.close()
@@ -102,8 +102,8 @@ def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, pie
 
 def test_a_row_is_found_by_the_beginning_of_its_id(ledger):
     ledger.rows.add([a_row(1), a_row(2)])
-    assert [line.id for line in page(ledger, Filter(text="ROW2"))] == ["row2"]
-    assert not page(ledger, Filter(text="w2"))
+    assert [line.id for line in page(ledger, RowFilter(text="ROW2"))] == ["row2"]
+    assert not page(ledger, RowFilter(text="w2"))
 
 
 def test_a_verdict_sets_the_status_only_of_rows_that_are_new(ledger):
@@ -130,7 +130,7 @@ def test_a_failed_judgement_quarantines_its_row_and_is_no_score(ledger):
 def test_a_round_is_planned_once_and_its_tasks_are_finished_with_their_row(ledger):
     place = Subspace("s-1", 1, (0.6, 0.8), 0.1, 0.5, ("row0",), (), "name", "brief", 2)
     tasks = [
-        Task(f"r1-{i}", 10 + i, 1, "fusion", ("row0", f"row{i}"), "s-1", "one inside")
+        GenerationTask(f"r1-{i}", 10 + i, 1, "fusion", ("row0", f"row{i}"), "s-1", "one inside")
         for i in (1, 2)
     ]
     for _ in range(2):
@@ -201,10 +201,13 @@ def test_a_newer_ledger_is_refused_and_a_broken_one_named(tmp_path):
 
 
 def test_unusable_records_are_kept_with_their_place(ledger):
-    rejects = [Rejected("a.jsonl", 3, "not JSON", "{"), Rejected("a.jsonl", 7, "empty", "{}")]
-    ledger.sources.add_rejects(enumerate(rejects))
-    ledger.sources.add_rejects(enumerate(rejects))
-    assert ledger.sources.rejects() == rejects
+    rejects = [
+        UnusableRecord("a.jsonl", 3, "not JSON", "{"),
+        UnusableRecord("a.jsonl", 7, "empty", "{}"),
+    ]
+    ledger.sources.add_unusable(enumerate(rejects))
+    ledger.sources.add_unusable(enumerate(rejects))
+    assert ledger.sources.unusable() == rejects
 
 
 def test_facts_come_back_one_at_a_time_and_none_forgets_one(ledger):

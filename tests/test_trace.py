@@ -15,7 +15,7 @@ from lift_agent.records import Call, Spending
 from lift_agent.stores.folder import held
 from lift_agent.stores.layout import LEDGER
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.queries.calls import Wanted, by_subject, groups, listed
+from lift_agent.stores.queries.calls import CallFilter, by_subject, groups, listed
 from lift_agent.views.call import story_of
 from lift_agent.views.paging import paged, print_line
 from lift_agent.views.spans import call_spans
@@ -90,10 +90,10 @@ def test_the_calls_of_a_row_are_those_about_it_and_those_that_made_it(inspected,
 
 
 def test_lists_are_ordered_and_limited(ledger):
-    slowest = listed(ledger, Wanted(), "slowest", 7)
+    slowest = listed(ledger, CallFilter(), "slowest", 7)
     times = sorted((call.seconds for call in ledger.calls.find()), reverse=True)
     assert [line.seconds for line in slowest] == times[:7]
-    newest = listed(ledger, Wanted(agent="judge"), "newest", 3)
+    newest = listed(ledger, CallFilter(agent="judge"), "newest", 3)
     assert [n.number for n in newest] == sorted(n.number for n in newest)
     assert all(line.agent == "judge" for line in newest)
 

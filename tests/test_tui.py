@@ -7,13 +7,13 @@ from textual.widgets import Input, Static, Tree
 
 from lift_agent.stores.layout import LEDGER
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.queries.calls import CallLine, Wanted
+from lift_agent.stores.queries.calls import CallFilter, CallLine
 from lift_agent.views.tui import TraceApp
 
 
 def test_the_tree_opens_a_call_is_shown_and_a_search_narrows_it(inspected):
     with closing(Ledger(inspected / LEDGER)) as ledger:
-        app = TraceApp(ledger, inspected, Wanted())
+        app = TraceApp(ledger, inspected, CallFilter())
         asyncio.run(look_around(app, ledger))
 
 

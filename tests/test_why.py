@@ -12,7 +12,7 @@ from lift_agent.geometry.selection import ranking_margins, select
 from lift_agent.stores.folder import held
 from lift_agent.stores.layout import LEDGER, VECTORS
 from lift_agent.stores.ledger import Ledger
-from lift_agent.stores.queries.subspaces import regions
+from lift_agent.stores.queries.subspaces import subspace_reports
 from lift_agent.stores.vectors import VectorStore
 from lift_agent.views.story import story_of
 from lift_agent.views.why import nearest_in
@@ -127,7 +127,7 @@ def test_the_next_in_line_is_who_would_have_been_chosen():
 
 
 def test_subspaces_add_up_to_what_the_tasks_brought(inspected, ledger, command):
-    found = regions(ledger)
+    found = subspace_reports(ledger)
     assert {(r.subspace.round, r.subspace.id) for r in found} == {
         (s.round, s.id) for s in ledger.rounds.subspaces()
     }

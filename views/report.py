@@ -15,11 +15,11 @@ import numpy as np
 
 from .. import __version__
 from ..formats.writing.sentences import judging_lines, stop_explained
-from ..records import Fate, Layer, Row, Score
+from ..records import Layer, Row, RowOutcome, Score
 from ..stores.files import replace_file
 from ..stores.layout import REPORT
 from ..stores.ledger import Ledger
-from ..stores.queries.subspaces import regions
+from ..stores.queries.subspaces import subspace_reports
 from ..stores.queries.summary import PAIR, summarise
 from .format import duration, in_one_line, money, number
 from .report_rows import columns
@@ -74,9 +74,9 @@ def _facts(ledger: Ledger, folder: Path) -> dict[str, Any]:
         "judging": [*judging_lines(summary.judging), *summary.judging.get("notes", ())],
         "layers": Counter(v.layer for v in ledger.judgements.verdicts().values() if v.duplicate),
         "repeats": _repeats(ledger, rows),
-        "subspaces": regions(ledger),
+        "subspaces": subspace_reports(ledger),
         "left_out": _left_out(fates),
-        "rejects": ledger.sources.rejects()[:_REJECTS],
+        "rejects": ledger.sources.unusable()[:_REJECTS],
         "sources": ledger.sources.all(),
         "models": ledger.calls.models(),
         "settings": _settings(ledger.facts.read().settings or {}),
@@ -128,7 +128,7 @@ def _repeats(ledger: Ledger, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _left_out(fates: Mapping[str, Fate]) -> list[tuple[str, int]]:
+def _left_out(fates: Mapping[str, RowOutcome]) -> list[tuple[str, int]]:
     """Why rows are not in the dataset, and how many."""
     why: Counter[str] = Counter()
     for fate in fates.values():
@@ -146,7 +146,7 @@ def _left_out(fates: Mapping[str, Fate]) -> list[tuple[str, int]]:
 
 
 def _outlines(
-    ledger: Ledger, rows: Mapping[str, Row], fates: Mapping[str, Fate]
+    ledger: Ledger, rows: Mapping[str, Row], fates: Mapping[str, RowOutcome]
 ) -> list[dict[str, Any]]:
     """A circle for each subspace that is on the map: about its centre, out to its rows there."""
     centres = ledger.rows.mapped_subspaces()
@@ -175,7 +175,7 @@ def _outlines(
     return outlines
 
 
-def _histograms(scores: Mapping[str, Score], fates: Mapping[str, Fate]) -> dict[str, Any]:
+def _histograms(scores: Mapping[str, Score], fates: Mapping[str, RowOutcome]) -> dict[str, Any]:
     """How many rows have each score: all that were scored, and those of the dataset."""
     finals = {id: s.final for id, s in scores.items() if not s.failed and id in fates}
     chosen = [final for id, final in finals.items() if fates[id].rank is not None]

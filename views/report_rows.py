@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..records import Fate, Row, Score, Verdict
+from ..records import Row, RowOutcome, Score, Verdict
 from ..stores.queries.rows import FATES, RowFate
 from .format import inert
 from .wording import worded
@@ -18,7 +18,7 @@ _GRID = 9999  # places on each axis of the map
 
 def columns(
     rows: Mapping[str, Row],
-    fates: Mapping[str, Fate],
+    fates: Mapping[str, RowOutcome],
     scores: Mapping[str, Score],
     verdicts: Mapping[str, Verdict],
 ) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def columns(
     }
 
 
-def fate_of(fate: Fate) -> RowFate:
+def fate_of(fate: RowOutcome) -> RowFate:
     """Where a row ended: in the dataset, in the pool, or out, by which agent."""
     if fate.rank is not None:
         return "chosen"

@@ -20,9 +20,19 @@ from ..errors import UsageError
 from ..formats.writing.sentences import stop_explained
 from ..stores.folder import is_held
 from ..stores.ledger import Ledger
-from ..stores.queries.calls import Wanted, groups, since
-from ..stores.queries.rows import FATES, SORTS, Filter, RowLine, Window, bins, count, page, points
-from ..stores.queries.subspaces import regions
+from ..stores.queries.calls import CallFilter, groups, since
+from ..stores.queries.rows import (
+    FATES,
+    SORTS,
+    RowFilter,
+    RowLine,
+    Window,
+    bins,
+    count,
+    page,
+    points,
+)
+from ..stores.queries.subspaces import subspace_reports
 from ..stores.queries.summary import summarise
 from . import call as call_view
 from .format import inert
@@ -93,7 +103,7 @@ class RunPage:
             "folder": self._folder.resolve().name,
             "summary": {**as_summary(summary), "why": stop_explained(summary.stop)},
             "rounds": self._ledger.rounds.all(),
-            "places": [_place(region) for region in regions(self._ledger)],
+            "places": [_place(region) for region in subspace_reports(self._ledger)],
             "mapped": [
                 [round, id, x, y]
                 for (round, id), (x, y) in self._ledger.rows.mapped_subspaces().items()
@@ -138,7 +148,7 @@ class RunPage:
     def _calls(self, request: web.Request) -> dict[str, Any]:
         asked = request.query
         round = asked.get("round", "")
-        wanted = Wanted(
+        wanted = CallFilter(
             asked.get("agent", ""),
             _whole(round) if round else None,
             _one_of(asked.get("status", ""), ("", "failed", "quarantined", "cached")),
@@ -234,10 +244,10 @@ async def _plotly(request: web.Request) -> web.StreamResponse:
     return web.Response(body=plotly(), content_type="text/javascript", charset="utf-8")
 
 
-def _filter(request: web.Request) -> Filter:
+def _filter(request: web.Request) -> RowFilter:
     asked = request.query
     round = asked.get("round", "")
-    return Filter(
+    return RowFilter(
         text=asked.get("text", "").strip(),
         origin=_one_of(asked.get("origin", ""), ("", "seed", "generated")),
         fate=_one_of(asked.get("fate", ""), ("", *FATES)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..records import Attempt, Call
 from ..stores.ledger import Ledger
-from ..stores.queries.calls import EMBEDDER, PAGE, Group, Wanted, answer_of, groups, since
+from ..stores.queries.calls import EMBEDDER, PAGE, CallFilter, Group, answer_of, groups, since
 
 # Providers whose name in the conventions is not LangChain's.
 _PROVIDERS = {
@@ -63,7 +63,7 @@ def trace_id(ledger: Ledger) -> int:
 
 def call_spans(ledger: Ledger, after: int, *, content: bool) -> tuple[list[Span], int]:
     """The spans of the next calls after the one with a number, and the number of the last."""
-    lines = since(ledger, Wanted(), after, PAGE)
+    lines = since(ledger, CallFilter(), after, PAGE)
     spans, run = [], ledger.facts.read().run_id
     for line in lines:
         if call := ledger.calls.call(line.key):

@@ -13,14 +13,14 @@ from ..errors import UsageError
 from ..formats.writing.sentences import counted
 from ..records import (
     Call,
-    Check,
-    Duel,
+    GenerationTask,
     Layer,
+    PairwiseComparison,
     Reason,
     Row,
     Score,
+    ScreeningResult,
     Subspace,
-    Task,
     Verdict,
     Why,
 )
@@ -139,13 +139,13 @@ def story_of(
         *_origin(ledger, row, task),
         *_asked(by.pop("generator", [])),
         *_landing(ledger, row),
-        *_screened(ledger.judgements.checks(row.id).get(row.id)),
+        *_screened(ledger.judgements.screening(row.id).get(row.id)),
         *_nearest(ledger, neighbours(row.id)),
         *_asked(by.pop("redundancy", [])),
         *_verdict(ledger, ledger.judgements.verdict(row.id)),
         *_asked(sorted((c for cs in by.values() for c in cs), key=lambda c: c.started)),
         *_score(ledger.judgements.scores(row.id).get(row.id)),
-        *(_duel(duel, row.id) for duel in ledger.judgements.duels(row.id)),
+        *(_duel(comparison, row.id) for comparison in ledger.judgements.comparisons(row.id)),
         *_end(ledger, row, status, why),
     ]
     costs = [call.cost for call in calls]
@@ -161,7 +161,7 @@ def story_of(
     )
 
 
-def _origin(ledger: Ledger, row: Row, task: Task | None) -> Iterator[Step]:
+def _origin(ledger: Ledger, row: Row, task: GenerationTask | None) -> Iterator[Step]:
     if row.origin == "seed":
         facts = {"source": row.source, "line": row.line}
         yield Step("origin", f"a seed row: {row.source}, line {row.line}", facts)
@@ -206,7 +206,7 @@ def _landing(ledger: Ledger, row: Row) -> Iterator[Step]:
         yield Step("landing", f"{verdict}: {beside}", facts)
 
 
-def _screened(check: Check | None) -> Iterator[Step]:
+def _screened(check: ScreeningResult | None) -> Iterator[Step]:
     """What the screen found before any model saw the row."""
     if not check:
         return
@@ -276,20 +276,22 @@ def _score(score: Score | None) -> Iterator[Step]:
         yield Step("score", said)
 
 
-def _duel(duel: Duel, row: str) -> Step:
-    opponent = duel.second if duel.first == row else duel.first
-    said = f"tie-break against {opponent}: {_outcome(duel, row)}"
-    return Step("duel", said, asdict(duel), row=opponent)
+def _duel(comparison: PairwiseComparison, row: str) -> Step:
+    opponent = comparison.second if comparison.first == row else comparison.first
+    said = f"tie-break against {opponent}: {_outcome(comparison, row)}"
+    return Step("duel", said, asdict(comparison), row=opponent)
 
 
-def _outcome(duel: Duel, row: str) -> str:
-    if duel.failed:
-        return f"failed, {duel.failed}"
-    if not duel.consistent:
+def _outcome(comparison: PairwiseComparison, row: str) -> str:
+    if comparison.failed:
+        return f"failed, {comparison.failed}"
+    if not comparison.consistent:
         return "undecided, because the verdict changed with the order"
-    if not duel.winner:
-        return f"equal in both orders: {duel.reason}"
-    return f"{'better' if duel.winner == row else 'worse'} in both orders: {duel.reason}"
+    if not comparison.winner:
+        return f"equal in both orders: {comparison.reason}"
+    return (
+        f"{'better' if comparison.winner == row else 'worse'} in both orders: {comparison.reason}"
+    )
 
 
 def _end(ledger: Ledger, row: Row, status: str, why: Why) -> Iterator[Step]:
@@ -326,7 +328,7 @@ def _chosen(rank: int, margin: float | None, points: str) -> str:
 def _left_out(ledger: Ledger, row: Row, margin: float | None) -> str:
     said = "in the pool, but not among the rows chosen"
     shared = bool(ledger.facts.read().setting("languages"))
-    check = ledger.judgements.checks(row.id).get(row.id) if shared else None
+    check = ledger.judgements.screening(row.id).get(row.id) if shared else None
     if margin is None and check and not _has_places(ledger, check.language):
         return f"{said}; its language ({check.language or 'not told'}) had no places"
     if margin is None:

@@ -10,21 +10,21 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..stores.queries.subspaces import Region
+from ..stores.queries.subspaces import SubspaceReport
 from .format import in_one_line, inert, money, number
 
 
-def print_regions(found: Sequence[Region], console: Console) -> None:
+def print_regions(found: Sequence[SubspaceReport], console: Console) -> None:
     """Print the subspaces of each round, with what came of them."""
     if not found:
         _say(console, "no subspace: nothing was generated, or the run has not come that far")
-    for round, regions in groupby(found, key=lambda region: region.subspace.round):
+    for round, subspace_reports in groupby(found, key=lambda region: region.subspace.round):
         console.print(Text(f"round {round}", style="bold"))
-        for region in regions:
+        for region in subspace_reports:
             _print(region, console)
 
 
-def records(found: Sequence[Region]) -> Iterator[dict[str, Any]]:
+def records(found: Sequence[SubspaceReport]) -> Iterator[dict[str, Any]]:
     """What ``--json`` prints: each subspace in a round, without its vector."""
     for region in found:
         values = asdict(region)
@@ -34,7 +34,7 @@ def records(found: Sequence[Region]) -> Iterator[dict[str, Any]]:
         yield {**subspace, **values, "cost_per_row": region.cost_per_row, "examples": examples}
 
 
-def _print(region: Region, console: Console) -> None:
+def _print(region: SubspaceReport, console: Console) -> None:
     s = region.subspace
     title = Text.assemble("  ", (inert(s.name or s.id), "bold cyan"), f"  {s.id}", style="")
     console.print(title, soft_wrap=True)
@@ -48,7 +48,7 @@ def _print(region: Region, console: Console) -> None:
         _say(console, f"      {row.id}  {in_one_line(row.task, 120)}", "dim")
 
 
-def _density(region: Region) -> str:
+def _density(region: SubspaceReport) -> str:
     s = region.subspace
     said = f"data there {s.density:.1%}"
     if s.wanted:
@@ -58,7 +58,7 @@ def _density(region: Region) -> str:
     return f"{said}; ten nearest rows: cosine {region.before:.3f} → {region.after:.3f}"
 
 
-def _yield(region: Region) -> str:
+def _yield(region: SubspaceReport) -> str:
     quota = region.subspace.quota
     parts = [
         f"quota {number(quota)}",

@@ -15,10 +15,10 @@ from ..errors import UsageError
 from ..stores.ledger import Ledger
 from ..stores.queries.calls import (
     About,
+    CallFilter,
     CallLine,
     Group,
     Order,
-    Wanted,
     abouts,
     by_subject,
     groups,
@@ -36,7 +36,7 @@ _STYLES = {"failed": "red", "cached": "cyan", "ok": "green"}
 _LOOK = 0.5  # seconds between two looks at a run under way
 
 
-def print_tree(ledger: Ledger, console: Console, wanted: Wanted, state: str) -> None:
+def print_tree(ledger: Ledger, console: Console, wanted: CallFilter, state: str) -> None:
     """Print the run as a tree: round, agent, what was asked about, call."""
     found = groups(ledger, wanted)
     print_line(console, _head(ledger, found, state))
@@ -61,7 +61,7 @@ def print_tree(ledger: Ledger, console: Console, wanted: Wanted, state: str) -> 
 
 
 def print_list(
-    ledger: Ledger, console: Console, wanted: Wanted, order: Order, limit: int = 20
+    ledger: Ledger, console: Console, wanted: CallFilter, order: Order, limit: int = 20
 ) -> None:
     """Print the first calls in an order, with what they were about."""
     calls = listed(ledger, wanted, order, limit)
@@ -72,7 +72,7 @@ def print_list(
 
 
 def follow(
-    ledger: Ledger, wanted: Wanted, running: Callable[[], bool], limit: int = 10
+    ledger: Ledger, wanted: CallFilter, running: Callable[[], bool], limit: int = 10
 ) -> Iterator[tuple[CallLine, About]]:
     """The last calls of a run, and those that come in as long as it is `running`."""
     last = newest(ledger)
@@ -96,7 +96,7 @@ def print_tail(console: Console, followed: Iterable[tuple[CallLine, About]]) -> 
 
 
 def call_records(
-    ledger: Ledger, wanted: Wanted, order: Order | None, limit: int, state: str
+    ledger: Ledger, wanted: CallFilter, order: Order | None, limit: int, state: str
 ) -> Iterator[dict[str, Any]]:
     """What ``--json`` prints, one object a line: the run, each agent in a round, each call.
 

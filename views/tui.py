@@ -17,7 +17,7 @@ from textual.widgets import Footer, Header, Input, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from ..stores.ledger import Ledger
-from ..stores.queries.calls import About, CallLine, Group, Wanted, by_subject, groups
+from ..stores.queries.calls import About, CallFilter, CallLine, Group, by_subject, groups
 from .call import print_call, story_of
 from .format import inert
 from .trace import about_line, call_line, counts, when
@@ -44,7 +44,7 @@ class TraceApp(App[None]):
     ]
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, ledger: Ledger, folder: Path, wanted: Wanted) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, wanted: CallFilter) -> None:
         super().__init__()
         self.title = inert(str(folder))
         self._ledger = ledger
@@ -104,7 +104,7 @@ class TraceApp(App[None]):
 
     def _fill(self, text: str) -> None:
         w = self._wanted
-        self._wanted = Wanted(w.agent, w.round, w.status, w.subjects, text)
+        self._wanted = CallFilter(w.agent, w.round, w.status, w.subjects, text)
         found = groups(self._ledger, self._wanted)
         tree: Tree[Data] = self.query_one(Tree)
         tree.reset(Text(counts(found) if found else "no such call"))

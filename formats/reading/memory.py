@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...records import Rejected, Row
+from ...records import Row, UnusableRecord
 from .columnar import plain
 from .forms import Columns, Example, examples
 from .readers import row_of
@@ -14,7 +14,7 @@ from .texts import excerpt
 
 def rows_in(
     records: Iterable[Any], name: str, columns: Columns | None = None
-) -> Iterator[tuple[int, Row | Rejected]]:
+) -> Iterator[tuple[int, Row | UnusableRecord]]:
     """Yield each record's number, from 0, with its row, or with why there is none.
 
     A record that holds several examples (Self-Instruct's `instances`) gives several rows.
@@ -31,5 +31,5 @@ def rows_in(
             if isinstance(found, Example):
                 yield number, row_of(found, position, name, number + 1)
             else:
-                yield number, Rejected(name, number + 1, found.reason, excerpt(str(value)))
+                yield number, UnusableRecord(name, number + 1, found.reason, excerpt(str(value)))
             position += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SourceError
-from ...records import BenchmarkItem, Reference, Rejected, reference_id
+from ...records import BenchmarkItem, TargetPrompt, UnusableRecord, target_prompt_id
 from .containers import Stream, container_of, decoded, head_lines, lines
 from .forms import Columns, Example, Problem, examples, prompts
 from .json_values import is_object
@@ -23,7 +23,7 @@ _JSON = re.compile(r'\s*(\{|"|\[\s*($|[{\["\]]))')
 
 def read_prompts(
     files: Sequence[File | Path], columns: Columns | None = None
-) -> Iterator[Reference | Rejected]:
+) -> Iterator[TargetPrompt | UnusableRecord]:
     """Yield each prompt of the files in order, or a Rejected with its place and reason.
 
     A file holds records in a form that `read_rows` knows, whose outputs may be missing and are
@@ -35,16 +35,16 @@ def read_prompts(
         SourceError: a file has no usable prompt.
     """
     for position, (file, record, found) in enumerate(_prompts(files, columns)):
-        if isinstance(found, Rejected):
+        if isinstance(found, UnusableRecord):
             yield found
         else:
-            id = reference_id(*found)
-            yield Reference(id, position, "toward", *found, source=file.name, line=record.line)
+            id = target_prompt_id(*found)
+            yield TargetPrompt(id, position, "toward", *found, source=file.name, line=record.line)
 
 
 def read_benchmarks(
     files: Sequence[File | Path], columns: Columns | None = None
-) -> Iterator[BenchmarkItem | Rejected]:
+) -> Iterator[BenchmarkItem | UnusableRecord]:
     """Yield each item of benchmarks in order, or a Rejected with its place and reason.
 
     The prompts are found as by `read_prompts`; the answer is the output of a row, or is called
@@ -55,7 +55,7 @@ def read_benchmarks(
         SourceError: a file has no usable prompt.
     """
     for file, record, found in _prompts(files, columns):
-        if isinstance(found, Rejected):
+        if isinstance(found, UnusableRecord):
             yield found
             continue
         instruction, input = found
@@ -74,7 +74,7 @@ def _answer(value: Any, prompt: tuple[str, str], columns: Columns | None) -> str
 
 def _prompts(
     files: Sequence[File | Path], columns: Columns | None
-) -> Iterator[tuple[File, Record, tuple[str, str] | Rejected]]:
+) -> Iterator[tuple[File, Record, tuple[str, str] | UnusableRecord]]:
     """Each prompt of the files, or why there is none, with its record."""
     for file in map(File.of, files):
         usable, first = False, None

@@ -1,5 +1,5 @@
-"""Reading instruction datasets: each record of a file becomes rows, or a `Rejected` that says why
-not.
+"""Reading instruction datasets: each record of a file becomes rows, or an
+`UnusableRecord` that says why not.
 
 A file passes four steps: its bytes are unpacked (`containers`), its container gives records with
 their places (`json_records`, `tables`, `columnar`), each record becomes examples (`forms`), and
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ...errors import SourceError
-from ...records import Rejected, Row, row_id
+from ...records import Row, UnusableRecord, row_id
 from .columnar import arrow_records, parquet_records
 from .containers import Stream, container_of, opened
 from .forms import Columns, Example, examples
@@ -40,7 +40,7 @@ class Recognised(NamedTuple):
 
 def read_rows(
     files: Sequence[File | Path], columns: Columns | None = None
-) -> Iterator[Row | Rejected]:
+) -> Iterator[Row | UnusableRecord]:
     """Yield each record of the files in order: a Row, or a Rejected with its place and reason.
 
     Rows with the same text have the same id; the ledger tells copies apart. All the files are
@@ -53,21 +53,21 @@ def read_rows(
     return _rows(named, columns)
 
 
-def stopping(found: Iterable[_Found | Rejected]) -> Iterator[_Found | Rejected]:
+def stopping(found: Iterable[_Found | UnusableRecord]) -> Iterator[_Found | UnusableRecord]:
     """Pass what is usable on up to the first record that cannot be used.
 
     Raises:
         SourceError: there is one; the message begins with file:line:column.
     """
     for item in found:
-        if isinstance(item, Rejected):
+        if isinstance(item, UnusableRecord):
             raise SourceError(f"{item.source}:{item.line}:{item.column}: {item.reason}")
         yield item
 
 
 def examples_of(
     file: File, columns: Columns | None = None
-) -> Iterator[tuple[Record, Example | Rejected]]:
+) -> Iterator[tuple[Record, Example | UnusableRecord]]:
     """Yield each example of a file with its record; what cannot be used is a Rejected.
 
     Raises:
@@ -115,11 +115,11 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def rejected(file: File, record: Record, reason: str, key: str = "") -> Rejected:
+def rejected(file: File, record: Record, reason: str, key: str = "") -> UnusableRecord:
     """A record that cannot be used, with the place of what is wrong."""
     line, column = record.place_of(key)
     raw = record.raw or ("" if record.value is None else str(record.value))
-    return Rejected(file.name, line, reason, excerpt(raw), column)
+    return UnusableRecord(file.name, line, reason, excerpt(raw), column)
 
 
 def _contained(stream: Stream, columns: Columns | None, prompts: bool) -> Iterator[Record]:
@@ -132,10 +132,10 @@ def _contained(stream: Stream, columns: Columns | None, prompts: bool) -> Iterat
     return table_records(stream, table) if table else records(stream)
 
 
-def _rows(files: Iterable[File], columns: Columns | None) -> Iterator[Row | Rejected]:
+def _rows(files: Iterable[File], columns: Columns | None) -> Iterator[Row | UnusableRecord]:
     position = 0
     for file in files:
-        first: Rejected | None = None
+        first: UnusableRecord | None = None
         usable = False
         for record, found in examples_of(file, columns):
             if isinstance(found, Example):

@@ -31,7 +31,7 @@ def write_quarantine(ledger: Ledger, folder: Path) -> Path | None:
     """Write the records that could not be used, each with its place; None if all could."""
     lines = [
         dumps({name: getattr(reject, name) for name in _PLACED})
-        for reject in ledger.sources.rejects()
+        for reject in ledger.sources.unusable()
     ]
     if not lines:
         return None

@@ -8,17 +8,17 @@ from dataclasses import fields
 from typing import Any
 
 from ...records import (
-    Check,
-    Duel,
+    PairwiseComparison,
     Reason,
     Score,
+    ScreeningResult,
     Verdict,
 )
 from .database import Database, to_json
 
 SCORE = ", ".join(field.name for field in fields(Score))
-_CHECK = ", ".join(field.name for field in fields(Check))
-_DUEL = ", ".join(field.name for field in fields(Duel))
+_CHECK = ", ".join(field.name for field in fields(ScreeningResult))
+_DUEL = ", ".join(field.name for field in fields(PairwiseComparison))
 
 
 class Judgements:
@@ -27,7 +27,7 @@ class Judgements:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add_checks(self, checks: Iterable[Check]) -> None:
+    def add_screening(self, checks: Iterable[ScreeningResult]) -> None:
         """Keep what the screen found, and reject the new rows for which it has a reason."""
         with self._db.transaction() as db:
             for c in checks:
@@ -45,11 +45,11 @@ class Judgements:
                         (*c.why, c.row),
                     )
 
-    def checks(self, row: str | None = None) -> dict[str, Check]:
+    def screening(self, row: str | None = None) -> dict[str, ScreeningResult]:
         """What the screen found, by row: of one row or of all."""
         sql = f"SELECT {_CHECK} FROM checks WHERE ?1 IS NULL OR row = ?1"
         return {
-            id: Check(id, language, json.loads(parts), json.loads(personal), *why)
+            id: ScreeningResult(id, language, json.loads(parts), json.loads(personal), *why)
             for id, language, parts, personal, *why in self._db.query(sql, (row,))
         }
 
@@ -106,7 +106,7 @@ class Judgements:
             db.execute("DELETE FROM scores")
             db.execute("DELETE FROM meta WHERE name = 'longest'")
 
-    def set_duels(self, duels: Sequence[Duel]) -> None:
+    def set_comparisons(self, comparisons: Sequence[PairwiseComparison]) -> None:
         """Make these the pairs that the judge compared, in this order."""
         with self._db.transaction() as db:
             db.execute("DELETE FROM duels")
@@ -114,16 +114,16 @@ class Judgements:
                 f"INSERT INTO duels (position, {_DUEL}) VALUES (?,?,?,?,?,?,?)",
                 (
                     (i, d.first, d.second, d.forward, d.backward, d.reason, d.failed)
-                    for i, d in enumerate(duels)
+                    for i, d in enumerate(comparisons)
                 ),
             )
 
-    def duels(self, row: str | None = None) -> list[Duel]:
+    def comparisons(self, row: str | None = None) -> list[PairwiseComparison]:
         """The pairs that the judge compared, optionally only those with a row."""
         sql = (
             f"SELECT {_DUEL} FROM duels WHERE ?1 IS NULL OR ?1 IN (first, second) ORDER BY position"
         )
-        return [Duel(*found) for found in self._db.query(sql, (row,))]
+        return [PairwiseComparison(*found) for found in self._db.query(sql, (row,))]
 
 
 def score_of(found: tuple[Any, ...]) -> Score:

@@ -56,8 +56,8 @@ class Ledger:
     def copy_sources(self, other: Ledger) -> None:
         """Take over what another run read from its sources."""
         self.rows.add(other.rows.find(origin="seed"))
-        self.sources.add_rejects(enumerate(other.sources.rejects()))
-        self.sources.add_references(other.sources.references("toward"))
+        self.sources.add_unusable(enumerate(other.sources.unusable()))
+        self.sources.add_target_prompts(other.sources.target_prompts("toward"))
         self.sources.add_benchmarks(enumerate(other.sources.benchmarks()))
         self.sources.add(other.sources.all())
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...records import (
+    GenerationTask,
     Row,
     Subspace,
     Tally,
-    Task,
     TaskOutcome,
     TrackRecord,
     Why,
@@ -32,7 +32,9 @@ class Rounds:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def plan(self, round: int, subspaces: Iterable[Subspace], tasks: Sequence[Task]) -> None:
+    def plan(
+        self, round: int, subspaces: Iterable[Subspace], tasks: Sequence[GenerationTask]
+    ) -> None:
         """Record a round's subspaces and its tasks, all or nothing."""
         with self._db.transaction() as db:
             db.executemany(
@@ -80,7 +82,7 @@ class Rounds:
         found = self._db.query("SELECT round, subspace, before, after FROM closeness")
         return {(round, id): (before, after) for round, id, before, after in found}
 
-    def tasks(self, round: int, *, pending: bool = False) -> list[Task]:
+    def tasks(self, round: int, *, pending: bool = False) -> list[GenerationTask]:
         """The tasks of a round, optionally those without an outcome only."""
         sql = (
             f"SELECT {_TASK} FROM tasks"
@@ -135,7 +137,7 @@ class Rounds:
         )
         return {(where, how, rule): Tally(*n) for where, how, rule, *n in self._db.query(sql)}
 
-    def task_of(self, row: str) -> Task | None:
+    def task_of(self, row: str) -> GenerationTask | None:
         """The task that made a row."""
         for found in self._db.query(f"SELECT {_TASK} FROM tasks WHERE row = ?", (row,)):
             return _task(found)
@@ -172,6 +174,6 @@ def _subspace(found: tuple[Any, ...]) -> Subspace:
     return Subspace(**values)
 
 
-def _task(found: tuple[Any, ...]) -> Task:
+def _task(found: tuple[Any, ...]) -> GenerationTask:
     values = dict(zip(_TASK.split(", "), found, strict=True))
-    return Task(**{**values, "parents": tuple(json.loads(values["parents"]))})
+    return GenerationTask(**{**values, "parents": tuple(json.loads(values["parents"]))})

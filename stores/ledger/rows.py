@@ -8,11 +8,11 @@ from dataclasses import fields, replace
 from typing import Any, Literal
 
 from ...records import (
-    Fate,
     Origin,
     Point,
     Reason,
     Row,
+    RowOutcome,
     Status,
     Why,
     row_id,
@@ -20,7 +20,7 @@ from ...records import (
 from .database import Database, to_json
 from .row_columns import COLUMNS, insert_rows, row_of
 
-_FATE = ", ".join(field.name for field in fields(Fate))
+_FATE = ", ".join(field.name for field in fields(RowOutcome))
 
 
 class Rows:
@@ -120,10 +120,10 @@ class Rows:
         sql = "SELECT origin, status, reason, detail, COUNT(*) FROM rows GROUP BY 1, 2, 3, 4"
         return {(origin, status, Why(*why)): n for origin, status, *why, n in self._db.query(sql)}
 
-    def outcomes(self) -> dict[str, Fate]:
+    def outcomes(self) -> dict[str, RowOutcome]:
         """What became of every row, by its id, in the order of arrival."""
         sql = f"SELECT {_FATE} FROM rows ORDER BY position"
-        return {found[0]: Fate(*found) for found in self._db.query(sql)}
+        return {found[0]: RowOutcome(*found) for found in self._db.query(sql)}
 
     def next_position(self) -> int:
         """The first position that no row or task has taken."""

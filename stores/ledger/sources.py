@@ -7,15 +7,15 @@ from dataclasses import astuple, fields
 
 from ...records import (
     BenchmarkItem,
-    Reference,
-    ReferenceKind,
-    Rejected,
+    PromptKind,
+    TargetPrompt,
+    UnusableRecord,
 )
 from .database import Database
 
-_REJECTED = ", ".join(f'"{field.name}"' for field in fields(Rejected))
-_REFERENCE = ", ".join(field.name for field in fields(Reference))
-_REFERENCE_PLACES = ", ".join("?" * len(fields(Reference)))
+_REJECTED = ", ".join(f'"{field.name}"' for field in fields(UnusableRecord))
+_REFERENCE = ", ".join(field.name for field in fields(TargetPrompt))
+_REFERENCE_PLACES = ", ".join("?" * len(fields(TargetPrompt)))
 
 
 class Sources:
@@ -45,7 +45,7 @@ class Sources:
             db.execute("DROP TABLE IF EXISTS temp.copies")
             db.execute("DELETE FROM benchmarks")
 
-    def add_rejects(self, rejects: Iterable[tuple[int, Rejected]]) -> None:
+    def add_unusable(self, rejects: Iterable[tuple[int, UnusableRecord]]) -> None:
         """Keep the records of source files that cannot be used, by their position."""
         with self._db.transaction() as db:
             db.executemany(
@@ -53,12 +53,12 @@ class Sources:
                 ((i, *astuple(reject)) for i, reject in rejects),
             )
 
-    def rejects(self) -> list[Rejected]:
+    def unusable(self) -> list[UnusableRecord]:
         """The records of source files that could not be used, in their order."""
         sql = f"SELECT {_REJECTED} FROM source_rejects ORDER BY position"
-        return [Rejected(*values) for values in self._db.query(sql)]
+        return [UnusableRecord(*values) for values in self._db.query(sql)]
 
-    def add_references(self, references: Iterable[Reference]) -> None:
+    def add_target_prompts(self, references: Iterable[TargetPrompt]) -> None:
         """Keep prompts of the reference, all or nothing; those already there stay as they are."""
         with self._db.transaction() as db:
             db.executemany(
@@ -66,10 +66,10 @@ class Sources:
                 (astuple(reference) for reference in references),
             )
 
-    def references(self, kind: ReferenceKind) -> list[Reference]:
+    def target_prompts(self, kind: PromptKind) -> list[TargetPrompt]:
         """The prompts of the reference of a kind, in order; those with a fault included."""
         sql = f"SELECT {_REFERENCE} FROM reference WHERE kind = ? ORDER BY position"
-        return [Reference(*found) for found in self._db.query(sql, (kind,))]
+        return [TargetPrompt(*found) for found in self._db.query(sql, (kind,))]
 
     def add_benchmarks(self, items: Iterable[tuple[int, BenchmarkItem]]) -> None:
         """Keep items of benchmarks that no row may leak, by their position."""

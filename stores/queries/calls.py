@@ -23,7 +23,7 @@ SAID = 1200  # characters of an answer that are read for a list
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CallFilter:
     """Which calls to list: of an agent, a round, with a status, about one of the `subjects`, or
     with a text in what was asked or answered (whatever its case).
 
@@ -107,9 +107,9 @@ class About:
     row: str = ""
 
 
-def groups(ledger: Ledger, wanted: Wanted | None = None) -> list[Group]:
+def groups(ledger: Ledger, wanted: CallFilter | None = None) -> list[Group]:
     """The calls by round and agent, in the order in which they began."""
-    where, values = _where(wanted or Wanted())
+    where, values = _where(wanted or CallFilter())
     sql = (
         "SELECT round, agent, COUNT(*), SUM(error != ''), SUM(reused),"
         " SUM(input_tokens * NOT reused), SUM(output_tokens * NOT reused),"
@@ -121,10 +121,10 @@ def groups(ledger: Ledger, wanted: Wanted | None = None) -> list[Group]:
 
 
 def by_subject(
-    ledger: Ledger, group: Group, wanted: Wanted | None = None
+    ledger: Ledger, group: Group, wanted: CallFilter | None = None
 ) -> Iterator[tuple[About, list[CallLine]]]:
     """The calls of a group by what they were about, in the order in which this was begun."""
-    where, values = _where(wanted or Wanted())
+    where, values = _where(wanted or CallFilter())
     place = [group.round, group.agent]
     subjects = ledger.read(
         f"SELECT subject FROM calls WHERE {where} AND round = ? AND agent = ?"
@@ -146,7 +146,7 @@ def by_subject(
 
 
 def listed(
-    ledger: Ledger, wanted: Wanted, order: Order, limit: int, *, after: int = -1
+    ledger: Ledger, wanted: CallFilter, order: Order, limit: int, *, after: int = -1
 ) -> list[CallLine]:
     """The first calls in an order; `after` is the number of the last one that is known.
 
@@ -162,7 +162,7 @@ def listed(
     return found[::-1] if order == "newest" else found
 
 
-def since(ledger: Ledger, wanted: Wanted, after: int, limit: int = PAGE) -> list[CallLine]:
+def since(ledger: Ledger, wanted: CallFilter, after: int, limit: int = PAGE) -> list[CallLine]:
     """The next calls after the one with this number, as they came in."""
     where, values = _where(wanted)
     sql = f"SELECT {_LINE} FROM calls WHERE {where} AND rowid > ? ORDER BY rowid LIMIT ?"
@@ -211,7 +211,7 @@ def newest(ledger: Ledger) -> int:
     return int(next(iter(ledger.read("SELECT COALESCE(MAX(rowid), -1) FROM calls")))[0])
 
 
-def _where(wanted: Wanted) -> tuple[str, list[Any]]:
+def _where(wanted: CallFilter) -> tuple[str, list[Any]]:
     """The condition of a query for these calls, with its values."""
     where, values = ["1"], list[Any]()
     for column, value in (("agent", wanted.agent or None), ("round", wanted.round)):

@@ -31,7 +31,7 @@ _FROM = "FROM rows r LEFT JOIN scores s ON s.row = r.id LEFT JOIN verdicts v ON 
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RowFilter:
     """Which rows: with a text in them (whatever its case) or an id that begins so, of an origin,
     a fate, a round.
     """
@@ -69,7 +69,7 @@ class Window:
     top: float = 1.0
 
 
-def count(ledger: Ledger, wanted: Filter) -> int:
+def count(ledger: Ledger, wanted: RowFilter) -> int:
     """How many rows the filter leaves."""
     where, values = _where(wanted)
     return int(next(iter(ledger.read(f"SELECT COUNT(*) FROM rows r WHERE {where}", values)))[0])
@@ -77,7 +77,7 @@ def count(ledger: Ledger, wanted: Filter) -> int:
 
 def page(
     ledger: Ledger,
-    wanted: Filter,
+    wanted: RowFilter,
     sort: Sort = "position",
     *,
     descending: bool = False,
@@ -100,7 +100,7 @@ def page(
 
 
 def points(
-    ledger: Ledger, wanted: Filter, window: Window, most: int
+    ledger: Ledger, wanted: RowFilter, window: Window, most: int
 ) -> list[tuple[str, float, float, str, RowFate, str]] | None:
     """Id, x, y, origin, fate and beginning of the rows in a part of the map; None if there are
     more than `most`.
@@ -114,7 +114,9 @@ def points(
     return [(*values,) for values in found] if len(found) <= most else None
 
 
-def bins(ledger: Ledger, wanted: Filter, window: Window, across: int) -> list[tuple[int, int, int]]:
+def bins(
+    ledger: Ledger, wanted: RowFilter, window: Window, across: int
+) -> list[tuple[int, int, int]]:
     """Column, row and number of rows of each filled cell of a part of the map, `across` cells
     wide and high.
     """
@@ -128,13 +130,13 @@ def bins(ledger: Ledger, wanted: Filter, window: Window, across: int) -> list[tu
     return [(int(x), int(y), int(n)) for x, y, n in ledger.read(sql, [*places, *values])]
 
 
-def _within(wanted: Filter, window: Window) -> tuple[str, list[Any]]:
+def _within(wanted: RowFilter, window: Window) -> tuple[str, list[Any]]:
     where, values = _where(wanted)
     edges: Sequence[float] = (window.left, window.right, window.bottom, window.top)
     return f"{where} AND r.x BETWEEN ? AND ? AND r.y BETWEEN ? AND ?", [*values, *edges]
 
 
-def _where(wanted: Filter) -> tuple[str, list[Any]]:
+def _where(wanted: RowFilter) -> tuple[str, list[Any]]:
     where, values = ["1"], list[Any]()
     if wanted.text:
         texts = map(contains, ("r.instruction", "r.input", "r.output"))

@@ -7,13 +7,13 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from ...records import BenchmarkItem, Check, Reason
+from ...records import BenchmarkItem, Reason, ScreeningResult
 
 Name = TypeVar("Name", bound=Hashable)
 
 
 def screened(
-    checks: Mapping[str, Check],
+    checks: Mapping[str, ScreeningResult],
     items: Sequence[BenchmarkItem],
     *,
     masked: bool,

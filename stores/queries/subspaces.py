@@ -11,7 +11,7 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class SubspaceReport:
     """A subspace in a round, and what came of its tasks.
 
     `before` and `after` tell how close the accepted rows were when the round began and when it
@@ -37,7 +37,7 @@ class Region:
         return self.cost / self.accepted if self.accepted and self.cost is not None else None
 
 
-def regions(ledger: Ledger) -> list[Region]:
+def subspace_reports(ledger: Ledger) -> list[SubspaceReport]:
     """The subspaces of all rounds, in the order in which the analyst named them."""
     made, spent, shares = _made(ledger), _spent(ledger), ledger.rounds.proximity()
     found = []
@@ -47,7 +47,7 @@ def regions(ledger: Ledger) -> list[Region]:
         counts = made.get(place, (0, 0, 0, 0))
         tokens, cost = spent.get(place, (0, 0.0))
         examples = _examples(ledger, subspace)
-        found.append(Region(subspace, before, after, *counts, tokens, cost, examples))
+        found.append(SubspaceReport(subspace, before, after, *counts, tokens, cost, examples))
     return found
 
 

@@ -101,7 +101,7 @@ def summarise(ledger: Ledger) -> Summary:
     sources, rounds = ledger.sources.all(), ledger.rounds.all()
     chosen = ledger.dataset.counts()
     outcomes = ledger.rounds.task_outcomes()
-    probes, subspaces = ledger.sources.references("probe"), ledger.rounds.subspaces()
+    probes, subspaces = ledger.sources.target_prompts("probe"), ledger.rounds.subspaces()
 
     def count(status: str, origin: str = "") -> int:
         return sum(
@@ -118,7 +118,7 @@ def summarise(ledger: Ledger) -> Summary:
         rows=sum(chosen.values()),
         stop=facts.stop or "",
         read=sum(source[2] for source in sources),
-        unusable=len(ledger.sources.rejects()),
+        unusable=len(ledger.sources.unusable()),
         seeds_accepted=count("accepted", "seed"),
         seeds_chosen=chosen.get("seed", 0),
         generated_chosen=chosen.get("generated", 0),
@@ -142,12 +142,12 @@ def summarise(ledger: Ledger) -> Summary:
         requests=ledger.calls.spent().calls,
         seconds=facts.seconds,
         estimate=facts.estimate,
-        toward=len(ledger.sources.references("toward")),
+        toward=len(ledger.sources.target_prompts("toward")),
         probes=len(probes),
         plausible=sum(not probe.fault for probe in probes),
         given_up=sum(bool(subspace.given_up) for subspace in subspaces),
         screen=screened(
-            ledger.judgements.checks(),
+            ledger.judgements.screening(),
             ledger.sources.benchmarks(),
             masked=facts.setting("pii") == "mask",
             chosen=set(ledger.dataset.ids()),
