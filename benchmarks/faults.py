@@ -20,6 +20,7 @@ from misbehaving_server import ANSWERS, HOLLOW, REQUESTS, TRANSIENT, WRAPPED
 
 from lift_agent.config import resolve
 from lift_agent.jobs.run import run
+from lift_agent.records import Why
 from lift_agent.stores.ledger import Ledger
 
 SHARE = 0.2
@@ -41,7 +42,7 @@ def lost_rows(folder: Path) -> tuple[int, dict[str, int]]:
         outcomes = ledger.rounds.task_outcomes()
         written = sum(n for (origin, _, _), n in counts.items() if origin == "generated")
         lost += planned - sum(outcomes.values())
-        lost += abs(written - outcomes.get(("row", ""), 0))
+        lost += abs(written - outcomes.get(("row", Why()), 0))
         for (outcome, reason), n in outcomes.items():
             if outcome in ("rejected", "quarantined") and reason:
                 ends[outcome] += n

@@ -16,6 +16,7 @@ from lift_agent.errors import UsageError
 from lift_agent.records import Row
 from lift_agent.records.codes import Reason, Why
 from lift_agent.stores.ledger import Ledger
+from lift_agent.views.summary import as_record
 
 MAIL = "m_rossi@studio-rossi.co.uk"
 EXAM = (
@@ -56,6 +57,15 @@ BAD = {
     ),
 }
 
+WORDS = {
+    "leaks exam.jsonl",
+    "refusal",
+    "placeholder",
+    "another language than the task",
+    "personal data",
+    "language not wanted",
+}
+
 
 @pytest.fixture
 def exam(tmp_path):
@@ -86,6 +96,11 @@ def test_what_is_rejected_has_a_reason_and_is_neither_compared_nor_judged(
     assert re.search(r"rejected, leaks exam.jsonl line 1: 2\d-gram 'a ferry leaves at 7", told)
     assert set(BAD) <= summary.rejected.keys()
     assert summary.screen["leaks"][0].startswith("exam.jsonl line 1: ")
+    compared = json.loads(command("diff", run, run, "--json").stdout)
+    for shown in (compared["one"], compared["other"], as_record(summary)):
+        assert shown["rejected"].keys() >= WORDS
+        assert shown["screen"]["reasons"].keys() == WORDS
+        assert [shown["rejected"][words] for words in WORDS] == [1] * 6
     card = (run / "README.md").read_text()
     assert "1 items of exam.jsonl" in card
     assert "ferry" not in card
