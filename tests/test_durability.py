@@ -99,7 +99,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_dataset(
     last = begin("run", seeds, *http(server, embedder, tmp_path / "killed"))
     _, err = last.communicate(timeout=300)
     assert last.returncode == 0, err
-    assert "ended in" in err
+    assert "stopped unexpectedly in" in err
     assert "continuing the run" in err
     sent = [seen.digest for seen in server.requests]
     with closing(Ledger(tmp_path / "killed" / "ledger.sqlite")) as ledger:
