@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ from ..stores.ledger import Ledger
 from ..stores.vectors import VectorStore
 
 Name = TypeVar("Name", bound=Hashable)
-Layout = Callable[[Vectors, Vectors, int], tuple[Floats, Floats]]
 
 
 @contextmanager
@@ -42,12 +41,11 @@ def tolerate_map_failure(
 
 @dataclass(frozen=True, slots=True)
 class RunMap:
-    """The map of a run; `layout` lays vectors out on a plane, and others among them."""
+    """The map of a run: where its rows and subspaces lie on a plane."""
 
     ledger: Ledger
     vectors: VectorStore
     seed: int
-    layout: Layout = project
 
     def draw(self) -> None:
         """Lay out all rows that have a vector, and the subspaces by their centres; keep it."""
@@ -55,7 +53,7 @@ class RunMap:
         rows = [id for id in self.ledger.rows.ids() if id in known]
         if rows:
             subspaces = self.ledger.rounds.subspaces()
-            laid, centred = self.layout(self.vectors.get(rows), _centres(subspaces), self.seed)
+            laid, centred = project(self.vectors.get(rows), _centres(subspaces), self.seed)
             self._keep(rows, laid, subspaces, centred)
 
     def extend(self) -> None:

@@ -24,7 +24,7 @@ _JSON = re.compile(r'\s*(\{|"|\[\s*($|[{\["\]]))')
 def read_prompts(
     files: Sequence[File | Path], columns: Columns | None = None
 ) -> Iterator[TargetPrompt | UnusableRecord]:
-    """Yield each prompt of the files in order, or a Rejected with its place and reason.
+    """Yield each prompt of the files in order, or an UnusableRecord with its place and reason.
 
     A file holds records in a form that `read_rows` knows, whose outputs may be missing and are
     passed over; records with a prompt, question, query or text; JSON strings; or plain text with
@@ -45,7 +45,7 @@ def read_prompts(
 def read_benchmarks(
     files: Sequence[File | Path], columns: Columns | None = None
 ) -> Iterator[BenchmarkItem | UnusableRecord]:
-    """Yield each item of benchmarks in order, or a Rejected with its place and reason.
+    """Yield each item of benchmarks in order, or an UnusableRecord with its place and reason.
 
     The prompts are found as by `read_prompts`; the answer is the output of a row, or is called
     canonical_solution (HumanEval), solution, answer or target.

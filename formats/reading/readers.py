@@ -41,7 +41,7 @@ class Recognised(NamedTuple):
 def read_rows(
     files: Sequence[File | Path], columns: Columns | None = None
 ) -> Iterator[Row | UnusableRecord]:
-    """Yield each record of the files in order: a Row, or a Rejected with its place and reason.
+    """Yield each record of the files in order: a Row, or an UnusableRecord with place and reason.
 
     Rows with the same text have the same id; the ledger tells copies apart. All the files are
     opened once before the first is read: a `UsageError` comes at once. A `SourceError` is raised
@@ -68,7 +68,8 @@ def stopping(found: Iterable[_Found | UnusableRecord]) -> Iterator[_Found | Unus
 def examples_of(
     file: File, columns: Columns | None = None
 ) -> Iterator[tuple[Record, Example | UnusableRecord]]:
-    """Yield each example of a file with its record; what cannot be used is a Rejected.
+    """Yield each example of a file with its record; what cannot be used is an
+    UnusableRecord.
 
     Raises:
         UsageError: it cannot be opened.
