@@ -45,6 +45,7 @@ def a_row(instruction, output="Done.", position=0, **fields):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "fault"),
     [
@@ -384,6 +385,7 @@ class Fickle(Model):
         return SimpleNamespace(value=schema(reason="It depends.", same=same), error="")
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from(FRAMES), st.integers(2, 4)), max_size=30),
     st.lists(st.integers(0, 30), max_size=4).map(sorted),
@@ -450,6 +452,7 @@ def test_code_tasks_get_the_code_family():
     assert not is_code(a_row("Write a poem about the sea."))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 30), st.integers(0, 12), st.integers(0, 12), st.floats(0, 1))
 def test_the_selector_takes_exactly_what_the_pool_can_fill(target, seeds, generated, share):
     pool = [

@@ -423,6 +423,7 @@ def quick(sources, out, embedder, **settings):
     return go(sources, out, **{"embedder": embedder, "cache": False, **settings})
 
 
+@pytest.mark.slow
 def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_nobody(
     skewed, embedder, command, tmp_path
 ):
@@ -459,6 +460,7 @@ def test_toward_sends_the_work_where_the_data_is_thin_and_shows_the_prompts_to_n
     assert first_difference(tmp_path / "run", tmp_path / "again") == ""
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_the_reference_cannot_bring_it_in(skewed, embedder, tmp_path):
     source, wanted = skewed
     secret = "Which harbour wind helps sailors trim boat 3 best?"
@@ -485,6 +487,7 @@ def test_a_model_that_knows_the_reference_cannot_bring_it_in(skewed, embedder, t
         assert {place.brief for place in ledger.rounds.subspaces()} == {"Asks of boats."}
 
 
+@pytest.mark.slow
 def test_the_prompts_may_not_change_between_stop_and_resume(skewed, embedder, tmp_path):
     source, wanted = skewed
     settings = {"embedder": embedder, "target_size": 20}
@@ -507,6 +510,7 @@ def test_toward_is_refused_where_nothing_is_generated(settings):
         resolve({"toward": ("a.txt",), **settings})
 
 
+@pytest.mark.slow
 def test_the_command_takes_several_files_to_go_toward(skewed, embedder, command, tmp_path):
     source, wanted = skewed
     more = (f"Which harbour wind helps sailors trim boat {i} best?\n" for i in (30, 31))
@@ -519,6 +523,7 @@ def test_the_command_takes_several_files_to_go_toward(skewed, embedder, command,
     assert "there is no file gone.txt" in gone.stderr
 
 
+@pytest.mark.slow
 def test_without_prompts_the_model_writes_probes_which_are_checked_kept_and_used(
     seeds, embedder, tmp_path
 ):
@@ -541,6 +546,7 @@ def test_without_prompts_the_model_writes_probes_which_are_checked_kept_and_used
     assert not any(probe.instruction in dataset for probe in probes.values())
 
 
+@pytest.mark.slow
 def test_too_few_plausible_probes_leave_the_data_itself_and_it_is_said(seeds, embedder, tmp_path):
     model = tmp_path / "wordless.py"
     model.write_text(
@@ -559,6 +565,7 @@ def test_too_few_plausible_probes_leave_the_data_itself_and_it_is_said(seeds, em
     assert any("the weakest way to find what is missing" in line for line in said)
 
 
+@pytest.mark.slow
 def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):
     quick(seeds, tmp_path / "whole", embedder, target_size=48)
     with closing(Ledger(tmp_path / "whole" / "ledger.sqlite")) as ledger:
@@ -576,6 +583,7 @@ def test_probes_survive_a_stop_anywhere_and_a_replay(seeds, embedder, tmp_path):
     assert first_difference(tmp_path / "again", tmp_path / "whole") == ""
 
 
+@pytest.mark.slow
 def test_subspaces_keep_their_ids_and_names_over_the_rounds(seeds, embedder, tmp_path):
     quick(seeds, tmp_path / "run", embedder, target_size=70, rounds=4)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:

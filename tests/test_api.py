@@ -111,6 +111,7 @@ def test_the_texts_are_embedded_where_no_vectors_are_given(embedder):
     assert len(select(ROWS, 4, embedder=embedder).rows) == 4
 
 
+@pytest.mark.slow
 def test_coverage_is_a_table_of_sets_over_the_same_space(embedder):
     some = [ROWS[i] for i in select(ROWS, 6, vectors=VECTORS[:-1]).indices]
     table = coverage(ROWS, some, embedder=embedder)
@@ -175,6 +176,7 @@ def settings(embedder, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_run_gives_its_rows_their_stories_and_its_calls(embedder, tmp_path):
     events = []
     made = run(ROWS, progress=events.append, **settings(embedder, tmp_path))
@@ -206,6 +208,7 @@ def test_a_run_gives_its_rows_their_stories_and_its_calls(embedder, tmp_path):
         Run(tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_in_memory_and_in_a_file_make_the_same_dataset_and_a_run_can_be_resumed(
     embedder, tmp_path
 ):
@@ -227,6 +230,7 @@ def test_rows_in_memory_and_in_a_file_make_the_same_dataset_and_a_run_can_be_res
         run(ROWS[:20], progress=False, **stopped)
 
 
+@pytest.mark.slow
 def test_everything_works_inside_a_running_event_loop(embedder, tmp_path):
     given = settings(embedder, tmp_path)
 
@@ -264,6 +268,7 @@ def test_a_run_that_cannot_start_leaves_no_folder(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_no_lift_toml_of_the_working_folder_is_read(embedder, tmp_path, monkeypatch):
     (tmp_path / "lift.toml").write_text('recipe = "paper"\nnonsense = 3\n')
     monkeypatch.chdir(tmp_path)

@@ -129,6 +129,7 @@ def test_a_missing_key_is_named_before_anything_is_sent(monkeypatch):
         open_backend("anthropic:claude-haiku-4-5")
 
 
+@pytest.mark.slow
 def test_azure_names_what_is_missing_one_by_one_and_is_asked_at_its_deployment(monkeypatch):
     for name in ("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "AZURE_OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -181,6 +182,7 @@ def anthropic_at(address, key="ANTHROPIC_API_KEY", model="claude-haiku-4-5"):
     return open_backend("mine", tables=resolve({"llms": {"mine": table}}).llms)
 
 
+@pytest.mark.slow
 def test_anthropic_is_asked_through_the_gateway_and_its_refusals_are_waited_out(
     monkeypatch, ledger
 ):
@@ -235,6 +237,7 @@ extra_body = {{ seed = 7 }}
 """
 
 
+@pytest.mark.slow
 def test_a_table_decides_what_is_sent_and_never_shows_a_secret(
     seeds, tmp_path, monkeypatch, embedder
 ):
@@ -260,6 +263,7 @@ def test_a_table_decides_what_is_sent_and_never_shows_a_secret(
     assert settings_of(tmp_path / "run").llms == config.llms
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_other_limits_and_not_with_other_parameters(seeds, tmp_path, embedder):
     table = {"model": SCRIPTED, "temperature": 0.5, "rpm": 60000}
     settings = {"llm": "mine", "embedder": embedder, "max_calls": 20, **CURATE}
@@ -443,6 +447,7 @@ def judging(points):
     )
 
 
+@pytest.mark.slow
 def test_each_agent_asks_its_own_model_and_the_estimate_knows(seeds, tmp_path, embedder):
     own = {
         agent: script(tmp_path, agent, "    pass") for agent in ("analyst", "generator", "judge")
@@ -494,6 +499,7 @@ def test_a_small_model_settles_doubts_only_where_it_is_asked_for(named, tmp_path
     assert asked == ({"redundancy"} if named else set())
 
 
+@pytest.mark.slow
 def test_a_panel_scores_by_its_mean_and_keeps_what_each_judge_said(
     seeds, tmp_path, embedder, command
 ):
@@ -524,6 +530,7 @@ def test_a_panel_scores_by_its_mean_and_keeps_what_each_judge_said(
     assert first_difference(out, tmp_path / "again") == ""
 
 
+@pytest.mark.slow
 def test_a_panel_that_fails_whole_quarantines_the_row(seeds, tmp_path, embedder):
     silent = [
         script(tmp_path, name, "    if 'You grade' in system:\n        return 'no'")
@@ -627,6 +634,7 @@ def test_check_reads_every_model_of_a_file_and_the_context_that_ollama_tells(tmp
     assert "8,192 tokens" in printed
 
 
+@pytest.mark.slow
 def test_check_of_an_embedder_alone(embedder):
     found, printed = checked(resolve({"embedder": embedder}), models=False, embedder=True)
     assert found.usable
@@ -646,6 +654,7 @@ def test_a_run_says_that_a_key_is_wrong_before_it_embeds_anything(seeds, tmp_pat
 # Whole runs --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_through_ollama_and_one_through_anthropic_give_the_same(
     seeds, tmp_path, embedder, monkeypatch
 ):
@@ -675,6 +684,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 @needs_embedded
 def test_a_llama_cpp_server_in_another_process_is_checked_and_makes_rows(
     seeds, tmp_path, command, embedder

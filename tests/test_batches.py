@@ -501,6 +501,7 @@ def test_anthropic_is_told_what_to_keep_and_counts_what_it_kept(
         ledger.close()
 
 
+@pytest.mark.slow
 def test_a_run_with_batches_makes_the_same_dataset(
     seeds: Path, tmp_path: Path, embedder: str
 ) -> None:
@@ -528,6 +529,7 @@ def test_a_run_with_batches_makes_the_same_dataset(
         assert {batch["state"] for batch in ledger.batches.batches()} == {"done"}
 
 
+@pytest.mark.slow
 def test_force_cancels_the_batches_of_the_run_that_it_removes(
     seeds: Path, tmp_path: Path, embedder: str
 ) -> None:

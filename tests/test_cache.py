@@ -146,6 +146,7 @@ def test_threads_use_it_at_once(path: Path, caplog: pytest.LogCaptureFixture) ->
     assert [model.calls for model in cached_models(path)] == [9 * 50]
 
 
+@pytest.mark.slow
 def test_processes_use_it_at_once(path: Path) -> None:
     code = (
         "import logging, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"

@@ -209,6 +209,7 @@ def test_an_audit_without_leaks_is_clean_and_a_missing_file_is_named(files, comm
     command("audit", source, code=2)
 
 
+@pytest.mark.slow
 def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embedder):
     source, exam = files
     both = {"toward": (exam,), "decontaminate": (exam,), "embedder": embedder}
@@ -223,6 +224,7 @@ def test_a_benchmark_is_gone_toward_and_kept_out_but_never_a_source(files, embed
             go(source, source.with_name("other"), **both | twice)
 
 
+@pytest.mark.slow
 def test_records_of_benchmarks_that_cannot_be_used_are_told_apart_and_strict_stops(
     files, command, embedder
 ):

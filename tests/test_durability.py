@@ -87,6 +87,7 @@ def http(server, embedder, out, **settings):
 # crashes ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_dataset(
     server, embedder, seeds, tmp_path
 ):
@@ -112,6 +113,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_dataset(
     assert dataset(tmp_path / "killed") == dataset(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_says_how_to_go_on_and_resume_continues(server, embedder, seeds, tmp_path):
     process = begin("run", seeds, *http(server, embedder, tmp_path / "run"))
     wait_for(lambda: len(server.requests) >= 45, process)
@@ -129,6 +131,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_resume_continues(server, embedder, s
     assert dataset(tmp_path / "run") == dataset(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_same_command_in_a_new_folder_pays_for_nothing(server, embedder, seeds, tmp_path):
     flags = {"llm": "openai:test", "base_url": server.base_url, "embedder": embedder}
     first = go(seeds, tmp_path / "one", **flags)
@@ -144,6 +147,7 @@ def test_the_same_command_in_a_new_folder_pays_for_nothing(server, embedder, see
 # caps -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [5, 45, 60])
 def test_a_run_that_a_cap_stopped_goes_on_to_the_dataset_of_one_without(calls, quick, tmp_path):
     stopped = quick("capped", max_calls=calls)
@@ -159,6 +163,7 @@ def test_a_run_that_a_cap_stopped_goes_on_to_the_dataset_of_one_without(calls, q
     assert dataset(tmp_path / "capped") == dataset(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_budget_in_money_needs_a_price_and_is_kept(server, embedder, seeds, tmp_path):
     flags = {"llm": "openai:test", "base_url": server.base_url, "embedder": embedder}
     with pytest.raises(UsageError, match=r'--prices "openai:test=INPUT,OUTPUT"'):
@@ -170,6 +175,7 @@ def test_a_budget_in_money_needs_a_price_and_is_kept(server, embedder, seeds, tm
     assert capped.cost <= 0.01
 
 
+@pytest.mark.slow
 def test_no_call_begins_when_the_time_is_up_and_more_time_goes_on(server, quick):
     model = {"llm": "openai:test", "base_url": server.base_url}
     assert quick(max_time="2s", concurrency=1, **model).stop == "budget"
@@ -177,6 +183,7 @@ def test_no_call_begins_when_the_time_is_up_and_more_time_goes_on(server, quick)
     assert quick(max_time="1h", **model).stop == "target"
 
 
+@pytest.mark.slow
 def test_a_dry_run_sends_nothing_and_estimates_what_comes(
     server, embedder, seeds, command, tmp_path
 ):
@@ -202,6 +209,7 @@ def test_an_unknown_price_is_said(server, embedder, seeds, command, tmp_path):
     assert "unknown" in shown.split("together")[1]
 
 
+@pytest.mark.slow
 def test_the_paper_goes_on_where_a_cap_stopped_its_rewriting(quick, tmp_path):
     paper = {"recipe": "paper", "rounds": 1, "target_size": 5}
     assert quick("capped", max_calls=30, **paper).stop == "budget"
@@ -210,6 +218,7 @@ def test_the_paper_goes_on_where_a_cap_stopped_its_rewriting(quick, tmp_path):
     assert dataset(tmp_path / "capped") == dataset(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_time_that_is_up_stops_those_who_wait_for_a_place(quick, tmp_path):
     slow = tmp_path / "slow.py"
     slow.write_text(
@@ -248,6 +257,7 @@ def test_the_lock_of_a_dead_process_is_recognised(tmp_path):
         assert before is None
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_refused_unless_forced(quick, tmp_path):
     first = quick()
     with pytest.raises(UsageError, match=r"finished run.*--force"):
@@ -256,6 +266,7 @@ def test_a_finished_run_is_refused_unless_forced(quick, tmp_path):
     assert (first.rows, again.rows) == (40, 30)
 
 
+@pytest.mark.slow
 def test_settings_that_differ_are_named_and_those_that_may_change_are_taken(quick):
     quick(max_calls=30)
     with pytest.raises(UsageError) as error:
@@ -267,6 +278,7 @@ def test_settings_that_differ_are_named_and_those_that_may_change_are_taken(quic
     assert quick(concurrency=3, timeout=5, max_error_rate=1).rows == 40
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_made_larger(quick, tmp_path):
     quick()
     larger = quick(target_size=48)
@@ -276,6 +288,7 @@ def test_a_finished_run_can_be_made_larger(quick, tmp_path):
         replay(tmp_path / "run", tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_an_extension_that_is_killed_goes_on(server, embedder, seeds, tmp_path):
     flags = {"embedder": embedder, "cache": False, "llm": "openai:test"}
     go(seeds, tmp_path / "run", base_url=server.base_url, **flags)
@@ -292,6 +305,7 @@ def test_an_extension_that_is_killed_goes_on(server, embedder, seeds, tmp_path):
     assert (done.stop, done.rows) == ("target", 56)
 
 
+@pytest.mark.slow
 def test_another_address_is_the_same_model_and_none_is_refused(embedder, seeds, tmp_path):
     flags = {"embedder": embedder, "cache": False, "llm": "openai:test"}
     with MisbehavingServer(answer) as one, MisbehavingServer(answer) as two:
@@ -306,6 +320,7 @@ def test_another_address_is_the_same_model_and_none_is_refused(embedder, seeds, 
     assert first_difference(tmp_path / "run", tmp_path / "whole") == ""
 
 
+@pytest.mark.slow
 def test_force_takes_nothing_from_a_folder_without_a_run(quick, tmp_path):
     (tmp_path / "run" / "vectors").mkdir(parents=True)
     (tmp_path / "run" / "vectors" / "mine.txt").write_text("mine")
@@ -313,6 +328,7 @@ def test_force_takes_nothing_from_a_folder_without_a_run(quick, tmp_path):
     assert (tmp_path / "run" / "vectors" / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_run_out_of_rounds_goes_on_with_more(quick):
     assert quick(target_size=90, rounds=1).stop == "rounds"
     with pytest.raises(UsageError, match="finished run"):
@@ -320,6 +336,7 @@ def test_a_run_out_of_rounds_goes_on_with_more(quick):
     assert quick(target_size=90, rounds=2).rounds == 2
 
 
+@pytest.mark.slow
 def test_a_source_that_changed_is_refused_and_one_that_is_gone_is_not_needed(quick, seeds):
     quick(max_calls=30)
     text = seeds.read_text()
@@ -330,6 +347,7 @@ def test_a_source_that_changed_is_refused_and_one_that_is_gone_is_not_needed(qui
     assert quick().rows == 40
 
 
+@pytest.mark.slow
 def test_runs_are_listed_with_their_state(quick, tmp_path, command):
     quick("done")
     quick("capped", max_calls=30)
@@ -343,6 +361,7 @@ def test_runs_are_listed_with_their_state(quick, tmp_path, command):
     assert "is not a folder" in command("runs", tmp_path / "absent", code=1).stderr
 
 
+@pytest.mark.slow
 def test_resume_takes_the_settings_of_the_run_and_those_that_are_given(quick, tmp_path, command):
     quick(max_calls=30)
     done = command("resume", tmp_path / "run", "--max-calls", 40, "--quiet", code=3)
@@ -356,6 +375,7 @@ def test_resume_takes_the_settings_of_the_run_and_those_that_are_given(quick, tm
 # the vectors ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system lists no open files")
 def test_a_run_gives_back_its_files_and_threads(quick):
     def held_by_us():
@@ -388,6 +408,7 @@ def _scribble(folder):
     (folder / "chroma.sqlite3").write_bytes(b"not a database at all" * 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [_lose_all, _lose_some, _add_strangers, _scribble])
 def test_vectors_that_were_lost_are_made_again(harm, quick, tmp_path):
     quick(max_calls=60)
@@ -402,6 +423,7 @@ def test_vectors_that_were_lost_are_made_again(harm, quick, tmp_path):
         assert set(VectorStore(tmp_path / "run" / "vectors").ids()) == set(ledger.rows.ids())
 
 
+@pytest.mark.slow
 def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
     server, embedder, tmp_path
 ):
@@ -427,6 +449,7 @@ def test_vectors_that_are_lost_while_rows_wait_for_their_verdict_are_made_again(
     assert "vectors are missing" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"seed": 1}, {"dimension": 32}], ids=["weights", "dimension"])
 def test_another_embedder_under_the_same_name_is_refused(other, quick, tmp_path):
     folder = tmp_path / "model"
@@ -443,6 +466,7 @@ def test_another_embedder_under_the_same_name_is_refused(other, quick, tmp_path)
 # a full disk, a folder without permission -------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("megabytes", [0.02, 0.2, 0.4, 0.6])
 def test_a_full_disk_is_one_sentence_and_corrupts_nothing(
     megabytes, seeds, embedder, tmp_path, quick
@@ -480,6 +504,7 @@ def test_a_folder_without_permission_is_one_sentence(seeds, tmp_path, command):
     assert "cannot write in" in command(*args, closed, code=1).stderr
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_used_is_said_and_done_without(seeds, embedder, tmp_path, command):
     (tmp_path / "file").write_text("")
     done = command(
@@ -524,6 +549,7 @@ def test_a_newer_ledger_is_refused_with_the_version_that_is_needed(tmp_path):
 # replay -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_replay_gives_the_same_dataset_with_no_model_and_no_sources(
     server, seeds, tmp_path, command
 ):
@@ -540,6 +566,7 @@ def test_a_replay_gives_the_same_dataset_with_no_model_and_no_sources(
     assert "is not empty" in refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [20, 44, 60])
 def test_a_run_that_stopped_short_is_replayed_to_the_same_end(calls, quick, tmp_path):
     stopped = quick(max_calls=calls)
@@ -548,6 +575,7 @@ def test_a_run_that_stopped_short_is_replayed_to_the_same_end(calls, quick, tmp_
     assert first_difference(tmp_path / "run", tmp_path / "again") == ""
 
 
+@pytest.mark.slow
 def test_a_replay_of_a_ledger_that_was_changed_is_noticed(quick, tmp_path, command):
     quick()
     with closing(sqlite3.connect(tmp_path / "run" / "ledger.sqlite")) as db, db:
@@ -561,6 +589,7 @@ def test_a_replay_of_a_ledger_that_was_changed_is_noticed(quick, tmp_path, comma
     assert "differ from line 2" in first_difference(tmp_path / "a", tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_a_replay_is_not_gone_on_with(quick, tmp_path, command):
     quick(max_calls=44)
     replay(tmp_path / "run", tmp_path / "again")

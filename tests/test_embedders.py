@@ -73,6 +73,7 @@ def bert(folder, pooling, *, normalize=True, dense=False, prompts=None, default=
     return folder / "model"
 
 
+@pytest.mark.slow
 def test_a_cpu_gives_the_librarys_vectors_without_the_library(fast):
     library = LibraryEmbedder(MINILM, load(MINILM, packaged_folder(MINILM)), None)
     assert np.abs(fast.embed(TEXTS) - library.embed(TEXTS)).max() <= 1e-5
@@ -84,6 +85,7 @@ def test_a_cpu_gives_the_librarys_vectors_without_the_library(fast):
     assert done.stdout.strip() == "(1, 384) False"
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(range(len(TEXTS))), min_size=1, max_size=10))
 def test_a_vector_is_the_same_bits_in_any_batch(fast, chosen):
@@ -92,6 +94,7 @@ def test_a_vector_is_the_same_bits_in_any_batch(fast, chosen):
     assert all(np.array_equal(together[at], alone[i]) for at, i in enumerate(chosen))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pooling, options",
     [
@@ -129,6 +132,7 @@ def test_what_cannot_be_exported_is_run_by_the_library_and_it_is_said(tmp_path, 
     assert np.allclose(made.embed(TEXTS[1:]), unit(load(folder, None).encode(TEXTS[1:])))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_export_once_and_whole(tmp_path, monkeypatch):
     monkeypatch.setenv("LIFT_AGENT_CACHE", str(tmp_path / "cache"))
     folder, loads, found = bert(tmp_path, "mean"), [], []
@@ -163,6 +167,7 @@ def test_a_cache_that_cannot_be_written_costs_only_speed(tmp_path, monkeypatch, 
 # hosted -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_server_is_asked_in_batches_at_once_and_in_order(server, monkeypatch):
     monkeypatch.setenv("EMBEDDER_API_KEY", "sk-embedder")
     texts = [f"text {i} of many" for i in range(200)]
@@ -194,6 +199,7 @@ def doubled(body):
     return {**body, "data": [{**item, "index": 0} for item in body["data"]]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", [429, 500, without_last, not_finite, shorter, doubled, lambda body: {"ok": 1}]
 )
@@ -205,6 +211,7 @@ def test_a_fault_that_passes_is_tried_again(fault, server):
     assert len(server.seen) == 2
 
 
+@pytest.mark.slow
 def test_a_text_that_is_too_long_is_cut_and_the_others_are_whole(server):
     server.most = 3000
     texts = ["few words", "word " * 2000, "other words"]
@@ -213,6 +220,7 @@ def test_a_text_that_is_too_long_is_cut_and_the_others_are_whole(server):
     assert np.allclose(vectors, unit(np.array([vector(text) for text in cut])), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses_everything_ends_it_after_few_requests(server):
     server.faults = [400] * 100
     with pytest.raises(TooManyErrors, match="too long or so"):
@@ -220,6 +228,7 @@ def test_a_server_that_refuses_everything_ends_it_after_few_requests(server):
     assert len(server.seen) <= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status, said", [(401, "refused the key"), (404, "does not know")])
 def test_a_wrong_key_or_model_is_said_at_once(status, said, server):
     server.faults = [status] * 9
@@ -228,6 +237,7 @@ def test_a_wrong_key_or_model_is_said_at_once(status, said, server):
     assert len(server.seen) == 1
 
 
+@pytest.mark.slow
 def test_other_dimensions_than_before_are_refused(server):
     before = np.ones((1, DIMENSION + 1)) / 7
     with pytest.raises(ModelError, match=rf"\({DIMENSION + 1} dimensions then, {DIMENSION} now"):
@@ -239,6 +249,7 @@ def paid(folder):
         return ledger.calls.usage()["embedder"]
 
 
+@pytest.mark.slow
 def test_a_run_counts_keeps_and_replays_its_embeddings(server, seeds, tmp_path, command):
     options = {"embedder": "openai:stub", "embedder_base_url": server.base_url}
     options |= {"prices": "openai:stub=2,0", "budget_usd": 1}
@@ -268,6 +279,7 @@ def _calls(folder):
         return ledger.calls.find(agent="embedder")
 
 
+@pytest.mark.slow
 def test_a_cap_holds_while_embedding_and_the_run_goes_on(server, seeds, tmp_path):
     options = {"embedder": "openai:stub", "embedder_base_url": server.base_url, "cache": False}
     stopped = go(seeds, tmp_path / "run", **options, max_calls=1)
@@ -281,6 +293,7 @@ def test_a_cap_holds_while_embedding_and_the_run_goes_on(server, seeds, tmp_path
         go(seeds, tmp_path / "run", **options, target_size=41, embedder_prompt="x")
 
 
+@pytest.mark.slow
 def test_a_stop_at_any_embedding_loses_nothing_and_lets_nothing_past_the_screen(
     server, seeds, tmp_path
 ):
@@ -306,6 +319,7 @@ def test_a_stop_at_any_embedding_loses_nothing_and_lets_nothing_past_the_screen(
         assert read_dataset(tmp_path / f"cut{cap}") == read_dataset(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_dry_run_sends_nothing_and_counts_the_embedder(server, seeds, command):
     flags = ("--llm", SCRIPTED, "--embedder", "openai:stub", "--base-url", server.base_url)
     told = json.loads(command("run", seeds, *flags, "--dry-run", "--json").stdout)
@@ -384,6 +398,7 @@ def test_what_is_missing_or_unknown_is_said_in_plain_words(plugged, monkeypatch,
     assert 'pip install "lift-agent[static]"' in said("static:potion")
 
 
+@pytest.mark.slow
 def test_addresses_keep_their_secrets_out_of_the_run(server, seeds, tmp_path):
     address = server.base_url.replace("//", "//me:secret-word@")
     go(seeds, tmp_path / "run", embedder="openai:stub", embedder_base_url=address)
@@ -392,6 +407,7 @@ def test_addresses_keep_their_secrets_out_of_the_run(server, seeds, tmp_path):
     assert resolve({"sources": (seeds,)}).embedder == RunConfig().embedder
 
 
+@pytest.mark.slow
 def test_many_chunks_at_once_open_one_model(server):
     async def both():
         made = hosted(server, known=("a", unit(np.array([vector("a")]))))

@@ -284,6 +284,7 @@ def test_a_terminal_shows_a_panel_and_the_lines_above_it():
         assert text in printed
 
 
+@pytest.mark.slow
 def test_a_run_announces_its_stages_rounds_and_costs(seeds, embedder, tmp_path):
     told = []
     settings = {"sources": (seeds,), "llm": SCRIPTED, "embedder": embedder, "out": tmp_path / "run"}
@@ -310,6 +311,7 @@ def test_a_run_announces_its_stages_rounds_and_costs(seeds, embedder, tmp_path):
         assert not any(isinstance(text, str) and " " in text and "://" in text for text in texts)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_announces_where_it_was(seeds, embedder, tmp_path):
     told = []
     options = {"embedder": embedder, "target_size": 44}

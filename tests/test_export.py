@@ -296,6 +296,7 @@ def card_of(folder):
     return yaml.safe_load(header), body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["messages", "csv", "parquet", "arrow", "json.gz", *TRAINERS])
 def test_datasets_loads_what_is_exported(finished, tmp_path, monkeypatch, name):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -354,6 +355,7 @@ def test_the_card_is_valid_and_inert_whatever_names_it_holds(finished, tmp_path)
     assert run_header["configs"][0]["data_files"] == [{"split": "train", "path": "dataset.jsonl"}]
 
 
+@pytest.mark.slow
 def test_the_card_names_tables_sources_and_licences_as_a_run_takes_them(tmp_path, embedder):
     source = tmp_path / "data" / "rows.jsonl"
     source.parent.mkdir()
@@ -384,6 +386,7 @@ def test_vectors_that_cannot_be_read_leave_a_report_and_one_sentence(finished, t
     assert (run / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_command_in_the_card_makes_the_same_dataset(finished, tmp_path):
     import shlex
 
@@ -433,6 +436,7 @@ def test_the_command_exports_and_why_finds_the_exported_id(finished, tmp_path, c
     assert "selector: in the dataset" in command("why", finished, first["id"]).stdout
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_however_many_rows_are_written(tmp_path):
     import tracemalloc
 

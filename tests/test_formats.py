@@ -297,6 +297,7 @@ def test_tables_are_told_by_their_content(tmp_path: Path) -> None:
     assert (rows[0].instruction, rows[0].output, rows[0].line) == ("x, y", "z", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [JSON["JSON array"], JSON["JSON object"]])
 def test_an_array_is_not_held_in_memory(
     tmp_path: Path, make: Callable[[list[dict[str, Any]]], bytes]

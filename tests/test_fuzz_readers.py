@@ -96,6 +96,7 @@ def cases(seed: int) -> Iterator[tuple[str, str, random.Random]]:
             yield container, packed, rng
 
 
+@pytest.mark.slow
 def test_ten_thousand_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
     forms = list(FORMS.values())
     made: dict[tuple[str, str, int], bytes] = {}

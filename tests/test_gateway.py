@@ -180,6 +180,7 @@ OUTCOMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*TRANSIENT, *HOLLOW])
 def test_a_passing_fault_is_retried(tmp_path: Path, fault: str) -> None:
     patience = 0.6 if fault == "timeout" else 20
@@ -200,6 +201,7 @@ def test_a_passing_fault_is_retried(tmp_path: Path, fault: str) -> None:
         assert [call.attempts for call in ledger.calls.find()] == [2]
 
 
+@pytest.mark.slow
 def test_the_gateways_own_timeout_is_retried(tmp_path: Path) -> None:
     with (
         serve(once("timeout"), late=3) as server,
@@ -212,6 +214,7 @@ def test_the_gateways_own_timeout_is_retried(tmp_path: Path) -> None:
 PERSISTENT = [fault for fault in (*TRANSIENT, *HOLLOW) if fault != "http_429"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", PERSISTENT)
 def test_attempts_end_with_the_cause_on_record(tmp_path: Path, fault: str) -> None:
     patience = 0.1 if fault == "timeout" else 20
@@ -238,6 +241,7 @@ def test_a_failed_call_is_asked_again(tmp_path: Path) -> None:
                 assert len(attempts(gateway, ledger, request())) == 7 - error
 
 
+@pytest.mark.slow
 def test_a_rate_limit_is_waited_out_for_as_long_as_it_takes(tmp_path: Path) -> None:
     def limited(messages: list[Message], times: int) -> str:
         return "http_429" if times < 15 else ""
@@ -251,6 +255,7 @@ def test_a_rate_limit_is_waited_out_for_as_long_as_it_takes(tmp_path: Path) -> N
         assert ledger.calls.spent() == Spending(16, server.tokens)
 
 
+@pytest.mark.slow
 def test_retry_after_is_obeyed(tmp_path: Path) -> None:
     with (
         serve(once("http_429"), retry_after=0.4) as server,
@@ -454,6 +459,7 @@ def test_half_a_character_loses_no_answer(tmp_path: Path) -> None:
         assert len(ledger.calls.find()) == 1
 
 
+@pytest.mark.slow
 def test_all_faults_at_once(tmp_path: Path) -> None:
     patient = [fault for fault in TRANSIENT if fault != "timeout"]
     names = (*patient, *REQUESTS, *HOLLOW, *ANSWERS, *WRAPPED)
@@ -543,6 +549,7 @@ def test_a_request_whose_process_ended_may_have_cost_its_worst_case(tmp_path: Pa
         assert ledger.calls.spent() == worst + worst + Spending(1, server.tokens)
 
 
+@pytest.mark.slow
 def test_a_retried_request_has_its_own_time_on_record(tmp_path: Path) -> None:
     with (
         serve(once("http_429"), retry_after=0.4) as server,
@@ -578,6 +585,7 @@ def test_samples_are_requests_of_their_own(tmp_path: Path) -> None:
     assert len({seen.body["seed"] for seen in server.requests}) == len(server.requests) == 2
 
 
+@pytest.mark.slow
 def test_a_cancelled_owner_leaves_its_followers_an_answer(tmp_path: Path) -> None:
     with serve(latency=(0.3, 0.3)) as server, opened(tmp_path, server) as (gateway, _):
 

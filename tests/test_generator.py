@@ -338,6 +338,7 @@ def judged(tmp_path_factory):
     ledger.close()
 
 
+@pytest.mark.slow
 def test_each_strategy_is_tried_and_its_rate_is_known_by_rule(judged):
     tallies = judged.rounds.tallies()
     strategies = {strategy for _, strategy, _ in tallies}

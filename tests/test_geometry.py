@@ -521,6 +521,7 @@ def test_the_same_rows_are_chosen_in_every_version(
     assert hashlib.sha256(" ".join(map(str, order)).encode()).hexdigest()[:12] == digest
 
 
+@pytest.mark.slow
 def test_cells_find_nearly_all_neighbours() -> None:
     vectors, _ = clusters(8, [500] * 12)
     exact = nearest_others(vectors, 10)[1]

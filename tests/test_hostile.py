@@ -77,6 +77,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
 def test_hostile_text_comes_out_inert(args, folder, command):
     done = command(*(arg.format(folder) for arg in args))

@@ -44,6 +44,7 @@ def pushed(finished, process, tmp_path):
         yield hub, push
 
 
+@pytest.mark.slow
 def test_a_dataset_is_pushed_with_its_card_and_is_private(pushed):
     hub, push = pushed
     assert "datasets/me/data" in push("me/data").stdout
@@ -60,6 +61,7 @@ def test_a_dataset_is_pushed_with_its_card_and_is_private(pushed):
     assert b"train.parquet" in hub.files["me/data"]["README.md"]
 
 
+@pytest.mark.slow
 def test_a_dataset_is_public_only_if_that_is_said(pushed, tmp_path):
     hub, push = pushed
     push("me/open", "--public", "--format", "trl", "--to", tmp_path / "out")
@@ -68,6 +70,7 @@ def test_a_dataset_is_public_only_if_that_is_said(pushed, tmp_path):
     assert (tmp_path / "out" / "train.jsonl").is_file()
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses_is_said_in_plain_words(pushed):
     hub, push = pushed
     assert "may not write to other/data" in push("other/data", code=1).stderr

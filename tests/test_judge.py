@@ -383,6 +383,7 @@ def printed(view, *args):
     return shown.get()
 
 
+@pytest.mark.slow
 def test_a_constant_judge_is_said_in_the_summary_and_on_the_card(curate, scripted, tmp_path):
     summary = curate(llm=scripted("return 80, False"))
     (note,) = summary.judging["notes"]
@@ -398,6 +399,7 @@ NOISY = (
 )
 
 
+@pytest.mark.slow
 def test_the_noise_of_a_judge_is_reported_and_its_scores_are_means(curate, scripted, tmp_path):
     summary = curate(llm=scripted(NOISY), judge_samples=5, concurrency=1)
     repeats = summary.judging["repeats"]
@@ -423,6 +425,7 @@ def io_story(ledger, row):
     return shown.get()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("better", "consistency"), [("", 1), ("first", 0), ("second", 0)])
 def test_near_ties_are_broken_by_pairs_that_no_order_sways(
     better, consistency, curate, scripted, tmp_path
@@ -448,6 +451,7 @@ def test_near_ties_are_broken_by_pairs_that_no_order_sways(
         assert plain == run
 
 
+@pytest.mark.slow
 def test_by_quality_alone_the_winners_are_in_and_the_losers_out(curate, scripted, tmp_path):
     curate(llm=scripted("return 80, False"), tie_breaks=400, quality_weight=1)
     with closing(Ledger(tmp_path / "run" / "ledger.sqlite")) as ledger:
@@ -465,6 +469,7 @@ def test_by_quality_alone_the_winners_are_in_and_the_losers_out(curate, scripted
     assert (wins - losses) - chosen == set()
 
 
+@pytest.mark.slow
 def test_two_tasks_joined_are_rejected_by_name(embedder, seeds, tmp_path, scripted):
     model = scripted("return 60 + len(row) % 7, 'would then' in row and len(row) % 2 == 0")
     summary = go(seeds, tmp_path / "run", llm=model, embedder=embedder, rounds=2, cache=False)
@@ -492,6 +497,7 @@ def with_faults(seeds):
     seeds.write_text("\n".join(lines))
 
 
+@pytest.mark.slow
 def test_a_fatal_fault_is_rejected_before_the_judge_is_asked(curate, seeds, tmp_path):
     with_faults(seeds)
     summary = curate()
@@ -505,6 +511,7 @@ def test_a_fatal_fault_is_rejected_before_the_judge_is_asked(curate, seeds, tmp_
     assert curate("all", prefilter=False).calls == 42
 
 
+@pytest.mark.slow
 def test_the_paper_judges_broken_rows_too_and_each_once(curate, seeds):
     with_faults(seeds)
     assert curate(recipe="paper", rounds=0, target_size=5).rejected == {}
@@ -513,6 +520,7 @@ def test_the_paper_judges_broken_rows_too_and_each_once(curate, seeds):
             resolve({"recipe": "paper", **setting})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [25, 61, 75])
 def test_samples_and_tie_breaks_survive_a_cap_and_are_replayed(calls, curate, seeds, tmp_path):
     with_faults(seeds)

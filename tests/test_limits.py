@@ -375,12 +375,14 @@ def test_a_rate_of_requests_is_kept() -> None:
     assert take(throttle, 15)[-1] - asked >= 14 * 0.04 - 0.25
 
 
+@pytest.mark.slow
 def test_a_rate_of_tokens_is_kept() -> None:
     throttle = Throttle("m", 50, tpm=60_000)  # 1000 a second
     asked = time.monotonic()
     assert take(throttle, 10, tokens=80)[-1] - asked >= 9 * 0.08 - 0.25
 
 
+@pytest.mark.slow
 def test_tokens_that_were_not_foreseen_are_waited_for() -> None:
     throttle = Throttle("m", 50, tpm=60_000)
     take(throttle, 1, tokens=10)
@@ -389,6 +391,7 @@ def test_tokens_that_were_not_foreseen_are_waited_for() -> None:
     assert take(throttle, 1)[0] - asked >= 0.7 - 0.3
 
 
+@pytest.mark.slow
 def test_a_rate_does_not_add_up_while_nothing_is_asked() -> None:
     throttle = Throttle("m", 50, rpm=1500)
     take(throttle, 1)
@@ -410,6 +413,7 @@ def test_the_user_is_told_once_in_a_while(caplog: pytest.LogCaptureFixture) -> N
     assert len(caplog.messages) == 2
 
 
+@pytest.mark.slow
 def test_those_who_wait_are_asked_whether_to_go_on() -> None:
     stopped = False
 
@@ -494,6 +498,7 @@ def test_no_more_requests_at_the_server_than_allowed(tmp_path: Path, most: int) 
     assert min(most, 2) <= server.peak <= most
 
 
+@pytest.mark.slow
 def test_a_rate_limit_is_waited_out(tmp_path: Path) -> None:
     with (
         serve(rate_limit=1200) as server,
@@ -503,6 +508,7 @@ def test_a_rate_limit_is_waited_out(tmp_path: Path) -> None:
     assert server.count("rate_limit") > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", [{}, FAULTS], ids=["well", "with faults"])
 def test_max_calls_is_never_crossed(tmp_path: Path, faults: dict[str, float]) -> None:
     with (
@@ -515,6 +521,7 @@ def test_max_calls_is_never_crossed(tmp_path: Path, faults: dict[str, float]) ->
     assert "max_calls = 70" in str(results[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", [{}, FAULTS], ids=["well", "with faults"])
 @pytest.mark.parametrize(
     "caps", [Caps(tokens=4000), Caps(usd=0.008)], ids=["max_tokens", "budget_usd"]
@@ -535,6 +542,7 @@ def test_neither_tokens_nor_money_are_ever_crossed(
     assert faults or spent.tokens == server.tokens
 
 
+@pytest.mark.slow
 def test_an_answer_that_came_too_late_was_paid_for(tmp_path: Path) -> None:
     with (
         serve(once("timeout"), lambda messages: "w" * 4000, late=1.0) as server,

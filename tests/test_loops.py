@@ -52,6 +52,7 @@ def test_an_error_comes_out_of_the_thread():
         asyncio.run(called(lambda: outside_loop(lambda: 1 // 0)))
 
 
+@pytest.mark.slow
 def test_a_run_in_a_notebook_is_the_run_of_the_command(seeds, embedder, tmp_path):
     plain = run(settings(seeds, tmp_path / "plain", embedder, cache=False))
     blocking = asyncio.run(
@@ -63,6 +64,7 @@ def test_a_run_in_a_notebook_is_the_run_of_the_command(seeds, embedder, tmp_path
         assert first_difference(tmp_path / "plain", tmp_path / folder) == ""
 
 
+@pytest.mark.slow
 def test_a_run_that_is_awaited_leaves_the_loop_running(seeds, embedder, tmp_path):
     async def both():
         turns = 0
@@ -83,6 +85,7 @@ def test_a_run_that_is_awaited_leaves_the_loop_running(seeds, embedder, tmp_path
     assert turns > 3
 
 
+@pytest.mark.slow
 def test_it_goes_on_and_starts_anew_in_a_notebook(seeds, embedder, tmp_path):
     async def cells():
         out = tmp_path / "run"
@@ -105,6 +108,7 @@ def test_a_wrong_setting_leaves_no_folder(embedder, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_cell_stops_the_run_and_saves_it(seeds, embedder, tmp_path):
     told = []
 
@@ -128,6 +132,7 @@ def test_an_interrupted_cell_stops_the_run_and_saves_it(seeds, embedder, tmp_pat
     assert run(settings(seeds, tmp_path / "run", embedder)).stop == "target"
 
 
+@pytest.mark.slow
 def test_signals_are_handled_as_before_once_a_run_has_ended(seeds, embedder, tmp_path):
     async def cell():
         before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
@@ -146,6 +151,7 @@ def test_signals_are_handled_as_before_once_a_run_has_ended(seeds, embedder, tmp
     assert any(handler != before[0] for handler in during)
 
 
+@pytest.mark.slow
 def test_replays_checks_and_embedders_work_in_a_notebook(seeds, embedder, tmp_path):
     async def cells():
         await arun(settings(seeds, tmp_path / "run", embedder))

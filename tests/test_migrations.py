@@ -238,6 +238,7 @@ def statements_of_the_step(rows):
         return len(told), db.execute("SELECT id, reason, detail FROM rows").fetchall()
 
 
+@pytest.mark.slow
 def test_the_step_takes_as_many_statements_for_many_rows_as_for_few():
     few, _ = statements_of_the_step(1)
     many, found = statements_of_the_step(20_000)

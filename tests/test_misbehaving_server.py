@@ -87,6 +87,7 @@ def test_a_latency_may_be_drawn_from_any_distribution(post) -> None:
     assert 0.05 <= server.requests[0].finished - started < 1
 
 
+@pytest.mark.slow
 def test_many_connections_at_once_are_all_held() -> None:
     together = threading.Barrier(96)
 

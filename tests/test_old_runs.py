@@ -56,6 +56,7 @@ def test_its_calls_are_listed_and_shown(old, command):
     assert "parsed result" in whole
 
 
+@pytest.mark.slow
 def test_rows_of_every_kind_tell_their_story(old, command):
     made = next(r for r in read_dataset(old / FINISHED) if r["lift"]["origin"] == "generated")
     told = command("why", FINISHED, made["lift"]["id"]).stdout
@@ -144,6 +145,7 @@ def test_it_is_exported(old, command):
     assert all(row["messages"] for row in made)
 
 
+@pytest.mark.slow
 def test_it_is_replayed_to_the_same_bytes(old, command):
     done = command("replay", FINISHED, "--out", "again", "--verify")
     assert "equal, byte for byte" in done.stdout
@@ -151,6 +153,7 @@ def test_it_is_replayed_to_the_same_bytes(old, command):
     assert again == before
 
 
+@pytest.mark.slow
 def test_the_one_that_was_stopped_goes_on_and_asks_nothing_again(old, command, minilm):
     begun = "SELECT * FROM attempts ORDER BY rowid"
     answers = "SELECT key, response, error FROM calls"

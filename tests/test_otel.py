@@ -80,6 +80,7 @@ def value_of(value):
     return getattr(value, kind)
 
 
+@pytest.mark.slow
 def test_a_run_arrives_at_a_collector_as_spans_of_the_conventions(receiver, run, tmp_path):
     keys = {"LANGSMITH_ENDPOINT": receiver.address, "LANGSMITH_API_KEY": "lsv2-none"}
     run("run", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.address, LANGSMITH_TRACING="true", **keys)
@@ -146,6 +147,7 @@ def with_bytes(value):
     }
 
 
+@pytest.mark.slow
 def test_contents_are_exported_when_asked_for(inspected, tmp_path, command):
     file = tmp_path / "spans.jsonl"
     said = command("trace", inspected, "--otlp", file, "--otel-content").stdout
@@ -165,6 +167,7 @@ def test_contents_are_exported_when_asked_for(inspected, tmp_path, command):
             assert ("gen_ai.usage.input_tokens" in about) == (not call.error and not call.reused)
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_not_there_costs_the_run_nothing(run):
     done = run("run", "--otel", OTEL_EXPORTER_OTLP_ENDPOINT="http://me:hunter2@127.0.0.1:9",
                OTEL_EXPORTER_OTLP_TIMEOUT="1")  # fmt: skip
@@ -173,6 +176,7 @@ def test_a_collector_that_is_not_there_costs_the_run_nothing(run):
     assert "hunter2" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_leaves_the_machine_unasked(receiver, run):
     keys = {"LANGSMITH_ENDPOINT": receiver.address, "LANGSMITH_API_KEY": "lsv2-none"}
     run("quiet", "--no-otel", **keys, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.address)

@@ -133,6 +133,7 @@ def texts(record: Record) -> list[str]:
     return [record[name] for name in TEXTS]
 
 
+@pytest.mark.slow
 def test_a_cut_through_a_tie_follows_the_order_of_the_input(tmp_path: Path) -> None:
     """The cut parts exact copies, and other rows of the same score; scores come as text."""
     case = synthetic(1)
@@ -157,6 +158,7 @@ def test_a_cut_through_a_tie_follows_the_order_of_the_input(tmp_path: Path) -> N
     agree(dataset(tmp_path), case.records, ranking, size)
 
 
+@pytest.mark.slow
 def test_unusable_records_keep_their_place_in_the_scores_and_embeddings(tmp_path: Path) -> None:
     """Also: the records are those of all files, and a run short of N has every row kept."""
     case = synthetic(2)
@@ -184,6 +186,7 @@ def test_unusable_records_keep_their_place_in_the_scores_and_embeddings(tmp_path
     agree(dataset(tmp_path), records, ranking, 299)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_file(), reason=f"{REAL} is not here: it is not part of the repo")
 def test_the_real_rows(tmp_path: Path) -> None:
     records = json.loads(REAL.read_text(encoding="utf-8"))

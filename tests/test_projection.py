@@ -37,6 +37,7 @@ def test_few_rows_and_copies_have_places_too(count):
     assert others.shape == (2, 2) and np.isfinite(others).all()
 
 
+@pytest.mark.slow
 def test_rows_beyond_the_landmarks_lie_among_their_like():
     vectors = groups(6, 400)  # more than are laid out
     placed, _ = project(vectors, vectors[:0])

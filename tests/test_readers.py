@@ -607,6 +607,7 @@ record = st.builds(
 )
 
 
+@pytest.mark.slow
 @fuzz
 @given(
     records=st.lists(record, min_size=1, max_size=6),
@@ -640,6 +641,7 @@ def test_what_is_written_is_read(
         assert lines(rows) == list(range(1, len(rows) + 1))
 
 
+@pytest.mark.slow
 @fuzz
 @given(
     records=st.lists(record, min_size=1, max_size=4),
@@ -708,6 +710,7 @@ def test_places_are_right_far_into_a_file(tmp_path: Path) -> None:
         assert rejected[-1].line == line
 
 
+@pytest.mark.slow
 def test_a_good_row_is_found_after_thousands_of_broken_ones(tmp_path: Path) -> None:
     broken = json.dumps({**alpaca(1), "x": None}).replace("null", "None")
     rows, rejected = read_text(tmp_path, "[" + f"{broken}, " * 20_000 + json.dumps(GOOD) + "]")
@@ -718,6 +721,7 @@ def test_a_good_row_is_found_after_thousands_of_broken_ones(tmp_path: Path) -> N
 # Published datasets
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the published datasets are not here")
 @pytest.mark.parametrize(
     ("name", "count"),

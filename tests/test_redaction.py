@@ -136,6 +136,7 @@ def blabbing():
     server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("login", [True, False])
 def test_planted_everywhere_a_key_is_found_nowhere(
     login, blabbing, seeds, embedder, command, tmp_path

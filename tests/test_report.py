@@ -15,6 +15,7 @@ def opened(browser, finished):
         yield shown
 
 
+@pytest.mark.slow
 def test_a_reader_finds_the_figures_of_the_run(opened, finished):
     text = opened.inner_text("main")
     rows = read_dataset(finished)
@@ -25,6 +26,7 @@ def test_a_reader_finds_the_figures_of_the_run(opened, finished):
     assert opened.inner_text("h1") == f"{len(rows)} of 45 rows"
 
 
+@pytest.mark.slow
 def test_a_search_brings_rows_and_a_click_their_story(opened, finished):
     opened.fill("#find", "carrots")
     opened.wait_for_selector("#story button.row")
@@ -38,6 +40,7 @@ def test_a_search_brings_rows_and_a_click_their_story(opened, finished):
     opened.wait_for_function("document.querySelectorAll('#story button.row').length === 1")
 
 
+@pytest.mark.slow
 def test_a_generated_row_leads_to_its_parents(opened, finished):
     made = next(row for row in read_dataset(finished) if row["lift"]["origin"] == "generated")
     opened.fill("#find", made["lift"]["id"])
@@ -47,6 +50,7 @@ def test_a_generated_row_leads_to_its_parents(opened, finished):
     assert made["lift"]["parents"][0] in opened.inner_text("#story")
 
 
+@pytest.mark.slow
 def test_a_click_on_the_map_tells_a_story(opened):
     opened.locator("#map-section").scroll_into_view_if_needed()
     point = opened.locator("#map .scatterlayer .point").first.bounding_box()
@@ -54,6 +58,7 @@ def test_a_click_on_the_map_tells_a_story(opened):
     opened.wait_for_selector("#story dl")
 
 
+@pytest.mark.slow
 def test_the_rounds_and_the_subspaces_can_be_toggled(opened):
     drawn = "document.querySelectorAll('#map .scatterlayer .point').length"
     everything = opened.evaluate(drawn)
@@ -84,6 +89,7 @@ def test_without_scripts_the_tables_tell_all(browser, finished):
         assert "after: the dataset" in shown.inner_text("#coverage")
 
 
+@pytest.mark.slow
 def test_what_rows_hold_comes_out_as_text(opened):
     opened.fill("#find", "onerror")
     opened.wait_for_selector("#story button.row")

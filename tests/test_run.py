@@ -44,6 +44,7 @@ def finished(tmp_path_factory):
     ledger.close()
 
 
+@pytest.mark.slow
 def test_the_loop_reaches_exactly_its_target(finished):
     summary, folder, ledger = finished
     assert summary.stop == "target"
@@ -55,6 +56,7 @@ def test_the_loop_reaches_exactly_its_target(finished):
         assert compare(one, two, cosine=0.95, borderline=0.92).kind != "duplicate"
 
 
+@pytest.mark.slow
 def test_a_map_that_cannot_be_drawn_costs_no_run(tmp_path, seeds, command, embedder, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)  # as if it were not installed
     sizes = ("--target-size", 40, "--round-size", 16)
@@ -127,6 +129,7 @@ def test_subspaces_are_named_apart_and_vectors_are_those_of_the_ledger(finished)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_answers_give_the_same_dataset(finished, tmp_path):
     _, folder, _ = finished
     again = tmp_path / "again"
@@ -175,6 +178,7 @@ def test_too_few_rows_stop_with_a_reason_and_exit_code_3(seeds, process, tmp_pat
     assert summary["rows"] == len(read_dataset(tmp_path / "short")) < 90
 
 
+@pytest.mark.slow
 def test_curation_needs_no_model(seeds, tmp_path):
     summary = go(seeds, tmp_path / "curated", recipe="curate", llm="none", target_size=20)
     assert (summary.rows, summary.stop, summary.calls) == (20, "target", 0)
@@ -182,6 +186,7 @@ def test_curation_needs_no_model(seeds, tmp_path):
     assert set(best["rubric"]) == set(scoring.FAULTS)
 
 
+@pytest.mark.slow
 def test_the_paper_rewrites_every_row_and_keeps_the_varied_ones(seeds, tmp_path):
     summary = go(seeds, tmp_path / "paper", recipe="paper", rounds=1, target_size=5)
     assert (summary.tasks, summary.rounds, summary.stop) == (42, 1, "target")
@@ -193,6 +198,7 @@ def test_the_paper_rewrites_every_row_and_keeps_the_varied_ones(seeds, tmp_path)
     )
 
 
+@pytest.mark.slow
 def test_multi_turn_rows_are_curated_but_never_parents(seeds, tmp_path):
     talk = [
         {"from": "human", "value": "Hello there, who are you?"},
@@ -211,6 +217,7 @@ def test_multi_turn_rows_are_curated_but_never_parents(seeds, tmp_path):
     assert chat["lift"]["id"] not in parents
 
 
+@pytest.mark.slow
 def test_conversations_alone_leave_nothing_to_fuse_and_say_so(tmp_path):
     chats = tmp_path / "chats.jsonl"
     with chats.open("w") as file:
@@ -223,6 +230,7 @@ def test_conversations_alone_leave_nothing_to_fuse_and_say_so(tmp_path):
     assert summary.rows == 5
 
 
+@pytest.mark.slow
 def test_unusable_records_are_all_named_even_on_one_line(tmp_path):
     source = tmp_path / "rows.json"
     row = {"instruction": "Name a colour.", "output": "Blue, like the sea."}
@@ -233,6 +241,7 @@ def test_unusable_records_are_all_named_even_on_one_line(tmp_path):
     assert [json.loads(line)["line"] for line in named] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_no_secret_of_an_address_is_written_down(seeds, tmp_path):
     address = "http://user:hunter2@127.0.0.1:9/v1?key=hunter2"
     go(seeds, tmp_path / "run", base_url=address, recipe="curate", llm="none", target_size=5)

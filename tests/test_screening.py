@@ -72,6 +72,7 @@ def exam(tmp_path):
     return write(tmp_path / "exam.jsonl", [{"question": EXAM}])
 
 
+@pytest.mark.slow
 def test_what_is_rejected_has_a_reason_and_is_neither_compared_nor_judged(
     seeds, exam, tmp_path, embedder, command
 ):
@@ -109,6 +110,7 @@ def test_what_is_rejected_has_a_reason_and_is_neither_compared_nor_judged(
     assert all(check.points > 0 for id, check in checks.items() if id in scores)
 
 
+@pytest.mark.slow
 def test_a_generated_row_that_leaks_is_never_judged(seeds, tmp_path, embedder):
     settings = {"rounds": 1, "embedder": embedder, "max_seed_share": 0.5}
     go(seeds, tmp_path / "before", **settings)
@@ -124,6 +126,7 @@ def test_a_generated_row_that_leaks_is_never_judged(seeds, tmp_path, embedder):
     assert leaked.id in plain
 
 
+@pytest.mark.slow
 def test_masked_data_reaches_no_model_and_no_file_and_the_run_resumes_and_replays(
     seeds, tmp_path, embedder, command
 ):
@@ -161,6 +164,7 @@ def places(tmp_path):
     return write(tmp_path / "rows.jsonl", rows)
 
 
+@pytest.mark.slow
 def test_only_a_share_is_judged_the_best_by_signals_but_never_too_few(places, tmp_path, embedder):
     settings = {"recipe": "curate", "embedder": embedder, "max_judge_share": 0.5}
     broken = {json.loads(line)["instruction"] for line in places.read_text().splitlines()[:2]}
@@ -175,6 +179,7 @@ def test_only_a_share_is_judged_the_best_by_signals_but_never_too_few(places, tm
         assert ledger.facts.read().stop == "target"
 
 
+@pytest.mark.slow
 def test_rows_that_were_left_out_are_judged_after_all_before_the_target_is_missed(
     places, tmp_path, embedder
 ):
@@ -199,6 +204,7 @@ def test_rows_that_were_left_out_are_judged_after_all_before_the_target_is_misse
     assert read_dataset(tmp_path / "cut") == read_dataset(tmp_path / "strict")
 
 
+@pytest.mark.slow
 def test_languages_are_kept_in_balance_as_far_as_there_are_rows(seeds, tmp_path, embedder):
     rows = [json.loads(line) for line in seeds.read_text().splitlines()]
     rows += [

@@ -24,6 +24,7 @@ FAULTS = (
 SHORT = Timing(longest_wait=0.05, first_backoff=0.01, longest_backoff=0.05)
 
 
+@pytest.mark.slow
 def test_a_run_loses_no_row_to_a_server_that_misbehaves(seeds, tmp_path):
     faults = dict.fromkeys(FAULTS, 0.02)
     with MisbehavingServer(answer=answer, faults=faults, seed=4) as server:
@@ -49,6 +50,7 @@ def test_a_run_loses_no_row_to_a_server_that_misbehaves(seeds, tmp_path):
     ledger.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses_the_key_ends_the_run_in_one_line(seeds, command):
     with MisbehavingServer(answer=answer, faults={"http_401": 1.0}, seed=1) as server:
         done = command(
@@ -67,6 +69,7 @@ needs_embedded = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_embedded
 def test_the_embedded_model_fills_a_small_target(tmp_path):
     settings = resolve(
@@ -89,6 +92,7 @@ def test_the_embedded_model_fills_a_small_target(tmp_path):
             assert len(set(row["lift"]["parents"])) == parents
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the public datasets are not beside the repo")
 @pytest.mark.parametrize(
     ("name", "rows"),
@@ -120,8 +124,9 @@ def test_a_missing_embedded_model_is_one_sentence_on_what_to_install():
         packaged_model(missing, embedded=missing)
 
 
-def test_a_missing_embedder_is_one_sentence_on_what_to_do(seeds, command):
-    done = command(
+@pytest.mark.slow
+def test_a_missing_embedder_is_one_sentence_on_what_to_do(seeds, process):
+    done = process(
         *("run", seeds, "--recipe", "curate", "--llm", "none", "--embedder", "no-such/embedder"),
         code=1,
         HF_HUB_OFFLINE="1",

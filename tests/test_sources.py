@@ -106,6 +106,7 @@ def test_a_plugin_gives_records_and_its_errors_are_sentences(reader: Path) -> No
         outputs("counting:many")
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_a_plugin_gave(tmp_path: Path, reader: Path, embedder: str) -> None:
     out = tmp_path / "out"
     go("counting:30", out, recipe="curate", llm="none", target_size=5, embedder=embedder)
@@ -120,6 +121,7 @@ def test_a_run_keeps_what_a_plugin_gave(tmp_path: Path, reader: Path, embedder: 
         go("counting:30", out, recipe="curate", llm="none", target_size=7, embedder=embedder)
 
 
+@pytest.mark.slow
 def test_standard_input_is_kept_for_going_on(tmp_path: Path, embedder: str) -> None:
     piped = gzip.compress(CONTAINERS["CSV"](records(20)))
     flags = ["--recipe", "curate", "--llm", "none", "--embedder", embedder, "--quiet"]

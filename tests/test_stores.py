@@ -76,6 +76,7 @@ def a_row(i, **fields):
     return Row(id=f"row{i}", position=i, instruction=f"Do {i}", input="", output="Done", **fields)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ROWS, max_size=6, unique_by=(lambda r: r.id, lambda r: r.position)))
 def test_rows_come_back_as_they_were_in_order_however_often_they_are_added(rows):
@@ -87,6 +88,7 @@ def test_rows_come_back_as_they_were_in_order_however_often_they_are_added(rows)
     ledger.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(TEXT, TEXT.filter(bool), TEXT, st.sampled_from(["instruction", "input", "output"]))
 def test_a_row_is_found_by_each_piece_of_its_texts_whatever_the_case(before, piece, after, field):

@@ -278,6 +278,7 @@ def test_a_repair_after_thinking_is_known_to_the_cache_and_the_replay(
     assert "301" not in repair
 
 
+@pytest.mark.slow
 def test_a_model_known_to_reason_has_tokens_for_it_from_the_first(tmp_path: Path) -> None:
     with (
         MisbehavingServer(good, thinking=500) as server,

@@ -144,6 +144,7 @@ def test_vectors_are_shown_as_how_many_they_are(tmp_path, command):
     assert about["output.value"] == "2 vectors of 384 float32"
 
 
+@pytest.mark.slow
 def test_tail_follows_a_run_until_it_ends(tmp_path, command):
     blank = Call("", "judge", "judge@1", "row", 0, "openai:m", {"messages": []}, "yes")
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import closing
 
+import pytest
 from textual.widgets import Input, Static, Tree
 
 from lift_agent.stores.layout import LEDGER
@@ -11,6 +12,7 @@ from lift_agent.stores.queries.calls import CallFilter, CallLine
 from lift_agent.views.tui import TraceApp
 
 
+@pytest.mark.slow
 def test_the_tree_opens_a_call_is_shown_and_a_search_narrows_it(inspected):
     with closing(Ledger(inspected / LEDGER)) as ledger:
         app = TraceApp(ledger, inspected, CallFilter())

@@ -32,6 +32,7 @@ def opened(browser, address):
         yield shown
 
 
+@pytest.mark.slow
 def test_rows_are_searched_sorted_and_filtered(opened, finished):
     assert "of 68 rows" in opened.inner_text("#place") or opened.locator("#lines tr").count() == 50
     opened.fill("#row-filter [name=text]", "carrots")
@@ -48,6 +49,7 @@ def test_rows_are_searched_sorted_and_filtered(opened, finished):
     assert len(scores) == len(chosen)
 
 
+@pytest.mark.slow
 def test_a_row_tells_its_story_and_leads_to_its_parents_and_calls(opened):
     opened.select_option("#row-filter [name=origin]", "generated")
     opened.wait_for_function("!document.querySelector('#lines').innerText.includes('seeds')")
@@ -61,6 +63,7 @@ def test_a_row_tells_its_story_and_leads_to_its_parents_and_calls(opened):
     assert "answered after" in opened.inner_text("#story")
 
 
+@pytest.mark.slow
 def test_the_map_shows_every_row_and_a_click_its_story(opened):
     opened.get_by_role("tab", name="Map").click()
     opened.wait_for_selector("#map .scatterlayer .point")
@@ -71,6 +74,7 @@ def test_the_map_shows_every_row_and_a_click_its_story(opened):
     opened.wait_for_selector("#story li")
 
 
+@pytest.mark.slow
 def test_calls_are_a_tree_and_are_found_by_a_word(opened):
     opened.get_by_role("tab", name="Calls").click()
     opened.locator("#tree details details summary").first.click()
@@ -81,6 +85,7 @@ def test_calls_are_a_tree_and_are_found_by_a_word(opened):
     opened.wait_for_function("document.querySelector('#tree').innerText.includes('no such call')")
 
 
+@pytest.mark.slow
 def test_hostile_rows_come_out_as_text(opened):
     opened.fill("#row-filter [name=text]", "onerror")
     opened.wait_for_function("document.querySelectorAll('#lines tr').length < 5")
